@@ -1,0 +1,19 @@
+import type { PlanName } from './plan.ts'
+
+/** A tenant. `slug` is the part before the colon of a login, unique, of `[a-z0-9-]`. */
+export interface Account {
+  readonly id: string
+  readonly slug: string
+  readonly name: string
+  readonly plan: PlanName
+  readonly createdAt: number
+  readonly updatedAt: number
+}
+
+export interface AccountUsage {
+  /** Bytes and number of the files that came through Landfall and are still there. */
+  readonly bytes: number
+  readonly files: number
+}
+
+export const DEFAULT_ACCOUNT_SLUG = 'default'

@@ -1,0 +1,11 @@
+/** A page by offset. `limit` is bounded by the caller's edge. */
+export interface PageRequest {
+  limit: number
+  offset: number
+}
+
+export interface Page<Row> {
+  rows: Row[]
+  /** Number of rows in all, over every page. */
+  total: number
+}

@@ -1,0 +1,87 @@
+import type { AuditEntry } from '../audit/entry.ts'
+import type { Page, PageRequest } from '../base/page.ts'
+import type { EventDraft } from '../events/event.ts'
+import type {
+  Attempt,
+  ClaimedDelivery,
+  DeliveryRecord,
+  DeliveryState,
+  PlannedDelivery,
+  Webhook,
+  WebhookState,
+} from './webhook.ts'
+
+/** Administration of webhooks; rare. Every write is one transaction with its audit entry. */
+export interface WebhookStore {
+  /** `webhooksMax` counts the account's webhooks inside the transaction: `limit_reached`. */
+  createWebhook(webhook: Webhook, limits: { webhooksMax: number }, audit: AuditEntry): Promise<void>
+  /** Replaces all members but id, account and creation time; reactivation makes its waiting deliveries due again. `not_found` if it is gone. */
+  updateWebhook(webhook: Webhook, audit: AuditEntry): Promise<void>
+  /** Gone at once for everybody; its waiting deliveries turn cancelled (by `cancelOrphans`, in small steps). */
+  removeWebhook(id: string, audit: AuditEntry): Promise<void>
+  findWebhook(id: string): Promise<Webhook | undefined>
+  /** `accountId` absent: all. */
+  listWebhooks(filter: { accountId?: string }, page: PageRequest): Promise<Page<Webhook>>
+
+  listDeliveries(
+    filter: { webhookId: string; state?: Exclude<DeliveryState, 'held'>; eventType?: string },
+    page: PageRequest,
+  ): Promise<Page<DeliveryRecord>>
+  /** The delivery, its fixed body and its attempts, oldest first. */
+  findDelivery(webhookId: string, id: string): Promise<{ delivery: DeliveryRecord; planned: PlannedDelivery; attempts: Attempt[] } | undefined>
+  /** Attempts of all deliveries of a webhook, newest first (a TrueFTP delivery row is one attempt). */
+  listAttempts(webhookId: string, page: PageRequest): Promise<Page<Attempt & { deliveryId: string; eventType: string; deliveryState: DeliveryState }>>
+  /** A new delivery of a stored event (resend), due now. */
+  addDelivery(delivery: PlannedDelivery, createdAt: number, audit: AuditEntry): Promise<void>
+  /** A sample event, kept out of event lists, with one delivery to one webhook, due now. */
+  addTest(event: EventDraft, delivery: PlannedDelivery, audit: AuditEntry): Promise<void>
+}
+
+/** What the engine needs of the store: the hot path. Whoever implements it batches calls that wait. */
+export interface DeliveryStore {
+  /** A node says that it lives; returns when the beat is committed. */
+  beat(node: { id: string; startedAt: number }, at: number): Promise<void>
+  /** Frees claims of earlier lives of this process (one process per data folder), or of nodes silent for longer than `silentMs`. Returns how many. */
+  freeClaims(node: string, now: number, silentMs: number): Promise<number>
+  /** Webhooks that are active and have unclaimed deliveries due, with the earliest due time over all that wait; bounded by `limit`. */
+  dueWebhooks(now: number, limit: number): Promise<{ webhookIds: string[]; nextDueAt: number | null }>
+  /** Gives this node up to `room` due deliveries of each webhook named, oldest due first. Skips webhooks that are not active. */
+  claim(node: string, wants: readonly { webhookId: string; room: number }[], now: number): Promise<ClaimedDelivery[]>
+  /** Puts claimed deliveries back, due at once: a lane that stops. Only this node's. */
+  unclaim(node: string, deliveryIds: readonly string[]): Promise<void>
+  /** Writes the outcome of attempts; see Settlement. The answers come in the same order. */
+  settle(settlements: readonly Settlement[]): Promise<SettleResult[]>
+  /** What an attempt needs of its webhook, read at each attempt (an implementation may cache by version). */
+  targets(webhookIds: readonly string[]): Promise<Webhook[]>
+  /** Cancels waiting deliveries of removed webhooks, at most `limit`; returns how many. */
+  cancelOrphans(limit: number): Promise<number>
+}
+
+export interface Settlement {
+  readonly deliveryId: string
+  readonly webhookId: string
+  /** The claim: only if the delivery is still this node's and has exactly `attempt.number - 1` attempts is anything written. */
+  readonly node: string
+  /** Null: our own failure, which is no attempt of the receiver; the delivery goes back to waiting. */
+  readonly attempt: Attempt | null
+  readonly outcome: Outcome
+  readonly endedAt: number
+}
+
+export type Outcome =
+  | { state: 'delivered' }
+  | { state: 'waiting'; dueAt: number }
+  | { state: 'failed'; reason: string; webhookFails: boolean }
+
+export interface SettleResult {
+  /** False: the claim was lost; nothing was written. */
+  readonly written: boolean
+  /** The webhook's state after this settlement. */
+  readonly webhookState: WebhookState | 'removed'
+}
+
+/**
+ * Which deliveries an event asks for; pure. The store calls it inside the transaction that records the event, with
+ * the webhooks as that transaction sees them.
+ */
+export type Plan = (event: EventDraft, webhooks: readonly Webhook[]) => PlannedDelivery[]
