@@ -28,9 +28,15 @@ export interface WebhookStore {
     page: PageRequest,
   ): Promise<Page<DeliveryRecord>>
   /** The delivery, its fixed body and its attempts, oldest first. */
-  findDelivery(webhookId: string, id: string): Promise<{ delivery: DeliveryRecord; planned: PlannedDelivery; attempts: Attempt[] } | undefined>
+  findDelivery(
+    webhookId: string,
+    id: string,
+  ): Promise<{ delivery: DeliveryRecord; planned: PlannedDelivery; attempts: Attempt[] } | undefined>
   /** Attempts of all deliveries of a webhook, newest first (a TrueFTP delivery row is one attempt). */
-  listAttempts(webhookId: string, page: PageRequest): Promise<Page<Attempt & { deliveryId: string; eventType: string; deliveryState: DeliveryState }>>
+  listAttempts(
+    webhookId: string,
+    page: PageRequest,
+  ): Promise<Page<Attempt & { deliveryId: string; eventType: string; deliveryState: DeliveryState }>>
   /** A new delivery of a stored event (resend), due now. */
   addDelivery(delivery: PlannedDelivery, createdAt: number, audit: AuditEntry): Promise<void>
   /** A sample event, kept out of event lists, with one delivery to one webhook, due now. */

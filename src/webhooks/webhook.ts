@@ -77,3 +77,8 @@ export interface DeliveryRecord {
   readonly lastStatusCode: number | null
   readonly lastError: string | null
 }
+
+/** What the secret of a webhook is sealed for: a sealed text copied to another webhook does not open there. */
+export function webhookSecretPurpose(webhookId: string): string {
+  return `webhook.secret:${webhookId}`
+}
