@@ -1,0 +1,87 @@
+import { randomBytes } from 'node:crypto'
+import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { AppError } from '../base/error.ts'
+import { MASTER_KEY_BYTES } from '../base/seal.ts'
+
+/** What the data folder holds, by its fixed names. All but the files are readable by the owner only. */
+export interface DataFolder {
+  readonly path: string
+  readonly database: string
+  readonly files: string
+  readonly keys: string
+  /** Written once all listeners are up, removed at a clean stop: how the command line finds the running server. */
+  readonly running: string
+}
+
+const OWNER_ONLY = 0o600
+
+export async function openDataFolder(path: string): Promise<DataFolder> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 })
+    await chmod(path, 0o700)
+  } catch (cause) {
+    throw new AppError('setting_invalid', `the data folder ${path} cannot be made: ${(cause as Error).message}`, { field: 'data', cause })
+  }
+  return {
+    path,
+    database: join(path, 'landfall.sqlite'),
+    files: join(path, 'files'),
+    keys: join(path, 'keys'),
+    running: join(path, 'running.json'),
+  }
+}
+
+/** The master key: the given one, else the one in the data folder, made at first start. */
+export async function masterKeyOf(folder: DataFolder, given: string): Promise<Buffer> {
+  if (given !== '') return decodeMasterKey(given, 'LANDFALL_MASTER_KEY')
+  const path = join(folder.path, 'master.key')
+  const stored = await readFile(path, 'utf8').catch(ignoreMissing)
+  if (stored !== undefined) return decodeMasterKey(stored.trim(), 'the file master.key in the data folder')
+  const made = randomBytes(MASTER_KEY_BYTES)
+  await writePrivately(path, `${made.toString('base64')}\n`)
+  return made
+}
+
+function decodeMasterKey(text: string, origin: string): Buffer {
+  const key = Buffer.from(text, 'base64')
+  if (key.length === MASTER_KEY_BYTES) return key
+  throw new AppError('setting_invalid', `${origin} is ${MASTER_KEY_BYTES} bytes in base64, and holds ${key.length}`, { field: 'masterKey' })
+}
+
+/** Where the running server listens, and the token of this run for the local command line. */
+export interface RunningServer {
+  readonly pid: number
+  readonly http: string
+  readonly token: string
+}
+
+export async function writeRunning(folder: DataFolder, running: RunningServer): Promise<void> {
+  await writePrivately(folder.running, `${JSON.stringify(running)}\n`)
+}
+
+export async function readRunning(folder: string): Promise<RunningServer | undefined> {
+  const text = await readFile(join(folder, 'running.json'), 'utf8').catch(ignoreMissing)
+  return text === undefined ? undefined : (JSON.parse(text) as RunningServer)
+}
+
+export async function removeRunning(folder: DataFolder): Promise<void> {
+  await rm(folder.running, { force: true })
+}
+
+/** Whole or not at all, also after a power cut: written aside, synced, then renamed. */
+async function writePrivately(path: string, text: string): Promise<void> {
+  const aside = `${path}.new`
+  const file = await open(aside, 'w', OWNER_ONLY)
+  try {
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(aside, path)
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error
+}

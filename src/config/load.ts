@@ -1,0 +1,76 @@
+import { AppError } from '../base/error.ts'
+import { nearest } from '../base/nearest.ts'
+import { type Address, flagOf, SETTINGS, type SettingName, type SettingSpec, type Settings, variableOf } from './settings.ts'
+
+/** A variable that belongs to the command line, not to the server's table. */
+const OTHER_VARIABLES = ['LANDFALL_SERVER']
+
+/**
+ * Settings from flags and the environment; a flag wins. Refuses unknown names with the nearest known one, and values
+ * out of bounds with the bound. Never repeats the value of a secret.
+ * @throws AppError `setting_invalid`
+ */
+export function loadSettings(flags: Readonly<Record<string, string>>, environment: Readonly<Record<string, string | undefined>>): Settings {
+  const names = Object.keys(SETTINGS) as SettingName[]
+  refuseUnknown(Object.keys(flags), names.map(flagOf))
+  refuseUnknown(
+    Object.keys(environment).filter((name) => name.startsWith('LANDFALL_')),
+    [...names.map(variableOf), ...OTHER_VARIABLES],
+  )
+  const values: Partial<Record<SettingName, unknown>> = {}
+  for (const name of names) {
+    const flag = flags[flagOf(name)]
+    const written = flag ?? environment[variableOf(name)]
+    const origin = flag === undefined ? variableOf(name) : flagOf(name)
+    values[name] = parse(origin, SETTINGS[name], written === undefined || written === '' ? undefined : written)
+  }
+  return values as Settings
+}
+
+function refuseUnknown(written: readonly string[], known: readonly string[]): void {
+  const unknown = written.find((name) => !known.includes(name))
+  if (unknown === undefined) return
+  const close = nearest(unknown, known)
+  const hint = close === undefined ? 'docs/settings.md lists all' : `did you mean ${close}?`
+  throw new AppError('setting_invalid', `${unknown} is not a setting: ${hint}`, { field: unknown })
+}
+
+function parse(origin: string, spec: SettingSpec, written: string | undefined): unknown {
+  const value = written ?? spec.fallback
+  switch (spec.kind) {
+    case 'text':
+      return value
+    case 'list':
+      return String(value)
+        .split(',')
+        .map((part) => part.trim())
+        .filter((part) => part !== '')
+    case 'choice':
+      if (!spec.choices.includes(String(value))) refuse(origin, `is one of ${spec.choices.join(', ')}`, value)
+      return value
+    case 'address':
+      return parseAddress(origin, String(value))
+    case 'count':
+    case 'span': {
+      const number = Number(value)
+      const unit = spec.kind === 'span' ? ' ms' : ''
+      if (!Number.isInteger(number) || number < spec.min || number > spec.max) {
+        refuse(origin, `is a whole number from ${spec.min} to ${spec.max}${unit}`, value)
+      }
+      return number
+    }
+  }
+}
+
+/** `127.0.0.1:8080`, `[::1]:8080`, `localhost:0`. */
+function parseAddress(origin: string, value: string): Address {
+  const parts = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]/\s]+)):(\d{1,5})$/.exec(value)
+  const port = Number(parts?.[3])
+  const host = parts?.[1] ?? parts?.[2]
+  if (host === undefined || !(port <= 65_535)) refuse(origin, 'is host:port with a port from 0 to 65535', value)
+  return { host, port }
+}
+
+function refuse(origin: string, bound: string, value: unknown): never {
+  throw new AppError('setting_invalid', `${origin} ${bound}, not ${JSON.stringify(value)}`, { field: origin })
+}
