@@ -1,0 +1,38 @@
+import { isoSeconds } from '../base/clock.ts'
+import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../base/units.ts'
+import type { Dialect } from './dialect.ts'
+import { wellFormedJson } from './json.ts'
+import { signatureOf, unixSeconds } from './signature.ts'
+
+/**
+ * The webhook contract of MFTPlus. The signature covers the body alone; the timestamp is that of the attempt and not
+ * signed. Receivers drop duplicates by the body's `id`, which is the event's and the same for every webhook.
+ */
+export const mftplus: Dialect = {
+  name: 'mftplus',
+  secretRequired: false,
+
+  body(event) {
+    return wellFormedJson({ id: event.id, event: event.type, timestamp: isoSeconds(event.occurredAt), data: event.data })
+  },
+
+  headers({ deliveryId, startedAt, body, secret }) {
+    const headers: Record<string, string> = {
+      'Content-Type': 'application/json',
+      'User-Agent': 'MFTPlus-Webhook/1.0',
+      'X-Webhook-ID': deliveryId,
+      'X-Webhook-Timestamp': unixSeconds(startedAt),
+    }
+    if (secret !== null) headers['X-Webhook-Signature'] = signatureOf(secret, body)
+    return headers
+  },
+
+  retry: {
+    // "Retry Policy": four retries after the first attempt, each delay from the attempt before.
+    delaysMs: [1 * MINUTE_MS, 5 * MINUTE_MS, 30 * MINUTE_MS, 2 * HOUR_MS],
+    // "Common Errors": 401 is the one answer that is final; every other one that is not 2xx is tried again.
+    retries: (status) => status !== 401,
+    exhaustionFailsWebhook: true,
+    deadlineMs: 10 * SECOND_MS,
+  },
+}
