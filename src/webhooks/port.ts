@@ -55,6 +55,11 @@ export interface DeliveryStore {
   claim(node: string, wants: readonly { webhookId: string; room: number }[], now: number): Promise<ClaimedDelivery[]>
   /** Puts claimed deliveries back, due at once: a lane that stops. Only this node's. */
   unclaim(node: string, deliveryIds: readonly string[]): Promise<void>
+  /**
+   * Puts back every claim of this node but those of `kept`, due at once; returns how many. After a claim whose answer
+   * was lost: nobody here knows which deliveries it took, and while this node lives nobody else would free them.
+   */
+  unclaimAllBut(node: string, kept: readonly string[]): Promise<number>
   /** Writes the outcome of attempts; see Settlement. The answers come in the same order. */
   settle(settlements: readonly Settlement[]): Promise<SettleResult[]>
   /** What an attempt needs of its webhook, read at each attempt (an implementation may cache by version). */
