@@ -1,0 +1,349 @@
+import assert from 'node:assert/strict'
+import type { LookupAddress } from 'node:dns'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { AppError } from '../base/error.ts'
+import { parseAddress, parseNetwork, SPECIAL_RANGES, specialRangeOf } from './address.ts'
+import { createEgressGuard, type EgressGuard, type Resolve, URL_LENGTH_MAX } from './guard.ts'
+
+const strict = createEgressGuard({ allow: [], loopback: false }, unasked)
+const local = createEgressGuard({ allow: [], loopback: true }, unasked)
+
+async function unasked(host: string): Promise<never> {
+  throw new Error(`${host} was asked for`)
+}
+
+const taken = [
+  'https://example.com/hook',
+  'https://example.com',
+  'HTTPS://Example.COM/Hook?a=b&c=%20',
+  'https://example.com:8443/hook',
+  'https://example.com:1/',
+  'https://example.com:65535/',
+  'https://under_score.example.com/',
+  'https://8.8.8.8/hook',
+  'https://[2606:4700:4700::1111]/hook',
+  'https://[2606:4700:4700:0:0:0:0:1111]/hook',
+  'https://bücher.example/hook',
+  'https://xn--bcher-kva.example/hook',
+  'https://example.com/données',
+  'https://localhost.example.com/',
+  'https://internal.example.com/',
+  'https://127.0.0.1.example.com/',
+]
+for (const url of taken) test(`a url that is taken: ${url}`, () => assert.equal(strict.checkUrl(url).allowed, true))
+
+/** Every trick is refused with a reason that matches; `loopback` rows are tried under the policy that allows loopback too. */
+const tricks: [url: string, reason: RegExp][] = [
+  // Scheme and shape.
+  ['http://example.com/', /plain http to example\.com is refused; use https/],
+  ['http://8.8.8.8/', /plain http/],
+  ['http://10.0.0.1/', /plain http/],
+  ['http://localhost.example.com/', /plain http/],
+  ['ftp://example.com/', /must begin with https/],
+  ['file:///etc/passwd', /must begin with https/],
+  ['javascript:alert(1)', /must begin with https/],
+  ['gopher://127.0.0.1:25/_HELO', /must begin with https/],
+  ['example.com/hook', /must begin with https/],
+  ['//example.com/hook', /must begin with https/],
+  ['', /must begin with https/],
+  ['https:example.com', /must begin with https/],
+  ['https:/example.com', /must begin with https/],
+  ['https:\\\\example.com', /backslash/],
+  ['https://example.com\\@127.0.0.1/', /backslash/],
+  [' https://example.com', /space/],
+  ['https://example.com/a b', /space/],
+  ['https://exam\tple.com/', /control character/],
+  ['https://example.com/\r\nHost: evil', /control character/],
+  ['https://example.com/\u0085', /control character/],
+  ['https:///example.com', /must begin with https/],
+  ['https://', /must begin with https/],
+  ['https://:443/', /malformed/],
+  [`https://example.com/${'a'.repeat(URL_LENGTH_MAX)}`, /2068 characters; at most 2048/],
+  ['https://example.com/#top', /fragment/],
+  ['https://example.com#@127.0.0.1/', /fragment/],
+  ['https://example.com:0/', /port 0/],
+  ['https://example.com:65536/', /malformed/],
+  ['https://example.com:-1/', /malformed/],
+  // User information.
+  ['https://user:password@example.com/', /user information/],
+  ['https://user@example.com/', /user information/],
+  ['https://@example.com/', /user information/],
+  ['https://example.com@127.0.0.1/', /user information/],
+  ['https://example.com:443@10.0.0.1/', /user information/],
+  // Names.
+  ['https://receiver/', /single label/],
+  ['https://com/', /single label/],
+  ['https://metadata/', /single label/],
+  ['https://metadata.google.internal/', /ends in \.internal/],
+  ['https://printer.local/', /ends in \.local/],
+  ['https://app.localhost/', /ends in \.localhost/],
+  ['https://APP.LOCALHOST/', /ends in \.localhost/],
+  ['https://example.com./', /empty part/],
+  ['https://localhost./', /empty part/],
+  ['https://metadata.google.internal./', /empty part/],
+  ['https://example..com/', /empty part/],
+  ['https://.example.com/', /empty part/],
+  ['https://-example.com/', /no host name can have/],
+  ['https://ex*mple.com/', /no host name can have/],
+  [`https://${'a'.repeat(64)}.com/`, /no host name can have/],
+  [`https://${'a.'.repeat(130)}com/`, /263 characters; at most 253/],
+  // Other spellings.
+  ['https://%6c%6fcalhost/', /another spelling of localhost/],
+  ['https://ⓛocalhost/', /another spelling of localhost/],
+  ['https://exam\u200bple.com/', /another spelling of example\.com/],
+  ['https://exam\u00adple.com/', /another spelling of example\.com/],
+  ['https://example。com/', /another spelling of example\.com/],
+  ['https://ｅxample.com/', /another spelling of example\.com/],
+  ['https://example.com%2f.evil.example/', /malformed/],
+  // Numbers.
+  ['https://0x7f.1/', /another form of 127\.0\.0\.1/],
+  ['https://0x7f000001/', /another form of 127\.0\.0\.1/],
+  ['https://2130706433/', /another form of 127\.0\.0\.1/],
+  ['https://127.1/', /another form of 127\.0\.0\.1/],
+  ['https://0177.0.0.1/', /another form of 127\.0\.0\.1/],
+  ['https://127.0.0.01/', /another form of 127\.0\.0\.1/],
+  ['https://127.0.0.1./', /another form of 127\.0\.0\.1/],
+  ['https://１２７.0.0.1/', /another form of 127\.0\.0\.1/],
+  ['https://127。0。0。1/', /another form of 127\.0\.0\.1/],
+  ['https://0/', /another form of 0\.0\.0\.0/],
+  ['https://134744072/', /another form of 8\.8\.8\.8/],
+  ['https://1.2.3.4.5/', /malformed/],
+  ['https://256.256.256.256/', /malformed/],
+  ['https://0x100000000/', /malformed/],
+  // Addresses that loopback does not open.
+  ['https://0.0.0.0/', /0\.0\.0\.0\/8 .*no setting opens it/],
+  ['https://10.1.2.3/', /10\.1\.2\.3 is in 10\.0\.0\.0\/8 \(private use\); LANDFALL_EGRESS_ALLOW can open it/],
+  ['https://172.31.255.255/', /172\.16\.0\.0\/12/],
+  ['https://192.168.0.1:8443/', /192\.168\.0\.0\/16/],
+  ['https://169.254.169.254/latest/meta-data/', /169\.254\.0\.0\/16 .*metadata/],
+  ['https://100.100.100.200/', /100\.64\.0\.0\/10/],
+  ['https://168.63.129.16/', /168\.63\.129\.16\/32/],
+  ['https://192.0.0.192/', /192\.0\.0\.0\/24/],
+  ['https://255.255.255.255/', /broadcast/],
+  ['https://[::]/', /unspecified/],
+  ['https://[::ffff:127.0.0.1]/', /IPv4-mapped.*no setting opens it/],
+  ['https://[::ffff:7f00:1]/', /IPv4-mapped/],
+  ['https://[0:0:0:0:0:ffff:8.8.8.8]/', /IPv4-mapped/],
+  ['https://[::127.0.0.1]/', /IPv4-compatible/],
+  ['https://[::ffff:0:7f00:1]/', /IPv4-translated/],
+  ['https://[64:ff9b::7f00:1]/', /NAT64/],
+  ['https://[64:ff9b::8.8.8.8]/', /NAT64/],
+  ['https://[2002:7f00:1::]/', /6to4/],
+  ['https://[2001:0:7f00:1::]/', /Teredo/],
+  ['https://[fd00:ec2::254]/', /unique local/],
+  ['https://[fe80::1]/', /link-local/],
+  ['https://[fe80::1%25eth0]/', /malformed/],
+  ['https://[ff02::1]/', /multicast/],
+]
+for (const [url, reason] of tricks) {
+  test(`a url that is refused: ${JSON.stringify(url.slice(0, 70))}`, () => {
+    for (const guard of [strict, local]) assert.match(reasonOf(guard.checkUrl(url)), reason)
+  })
+}
+
+const loopbackUrls = [
+  'http://localhost:3000/hook',
+  'https://localhost/',
+  'http://127.0.0.1/',
+  'https://127.1.2.3:8443/',
+  'http://[::1]:3000/',
+]
+for (const url of loopbackUrls) {
+  test(`loopback is as the policy says: ${url}`, () => {
+    assert.equal(local.checkUrl(url).allowed, true)
+    assert.match(reasonOf(strict.checkUrl(url)), /loopback\)?; LANDFALL_EGRESS_LOOPBACK=allow opens it/)
+  })
+}
+
+test('any text is judged, never thrown at', () => {
+  const host = fc.oneof(fc.ipV4Extended(), fc.ipV6(), fc.domain(), fc.string({ unit: 'binary' }))
+  const url = fc.oneof(
+    fc.string(),
+    fc.webUrl({ withFragments: true }),
+    host.map((it) => `https://${it}/`),
+  )
+  fc.assert(
+    fc.property(url, (text) => {
+      const verdict = strict.checkUrl(text)
+      if (!verdict.allowed) return verdict.reason.length > 0
+      const { protocol, hostname } = verdict.url
+      const address = parseAddress(hostname.replace(/^\[|\]$/g, ''))
+      return protocol === 'https:' && (address === undefined ? hostname.includes('.') : specialRangeOf(address) === undefined)
+    }),
+  )
+})
+
+/** First and last address of every range, and its neighbours outside, by the edges alone. */
+for (const { cidr, name } of SPECIAL_RANGES) {
+  test(`the table: ${cidr}, ${name}`, () => {
+    const [base, bits] = parseNetwork(cidr)!
+    assert.ok(specialRangeOf(base), 'its first address')
+    const last = base.toByteArray().map((byte, index) => byte | (0xff >> Math.min(8, Math.max(0, bits - index * 8))))
+    const text =
+      last.length === 4
+        ? last.join('.')
+        : last.map((byte, i) => byte.toString(16).padStart(2, '0') + (i % 2 && i < 15 ? ':' : '')).join('')
+    assert.ok(specialRangeOf(parseAddress(text)!), `its last address ${text}`)
+    assert.equal(strict.checkAddress(text).allowed, false)
+  })
+}
+
+const addresses: [address: string, range: string | undefined][] = [
+  ['9.255.255.255', undefined],
+  ['11.0.0.0', undefined],
+  ['100.63.255.255', undefined],
+  ['100.128.0.0', undefined],
+  ['126.255.255.255', undefined],
+  ['128.0.0.0', undefined],
+  ['169.253.255.255', undefined],
+  ['172.15.255.255', undefined],
+  ['172.32.0.0', undefined],
+  ['192.167.255.255', undefined],
+  ['192.169.0.0', undefined],
+  ['198.17.255.255', undefined],
+  ['198.20.0.0', undefined],
+  ['223.255.255.255', undefined],
+  ['2001:200::', undefined],
+  ['2001:db7:ffff::', undefined],
+  ['2001:db9::', undefined],
+  ['2003::', undefined],
+  ['3ffe::', undefined],
+  ['3fff:1000::', undefined],
+  ['2606:4700::1', undefined],
+  ['2001::1', '2001::/32'],
+  ['2001:2::1', '2001:2::/48'],
+  ['2001:1ff:ffff::', '2001::/23'],
+  ['100::1', '100::/64'],
+  ['200::1', '::/3'],
+  ['4000::1', '4000::/2'],
+  ['fbff::1', '8000::/1'],
+  ['fe80::1%eth0', 'fe80::/10'],
+]
+for (const [address, range] of addresses) {
+  test(`${address} is ${range === undefined ? 'public' : `in ${range}`}`, () => {
+    assert.equal(specialRangeOf(parseAddress(address)!)?.cidr, range)
+  })
+}
+
+test('what is no address is refused', () => {
+  for (const text of ['', 'localhost', '127.1', '0x7f.0.0.1', '010.0.0.1', '1.2.3.4/32', '[::1]'])
+    assert.match(reasonOf(local.checkAddress(text)), /is not an IP address/)
+})
+
+test('the list of allowed networks opens exactly what it says', () => {
+  const guard = createEgressGuard({ allow: ['10.1.0.0/16', 'fd00:1::/32', '192.168.7.9/32'], loopback: false }, unasked)
+  for (const address of ['10.1.0.0', '10.1.255.255', 'fd00:1::5', '192.168.7.9', '8.8.8.8'])
+    assert.equal(guard.checkAddress(address).allowed, true, address)
+  for (const address of [
+    '10.0.255.255',
+    '10.2.0.0',
+    'fd00:2::5',
+    '192.168.7.8',
+    '192.168.7.10',
+    '::ffff:10.1.0.1',
+    '127.0.0.1',
+    '172.16.0.1',
+  ])
+    assert.equal(guard.checkAddress(address).allowed, false, address)
+  assert.equal(guard.checkUrl('https://10.1.2.3/').allowed, true)
+  assert.match(reasonOf(guard.checkUrl('http://10.1.2.3/')), /plain http/)
+})
+
+test('even the widest list opens neither loopback nor another spelling of it', () => {
+  const guard = createEgressGuard({ allow: ['0.0.0.0/0', '::/0'], loopback: false }, unasked)
+  for (const address of ['127.0.0.1', '0.0.0.0', '::1', '::', '::ffff:127.0.0.1', '::127.0.0.1'])
+    assert.equal(guard.checkAddress(address).allowed, false, address)
+  assert.equal(guard.checkAddress('192.168.1.1').allowed, true)
+})
+
+const badEntries: [entry: string, message: RegExp][] = [
+  ['10.0.0.0/33', /LANDFALL_EGRESS_ALLOW: "10\.0\.0\.0\/33" is not a network/],
+  ['10.0.0.1/8', /"10\.0\.0\.1\/8" is not a network .*no bit set behind its prefix/],
+  ['fd00::1/8', /is not a network/],
+  ['10.0.0.0', /is not a network/],
+  ['10/8', /is not a network/],
+  ['10.0.0.0/', /is not a network/],
+  ['0x0a.0.0.0/8', /is not a network/],
+  ['example.com', /is not a network/],
+  ['127.0.0.0/8', /is in 127\.0\.0\.0\/8 \(loopback\); LANDFALL_EGRESS_LOOPBACK/],
+  ['::1/128', /loopback/],
+  ['::ffff:10.0.0.0/104', /IPv4-mapped.*no setting/],
+]
+for (const [entry, message] of badEntries) {
+  test(`an allowed network that is refused: ${entry}`, () => {
+    assert.throws(
+      () => createEgressGuard({ allow: ['10.0.0.0/8', entry], loopback: false }),
+      (error) => error instanceof AppError && error.code === 'setting_invalid' && message.test(error.message),
+    )
+  })
+}
+
+const answers: Record<string, string[]> = {
+  'public.example.com': ['93.184.216.34', '2606:2800:220:1::1'],
+  'private.example.com': ['10.0.0.7'],
+  'mixed.example.com': ['93.184.216.34', 'fd00::7'],
+  'loop.example.com': ['127.0.0.1'],
+  'nothing.example.com': [],
+  localhost: ['8.8.8.8'],
+}
+const resolve: Resolve = async (host) => {
+  const list = answers[host]
+  if (list === undefined) throw Object.assign(new Error('no such name'), { code: 'ENOTFOUND' })
+  return list.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }))
+}
+const resolving = createEgressGuard({ allow: [], loopback: true }, resolve)
+
+test('a host is judged by all of its addresses', async () => {
+  const check = (host: string) => resolving.checkHost(new URL(`https://${host}/`))
+  assert.deepEqual(await check('public.example.com'), { allowed: true })
+  const privateVerdict = await check('private.example.com')
+  assert.match(reasonOf(privateVerdict), /^private\.example\.com is at 10\.0\.0\.7, which is in 10\.0\.0\.0\/8 \(private use\)/)
+  assert.match(reasonOf(await check('mixed.example.com')), /fd00::7/)
+  assert.match(reasonOf(await check('10.0.0.7')), /10\.0\.0\.0\/8/)
+  assert.match(reasonOf(await check('[fd00::7]')), /fc00::\/7/)
+  assert.match(reasonOf(await check('localhost')), /8\.8\.8\.8, which is not a loopback address/)
+  assert.deepEqual(await check('loop.example.com'), { allowed: true })
+})
+
+test('a name that does not resolve is allowed with a warning', async () => {
+  for (const host of ['missing.example.com', 'nothing.example.com']) {
+    const verdict = await resolving.checkHost(new URL(`https://${host}/`))
+    assert.deepEqual(verdict, { allowed: true, warning: `${host} does not resolve to an address at the moment` })
+  }
+})
+
+test('lookup hands on exactly the checked list, or fails', async () => {
+  assert.deepEqual(
+    (await lookUp(resolving, 'public.example.com')).map(({ address }) => address),
+    answers['public.example.com'],
+  )
+  await assert.rejects(lookUp(resolving, 'mixed.example.com'), { code: 'url_refused' })
+  await assert.rejects(lookUp(resolving, 'missing.example.com'), { code: 'ENOTFOUND' })
+  await assert.rejects(lookUp(resolving, 'nothing.example.com'), { code: 'ENOTFOUND' })
+})
+
+test('lookups of one name at the same time are one question, later ones are asked anew', async () => {
+  const asked: string[] = []
+  const guard = createEgressGuard({ allow: [], loopback: false }, (host) => {
+    asked.push(host)
+    return resolve(host)
+  })
+  await Promise.all([lookUp(guard, 'public.example.com'), lookUp(guard, 'public.example.com')])
+  assert.equal(asked.length, 1)
+  await assert.rejects(lookUp(guard, 'missing.example.com'))
+  await assert.rejects(lookUp(guard, 'missing.example.com'))
+  await lookUp(guard, 'public.example.com')
+  assert.deepEqual(asked, ['public.example.com', 'missing.example.com', 'missing.example.com', 'public.example.com'])
+})
+
+function lookUp(guard: EgressGuard, host: string): Promise<LookupAddress[]> {
+  return new Promise((done, fail) => {
+    guard.lookup(host, { all: true }, (error, list) => (error ? fail(error) : done(list as LookupAddress[])))
+  })
+}
+
+function reasonOf(verdict: { allowed: boolean; reason?: string }): string {
+  assert.equal(verdict.allowed, false)
+  return verdict.reason!
+}
