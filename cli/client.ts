@@ -1,0 +1,52 @@
+import { readRunning } from '../src/app/data-folder.ts'
+import { type Call, CommandError, optional } from './command.ts'
+
+/** Time for one answer of the server. */
+const ANSWER_MS = 30_000
+
+/** Calls the MFTPlus face of a running server as administrator. Answers the `data` of the envelope. */
+export interface Client {
+  readonly url: string
+  call<Data>(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, body?: object): Promise<Data>
+}
+
+/** The server that `--server` names, else the one that runs on the data folder. */
+export async function connect(call: Call): Promise<Client> {
+  const named = optional(call, 'server')
+  if (named !== undefined) {
+    const token = process.env.LANDFALL_ADMIN_TOKEN
+    if (!token) throw new CommandError('--server needs LANDFALL_ADMIN_TOKEN in the environment')
+    return createClient(named.replace(/\/$/, ''), token)
+  }
+  const folder = optional(call, 'data') ?? process.env.LANDFALL_DATA ?? './landfall-data'
+  const running = await readRunning(folder).catch((cause) => {
+    throw new CommandError(`cannot read ${folder}/running.json: ${(cause as Error).message}`)
+  })
+  if (running === undefined) {
+    throw new CommandError(`no server runs on ${folder}: start one with \`npm start\`, or name it with --data or --server`)
+  }
+  return createClient(running.http, process.env.LANDFALL_ADMIN_TOKEN || running.token)
+}
+
+export function createClient(url: string, token: string): Client {
+  return {
+    url,
+    async call(method, path, body) {
+      const headers: Record<string, string> = { authorization: `Bearer ${token}` }
+      if (body !== undefined) headers['content-type'] = 'application/json'
+      const request: RequestInit = { method, headers, signal: AbortSignal.timeout(ANSWER_MS) }
+      if (body !== undefined) request.body = JSON.stringify(body)
+      const answer = await fetch(`${url}${path}`, request).catch((cause) => {
+        throw new CommandError(`${url} does not answer (${reasonOf(cause)}): is the server running?`)
+      })
+      const envelope = (await answer.json().catch(() => undefined)) as { success?: boolean; data?: unknown; error?: string } | undefined
+      if (envelope?.success !== true) throw new CommandError(envelope?.error ?? `${method} ${path} was answered with status ${answer.status}`)
+      return envelope.data as never
+    },
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const cause = (error as { cause?: { code?: string } }).cause
+  return cause?.code ?? (error as Error).message
+}

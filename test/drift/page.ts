@@ -1,0 +1,10 @@
+import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+/** Compares a page of docs/ with what the code says; `UPDATE_DOCS=1` writes it instead. */
+export function assertPage(name: string, expected: string): void {
+  const path = fileURLToPath(new URL(`../../docs/${name}`, import.meta.url))
+  if (process.env.UPDATE_DOCS === '1') writeFileSync(path, expected)
+  assert.equal(readFileSync(path, 'utf8'), expected, `docs/${name} differs from the code: renew it with UPDATE_DOCS=1 npm test -- drift`)
+}
