@@ -3,7 +3,7 @@ import ipaddr from 'ipaddr.js'
 
 /**
  * Which addresses are not on the public internet. The table follows the IANA special-purpose address registries
- * for IPv4 and IPv6 (October 2025): every block that they do not call globally reachable, and what they leave to
+ * for IPv4 and IPv6: every block that they do not call globally reachable, and what they leave to
  * other registries (multicast, link-local, the parts of IPv6 that are not unicast). Blocks inside 192.0.0.0/24 and
  * 2001::/23 that are reachable serve protocols, never a webhook, and stay refused with their parent.
  */

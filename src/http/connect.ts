@@ -8,8 +8,8 @@ import type { EgressGuard } from './guard.ts'
 /** After this time without a connection the attempt to connect is given up, ms. The deadline of a post is usually sooner. */
 export const CONNECT_MS_MAX = 10 * SECOND_MS
 /**
- * How long one address of several may take before the next is tried, ms. Node's own default is a few round trips
- * to a far continent and gives up the first address when it passes.
+ * How long one address of several may take before the next is tried, ms. It gives up the first one, and Node's own
+ * default, 500 ms, is two round trips to a far continent.
  */
 const NEXT_ADDRESS_AFTER_MS = 2 * SECOND_MS
 
