@@ -11,7 +11,11 @@ import type { User } from './user.ts'
  */
 export interface AccountStore {
   createAccount(account: Account, audit: AuditEntry): Promise<void>
-  updateAccount(id: string, changes: { name?: string; plan?: Account['plan']; updatedAt: number }, audit: AuditEntry): Promise<Account>
+  updateAccount(
+    id: string,
+    changes: { name?: string; plan?: Account['plan']; updatedAt: number },
+    audit: AuditEntry,
+  ): Promise<Account>
   findAccount(by: { id: string } | { slug: string }): Promise<Account | undefined>
   listAccounts(page: PageRequest): Promise<Page<Account>>
   accountUsage(accountId: string): Promise<AccountUsage>
