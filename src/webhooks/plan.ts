@@ -23,7 +23,7 @@ export function createPlan(random?: RandomBytes): Plan {
 /** A webhook without account hears everything, server-wide events included; one with an account hears only that account's. */
 function asksFor(webhook: Webhook, event: EventDraft): boolean {
   const isInScope = webhook.accountId === null || webhook.accountId === event.accountId
-  return webhook.state === 'active' && isInScope && matches(webhook.events, event.type)
+  return webhook.state === 'active' && isInScope && webhook.events.some((subscription) => matches(subscription, event.type))
 }
 
 /** One delivery of an event to a webhook, matching or not (a resend, a test). Its body is fixed from here on. `now` is the time in its id. */

@@ -58,6 +58,7 @@ export interface DeliveryStore {
   /**
    * Puts back every claim of this node but those of `kept`, due at once; returns how many. After a claim whose answer
    * was lost: nobody here knows which deliveries it took, and while this node lives nobody else would free them.
+   * With none kept it is the last call of a node that stops.
    */
   unclaimAllBut(node: string, kept: readonly string[]): Promise<number>
   /** Writes the outcome of attempts; see Settlement. The answers come in the same order. */

@@ -1,0 +1,71 @@
+import type { Clock } from '../base/clock.ts'
+import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
+import { dialectOf } from '../dialects/index.ts'
+import type { PostRequest, PostResult } from '../http/post.ts'
+import type { Settlement } from './port.ts'
+import { attemptOf, decide, rulesFor } from './settle.ts'
+import type { ClaimedDelivery, Webhook } from './webhook.ts'
+
+/** Sends one request. Rejects only where nothing can be said about the receiver: that is no attempt. */
+export type Post = (request: PostRequest) => Promise<PostResult>
+
+/** Wait after a failure of our own, ms: doubled with each one in a row. */
+const OWN_FAILURE_WAIT_MS = SECOND_MS
+const OWN_FAILURE_WAIT_MS_MAX = MINUTE_MS
+
+/** A webhook that has changed its dialect and dropped its secret since; the delivery must still come to an end. */
+const NO_SECRET: PostResult = { kind: 'refused', reason: 'the webhook has no secret, which the dialect of this delivery needs' }
+
+export interface AttemptTools {
+  readonly post: Post
+  readonly clock: Clock
+  readonly node: string
+}
+
+/**
+ * One attempt: the headers over the exact body bytes, one POST, and what to write about it. `webhook` is as it was
+ * read for this attempt; the dialect is the one of the delivery, fixed with its body. Rejects with what `post` rejects.
+ */
+export async function attempt(
+  delivery: ClaimedDelivery,
+  webhook: Webhook,
+  secret: string | null,
+  tools: AttemptTools,
+): Promise<Settlement> {
+  const { clock, node } = tools
+  const dialect = dialectOf(delivery.dialect)
+  const rules = rulesFor(dialect.retry, webhook)
+  const number = delivery.attempts + 1
+  const startedAt = clock.now()
+  const begun = clock.monotonic()
+
+  const body = Buffer.from(delivery.body)
+  const facts = { deliveryId: delivery.id, eventType: delivery.eventType, startedAt, body, secret }
+  const result =
+    secret === null && dialect.secretRequired
+      ? NO_SECRET
+      : await tools.post({ url: webhook.url, headers: dialect.headers(facts), body, deadlineMs: rules.deadlineMs })
+
+  const endedAt = clock.now()
+  return {
+    deliveryId: delivery.id,
+    webhookId: delivery.webhookId,
+    node,
+    attempt: attemptOf(number, startedAt, clock.monotonic() - begun, result),
+    outcome: decide(rules, number, result, endedAt),
+    endedAt,
+  }
+}
+
+/** What to write after a failure of our own, the nth in a row for this webhook: no attempt, and tried again soon. */
+export function ownFailure(delivery: ClaimedDelivery, failuresInRow: number, node: string, endedAt: number): Settlement {
+  const waitMs = Math.min(OWN_FAILURE_WAIT_MS * 2 ** (failuresInRow - 1), OWN_FAILURE_WAIT_MS_MAX)
+  return {
+    deliveryId: delivery.id,
+    webhookId: delivery.webhookId,
+    node,
+    attempt: null,
+    outcome: { state: 'waiting', dueAt: endedAt + waitMs },
+    endedAt,
+  }
+}

@@ -1,0 +1,362 @@
+import { type Clock, delay } from '../base/clock.ts'
+import { codeOf } from '../base/error.ts'
+import type { Log } from '../base/log.ts'
+import type { Seal } from '../base/seal.ts'
+import { SECOND_MS } from '../base/units.ts'
+import { attempt, ownFailure, type Post } from './attempt.ts'
+import { Beat } from './beat.ts'
+import { Claims } from './claim.ts'
+import type { Held, Lane } from './lane.ts'
+import { Lanes } from './lanes.ts'
+import type { DeliveryStore, Settlement, SettleResult } from './port.ts'
+import { Settling } from './settling.ts'
+import type { PlannedDelivery, Webhook } from './webhook.ts'
+
+/**
+ * Delivers. Deliveries come in two ways: `offer`ed by whoever has just planned them (the usual one, without a query),
+ * or claimed from the store. Each webhook has a lane of its own, so that one that hangs, fails or has a million
+ * deliveries due costs the others nothing.
+ *
+ * It may assume that the store keeps the promises of its port and fails now and then, before or after a commit. It
+ * promises that every due delivery of an active webhook is attempted, at least once and in turn, that each outcome is
+ * written if the claim is still this node's, and that no attempt starts while this node may be taken for dead. It
+ * keeps nothing that is not in the store: after a crash the next engine on the same store goes on.
+ */
+export interface Engine {
+  start(): void
+  /** No new attempts; those under way have until the deadline to end and be written; the rest is put back for others. */
+  stop(deadlineMs?: number): Promise<void>
+  /**
+   * Born claimed: takes the deliveries whose lanes have room and starts them at once. Returns their ids, which the
+   * caller writes as claimed by this node; nothing is settled before `written`. If that rejects, the database decides.
+   */
+  offer(deliveries: readonly PlannedDelivery[], written: Promise<void>): string[]
+  /** There may be something due, for these webhooks or anywhere. A nudge that gets lost costs up to a second. */
+  nudge(webhookIds?: readonly string[]): void
+  stats(): EngineStats
+}
+
+export interface EngineOptions {
+  readonly store: DeliveryStore
+  readonly post: Post
+  readonly seal: Pick<Seal, 'open'>
+  readonly clock: Clock
+  /** Id of this life of this process. */
+  readonly node: string
+  readonly log: Log
+  readonly limits?: EngineLimits
+}
+
+export interface EngineLimits {
+  /** Posts at once to one webhook. */
+  readonly laneConcurrency?: number
+}
+
+export interface EngineStats {
+  readonly lanes: number
+  readonly buffered: number
+  readonly posting: number
+  /** Posted, outcome not yet written. */
+  readonly settling: number
+  /** Age of the last committed beat, ms; beyond 10 s no attempt starts. */
+  readonly beatAgeMs: number
+  /** Since the start, by outcome. */
+  readonly delivered: number
+  readonly retried: number
+  readonly failed: number
+  /** Failures of our own, which are no attempts. */
+  readonly ownFailures: number
+  /** Outcomes that came after the claim was lost. */
+  readonly claimsLost: number
+}
+
+export const LANE_CONCURRENCY_DEFAULT = 16
+export const STOP_DEADLINE_MS = 10 * SECOND_MS
+/** Time to put back, at the end of a stop, what did not end in time, ms. */
+const LET_GO_MS = 2 * SECOND_MS
+/** Webhooks read at once for the attempts about to start. */
+const TARGETS_MAX = 500
+/** Wait after webhooks could not be read, ms. */
+const TARGETS_FAILURE_WAIT_MS = 200
+
+export function createEngine(options: EngineOptions): Engine {
+  return new DeliveryEngine(options)
+}
+
+interface Tag {
+  readonly lane: Lane
+  readonly held: Held
+}
+
+/** new → running (start) → stopping (stop) → stopped (all written, or the deadline passed). */
+class DeliveryEngine implements Engine {
+  readonly #options: EngineOptions
+  readonly #lanes: Lanes
+  readonly #claims: Claims
+  readonly #beat: Beat
+  readonly #settling: Settling<Tag>
+  #state: 'new' | 'running' | 'stopping' | 'stopped' = 'new'
+  /** Lanes about to start something, waiting for their webhook to be read. */
+  readonly #wanting = new Set<Lane>()
+  #isReading = false
+  #toPutBack: string[] = []
+  #putBacks = 0
+  /** While stopping: called whenever something ends. */
+  #progress: () => void = () => {}
+  readonly #count = { delivered: 0, waiting: 0, failed: 0, own: 0, lost: 0 }
+
+  constructor(options: EngineOptions) {
+    const { store, clock, log, node, limits } = options
+    this.#options = options
+    this.#lanes = new Lanes(limits?.laneConcurrency ?? LANE_CONCURRENCY_DEFAULT)
+    this.#settling = new Settling({
+      store,
+      clock,
+      log,
+      settled: (tag, settlement, result) => this.#settled(tag, settlement, result),
+    })
+    this.#claims = new Claims({
+      ...{ store, clock, log, node, lanes: this.#lanes },
+      mayWork: () => this.#mayWork(),
+      arrived: (lane, deliveries) => {
+        this.#take(
+          lane,
+          deliveries.map((delivery) => ({ delivery, written: null })),
+        )
+      },
+    })
+    this.#beat = new Beat({
+      ...{ store, clock, log, node },
+      beaten: (wasTakenForDead) => this.#beaten(wasTakenForDead),
+      freed: () => this.#claims.sweepBy(0),
+    })
+  }
+
+  start(): void {
+    if (this.#state !== 'new') return
+    this.#state = 'running'
+    this.#beat.start()
+    this.#claims.sweepBy(0)
+  }
+
+  offer(deliveries: readonly PlannedDelivery[], written: Promise<void>): string[] {
+    if (!this.#mayWork() || this.#claims.isReconciling) return []
+    // Whoever waits for it later sees the rejection; until then it must not count as unhandled.
+    written.catch(() => {})
+    const taken: string[] = []
+    const refused: string[] = []
+    for (const delivery of deliveries) {
+      const lane = this.#lanes.open(delivery.webhookId)
+      if (lane !== undefined && this.#lanes.roomOf(lane) > 0) {
+        this.#take(lane, [{ delivery: { ...delivery, attempts: 0 }, written }])
+        taken.push(delivery.id)
+      } else refused.push(delivery.webhookId)
+    }
+    if (refused.length > 0) written.then(() => this.nudge(refused)).catch(() => {})
+    return taken
+  }
+
+  nudge(webhookIds?: readonly string[]): void {
+    if (this.#state !== 'running') return
+    if (webhookIds === undefined) this.#claims.sweepBy(0)
+    else this.#claims.nudge(webhookIds)
+  }
+
+  async stop(deadlineMs = STOP_DEADLINE_MS): Promise<void> {
+    if (this.#state === 'new') this.#state = 'stopped'
+    if (this.#state !== 'running') return
+    this.#state = 'stopping'
+    this.#claims.stop()
+    for (const lane of this.#lanes) this.#empty(lane)
+    await this.#atRest(deadlineMs)
+    this.#state = 'stopped'
+    this.#settling.stop()
+    this.#beat.stop()
+    await this.#letGo()
+  }
+
+  stats(): EngineStats {
+    const sum = { buffered: 0, posting: 0, settling: 0 }
+    for (const lane of this.#lanes) {
+      sum.buffered += lane.buffered
+      sum.posting += lane.posting.size
+      sum.settling += lane.settling.size
+    }
+    const { delivered, waiting: retried, failed, own: ownFailures, lost: claimsLost } = this.#count
+    return { lanes: this.#lanes.size, ...sum, beatAgeMs: this.#beat.ageMs, delivered, retried, failed, ownFailures, claimsLost }
+  }
+
+  #mayWork(): boolean {
+    return this.#state === 'running' && this.#beat.isFresh()
+  }
+
+  #beaten(wasTakenForDead: boolean): void {
+    if (wasTakenForDead) for (const lane of this.#lanes) this.#empty(lane)
+    for (const lane of this.#lanes) this.#pump(lane)
+    this.#claims.wake()
+  }
+
+  #take(lane: Lane, held: readonly Held[]): void {
+    for (const one of held) this.#lanes.add(lane, one)
+    this.#lanes.changed(lane)
+    if (this.#state === 'running') this.#pump(lane)
+    else this.#empty(lane)
+  }
+
+  /** Starts what the lane can start, once its webhook has been read anew. Reads of many lanes share one call. */
+  #pump(lane: Lane): void {
+    if (!lane.canStart || !this.#mayWork()) return
+    this.#wanting.add(lane)
+    if (this.#isReading) return
+    this.#isReading = true
+    queueMicrotask(() => void this.#readTargets())
+  }
+
+  async #readTargets(): Promise<void> {
+    const { store, log, clock } = this.#options
+    while (this.#wanting.size > 0 && this.#mayWork()) {
+      const lanes = [...this.#wanting].slice(0, TARGETS_MAX)
+      for (const lane of lanes) this.#wanting.delete(lane)
+      try {
+        const webhooks = await store.targets(lanes.map((lane) => lane.webhookId))
+        const byId = new Map(webhooks.map((webhook) => [webhook.id, webhook]))
+        for (const lane of lanes) this.#startAll(lane, byId.get(lane.webhookId))
+      } catch (error) {
+        log.warn({ err: error }, 'webhooks could not be read for their attempts; trying again')
+        for (const lane of lanes) this.#wanting.add(lane)
+        await delay(clock, TARGETS_FAILURE_WAIT_MS)
+      }
+    }
+    this.#wanting.clear()
+    this.#isReading = false
+  }
+
+  #startAll(lane: Lane, webhook: Webhook | undefined): void {
+    if (webhook?.state !== 'active') this.#turnOff(lane)
+    else while (lane.canStart && this.#mayWork()) void this.#attempt(lane, lane.start(), webhook)
+  }
+
+  async #attempt(lane: Lane, held: Held, webhook: Webhook): Promise<void> {
+    const settlement = await this.#post(lane, held, webhook)
+    // Too late: this node has put everything back.
+    if (this.#state === 'stopped') return
+    lane.posting.delete(held)
+    if (settlement === undefined) return this.#left(lane, [held])
+    lane.settling.add(held)
+    if (settlement.attempt !== null) this.#learn(lane, settlement.attempt)
+    this.#pump(lane)
+    if (held.written !== null && !(await isFulfilled(held.written))) {
+      lane.settling.delete(held)
+      return this.#left(lane, [held])
+    }
+    this.#settling.add(settlement, { lane, held })
+  }
+
+  /** Undefined: cut by us because this process stops. */
+  async #post(lane: Lane, { delivery }: Held, webhook: Webhook): Promise<Settlement | undefined> {
+    const { seal, node, clock, log } = this.#options
+    try {
+      const settlement = await attempt(delivery, webhook, lane.secretOf(webhook, seal), this.#options)
+      lane.ownFailures = 0
+      return settlement
+    } catch (error) {
+      if (codeOf(error) === 'stopping') return undefined
+      this.#count.own++
+      log.error({ err: error, webhookId: webhook.id, deliveryId: delivery.id }, 'an attempt could not be made')
+      return ownFailure(delivery, ++lane.ownFailures, node, clock.now())
+    }
+  }
+
+  #learn(lane: Lane, { durationMs, statusCode }: { durationMs: number; statusCode: number | null }): void {
+    const excess = lane.learn(durationMs, statusCode !== null)
+    if (excess.length === 0) return
+    lane.mayHaveMore = true
+    this.#left(lane, excess)
+  }
+
+  #settled({ lane, held }: Tag, { outcome, attempt }: Settlement, { written, webhookState }: SettleResult): void {
+    if (!written) this.#count.lost++
+    else if (attempt !== null) this.#count[outcome.state]++
+    if (outcome.state === 'waiting') this.#claims.sweepBy(outcome.dueAt)
+    lane.settling.delete(held)
+    this.#lanes.changed(lane, 1)
+    if (webhookState !== 'active') this.#turnOff(lane)
+    this.#claims.wake()
+    this.#progress()
+  }
+
+  /** The webhook takes nothing more. Whoever turns it on again nudges. */
+  #turnOff(lane: Lane): void {
+    lane.mayHaveMore = false
+    this.#left(lane, lane.giveBack(0))
+  }
+
+  /** Puts back what has not been started. */
+  #empty(lane: Lane): void {
+    lane.mayHaveMore = this.#state === 'running'
+    this.#left(lane, lane.giveBack(0))
+  }
+
+  /** These have left their lane without an outcome; others may have them. */
+  #left(lane: Lane, held: readonly Held[]): void {
+    for (const { delivery, written } of held) {
+      // Before its commit there is nothing to put back.
+      if (written === null) this.#putBack(delivery.id)
+      else void isFulfilled(written).then(() => this.#putBack(delivery.id))
+    }
+    this.#lanes.changed(lane, held.length)
+    this.#progress()
+  }
+
+  #putBack(id: string): void {
+    if (this.#toPutBack.push(id) > 1) return
+    this.#putBacks++
+    queueMicrotask(() => void this.#flushPutBack())
+  }
+
+  async #flushPutBack(): Promise<void> {
+    const { store, node, log } = this.#options
+    const ids = this.#toPutBack
+    this.#toPutBack = []
+    try {
+      await store.unclaim(node, ids)
+    } catch (error) {
+      log.warn({ err: error, deliveries: ids.length }, 'deliveries could not be put back; trying again')
+      this.#claims.doubt()
+    }
+    this.#putBacks--
+    this.#progress()
+  }
+
+  /** Puts back whatever this node still has, such as what was being posted. If it fails, the claims end with the beats. */
+  async #letGo(): Promise<void> {
+    const { store, node, log, clock } = this.#options
+    const done = store.unclaimAllBut(node, []).catch((error) => {
+      log.warn({ err: error }, 'deliveries could not be put back; they are freed when this node is found to be gone')
+    })
+    await Promise.race([done, delay(clock, LET_GO_MS)])
+  }
+
+  /** Resolves when nothing is held, claimed or put back any more, or after the deadline. */
+  #atRest(deadlineMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const end = () => {
+        cancel()
+        this.#progress = () => {}
+        resolve()
+      }
+      const cancel = this.#options.clock.after(deadlineMs, end)
+      this.#progress = () => {
+        if (this.#lanes.used === 0 && this.#putBacks === 0) end()
+      }
+      this.#progress()
+    })
+  }
+}
+
+function isFulfilled(promise: Promise<void>): Promise<boolean> {
+  return promise.then(
+    () => true,
+    () => false,
+  )
+}

@@ -1,0 +1,107 @@
+import type { Seal } from '../base/seal.ts'
+import { SECOND_MS } from '../base/units.ts'
+import type { ClaimedDelivery, Webhook } from './webhook.ts'
+import { webhookSecretPurpose } from './webhook.ts'
+
+/** Deliveries that a lane may hold (buffered, being posted, being settled) while its receiver answers quickly. */
+export const LANE_BUFFER_MAX = 512
+/** The same for a lane that has shown nothing yet, and for one whose receiver is slow, as a multiple of its posts at once. */
+const HELD_PER_POST = 2
+/** An answer within this time is quick, ms: a full lane at 16 posts at once then empties within half a minute. */
+const QUICK_ANSWER_MS = SECOND_MS
+
+/** A delivery in a lane. */
+export interface Held {
+  readonly delivery: ClaimedDelivery
+  /** For one born claimed: its commit. Nothing is settled before it. */
+  readonly written: Promise<void> | null
+}
+
+/**
+ * The deliveries of one webhook that this node holds, oldest first.
+ *
+ * Two widths follow how the receiver behaves. `width`, posts at once, halves with each timeout and grows by one with
+ * anything else; `window`, deliveries held, halves with each slow answer and grows by one with a quick one. So a
+ * hundred receivers that hang hold a few hundred deliveries and sockets, not tens of thousands.
+ */
+export class Lane {
+  readonly webhookId: string
+  readonly #widthMax: number
+  readonly #buffered: Held[] = []
+  /** Being posted, kept so that a stopping node can put them back. */
+  readonly posting = new Set<Held>()
+  /** Posted, their outcome on its way into the store. */
+  readonly settling = new Set<Held>()
+  /** Asked of the store by a claim under way. */
+  reserved = 0
+  width: number
+  window: number
+  /** Whether the store may have more due for this webhook than this lane holds. */
+  mayHaveMore = false
+  /** Failures of our own in a row. */
+  ownFailures = 0
+  #openedSecret: { sealed: string; secret: string } | undefined
+
+  constructor(webhookId: string, widthMax: number) {
+    this.webhookId = webhookId
+    this.#widthMax = widthMax
+    this.width = widthMax
+    this.window = HELD_PER_POST * widthMax
+  }
+
+  get held(): number {
+    return this.#buffered.length + this.posting.size + this.settling.size
+  }
+
+  get buffered(): number {
+    return this.#buffered.length
+  }
+
+  get canStart(): boolean {
+    return this.#buffered.length > 0 && this.posting.size < this.width
+  }
+
+  get isEmpty(): boolean {
+    return this.held === 0 && this.reserved === 0 && !this.mayHaveMore
+  }
+
+  add(held: Held): void {
+    this.#buffered.push(held)
+  }
+
+  start(): Held {
+    const held = this.#buffered.shift()!
+    this.posting.add(held)
+    return held
+  }
+
+  /** Takes out what is buffered beyond the first `keep`. */
+  giveBack(keep: number): Held[] {
+    return this.#buffered.splice(Math.max(keep, 0))
+  }
+
+  everything(): Held[] {
+    return [...this.#buffered, ...this.posting, ...this.settling]
+  }
+
+  /** Learns from an attempt; returns what no longer fits into the window. */
+  learn(tookMs: number, isAnswered: boolean): Held[] {
+    const isQuick = tookMs <= QUICK_ANSWER_MS
+    this.width = isQuick || isAnswered ? Math.min(this.#widthMax, this.width + 1) : Math.max(1, this.width >> 1)
+    if (isQuick) {
+      this.window = Math.min(LANE_BUFFER_MAX, this.window + 1)
+      return []
+    }
+    this.window = Math.max(HELD_PER_POST * this.width, this.window >> 1)
+    return this.giveBack(this.window - this.posting.size - this.settling.size)
+  }
+
+  /** The secret of the webhook as it is now; opening is skipped only while the sealed text is the same. */
+  secretOf(webhook: Webhook, seal: Pick<Seal, 'open'>): string | null {
+    const sealed = webhook.sealedSecret
+    if (sealed === null) return null
+    if (this.#openedSecret?.sealed !== sealed)
+      this.#openedSecret = { sealed, secret: seal.open(sealed, webhookSecretPurpose(webhook.id)) }
+    return this.#openedSecret.secret
+  }
+}

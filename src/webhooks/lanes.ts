@@ -1,0 +1,101 @@
+import { type Held, Lane } from './lane.ts'
+
+/** Deliveries that all lanes together may hold; a body is a few KiB at most, so this bounds memory whatever the backlog. */
+export const HELD_MAX = 8_192
+/** What a lane may always hold, also when others have used up all room: nobody starves. */
+export const LANE_HELD_ALWAYS = 2
+export const LANES_MAX = 10_000
+
+/**
+ * One lane a webhook, made on demand and dropped when empty. Knows how much room each has, and which of them want a
+ * claim: those that may have more in the store and have used at least half of what they hold.
+ */
+export class Lanes {
+  readonly #lanes = new Map<string, Lane>()
+  readonly #hungry = new Set<Lane>()
+  readonly #widthMax: number
+  /** Held and reserved by all lanes. */
+  #used = 0
+
+  constructor(widthMax: number) {
+    this.#widthMax = widthMax
+  }
+
+  get size(): number {
+    return this.#lanes.size
+  }
+
+  get used(): number {
+    return this.#used
+  }
+
+  get isAnyHungry(): boolean {
+    return this.#hungry.size > 0
+  }
+
+  [Symbol.iterator](): Iterator<Lane> {
+    return this.#lanes.values()
+  }
+
+  get(webhookId: string): Lane | undefined {
+    return this.#lanes.get(webhookId)
+  }
+
+  /** The lane of a webhook, made if need be; undefined when there are too many: the sweep finds its deliveries later. */
+  open(webhookId: string): Lane | undefined {
+    const known = this.#lanes.get(webhookId)
+    if (known !== undefined || this.#lanes.size >= LANES_MAX) return known
+    const lane = new Lane(webhookId, this.#widthMax)
+    this.#lanes.set(webhookId, lane)
+    return lane
+  }
+
+  roomOf(lane: Lane): number {
+    const own = lane.held + lane.reserved
+    return Math.max(LANE_HELD_ALWAYS - own, Math.min(lane.window - own, HELD_MAX - this.#used), 0)
+  }
+
+  add(lane: Lane, held: Held): void {
+    lane.add(held)
+    this.#used++
+  }
+
+  reserve(lane: Lane, room: number): void {
+    lane.reserved += room
+    this.#used += room
+  }
+
+  unreserve(lane: Lane): void {
+    this.#used -= lane.reserved
+    lane.reserved = 0
+  }
+
+  /** Says that `count` deliveries have left the lane, or that something else about it changed: it may want more, or be done. */
+  changed(lane: Lane, count = 0): void {
+    this.#used -= count
+    if (lane.isEmpty) {
+      this.#lanes.delete(lane.webhookId)
+      this.#hungry.delete(lane)
+    } else if (this.#isHungry(lane)) this.#hungry.add(lane)
+    else this.#hungry.delete(lane)
+  }
+
+  /** The lanes that have waited longest for a claim, each with its room, at most `lanesMax` lanes and `roomMax` deliveries. */
+  nextHungry(lanesMax: number, roomMax: number): Map<Lane, number> {
+    const chosen = new Map<Lane, number>()
+    let left = roomMax
+    for (const lane of this.#hungry) {
+      if (chosen.size === lanesMax || left === 0) break
+      const room = Math.min(this.roomOf(lane), left)
+      if (room === 0) continue
+      chosen.set(lane, room)
+      this.reserve(lane, room)
+      left -= room
+    }
+    return chosen
+  }
+
+  #isHungry(lane: Lane): boolean {
+    return lane.mayHaveMore && lane.reserved === 0 && lane.held <= lane.window >> 1
+  }
+}
