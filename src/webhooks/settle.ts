@@ -31,7 +31,7 @@ export function rulesFor(rules: RetryRules, webhook: Pick<Webhook, 'retryDelaysS
   const own = webhook.retryDelaysSeconds
   if (own === null) return rules
   return {
-    delaysMs: own.map((seconds) => seconds * SECOND_MS),
+    delaysMs: own.map((seconds) => Math.round(seconds * SECOND_MS)),
     retries: rules.retries,
     exhaustionFailsWebhook: rules.exhaustionFailsWebhook,
     deadlineMs: rules.deadlineMs,

@@ -1,0 +1,270 @@
+import type { AuditEntry, Door } from '../audit/entry.ts'
+import type { Clock } from '../base/clock.ts'
+import { AppError } from '../base/error.ts'
+import { newId, type RandomBytes, randomText } from '../base/id.ts'
+import { nearest } from '../base/nearest.ts'
+import type { Page, PageRequest } from '../base/page.ts'
+import type { Seal } from '../base/seal.ts'
+import type { DialectName } from '../dialects/dialect.ts'
+import { DIALECT_NAMES, dialectOf, isDialectName } from '../dialects/index.ts'
+import { isEventType, nearestEventType } from '../events/catalogue.ts'
+import type { RecordedEvent } from '../events/event.ts'
+import type { EventStore } from '../events/port.ts'
+import { SAMPLES } from '../events/samples.ts'
+import type { EgressGuard } from '../http/guard.ts'
+import { checkInput, invalid, shortened, type WebhookInput } from './input.ts'
+import { planDelivery } from './plan.ts'
+import type { WebhookStore } from './port.ts'
+import type { Attempt, DeliveryRecord, DeliveryState, PlannedDelivery, Webhook } from './webhook.ts'
+import { webhookSecretPurpose } from './webhook.ts'
+
+/** Who asks. `accountId` bounds what is seen and changed; null is an administrator, who sees all. */
+export interface Caller {
+  readonly accountId: string | null
+  /** Name of the key, token or administrator, for the audit trail. */
+  readonly actor: string | null
+  readonly address: string | null
+  readonly door: Door
+}
+
+/** Where a new webhook belongs, and what the plan of that account allows. */
+export interface Placement {
+  /** Null: all accounts and server-wide events. */
+  readonly accountId: string | null
+  readonly allowed: boolean
+  readonly webhooksMax: number
+  /** Of the face on which it is made, used when the input names none. */
+  readonly dialect: DialectName
+}
+
+export interface SavedWebhook {
+  readonly webhook: Webhook
+  /** Only when one was made here; it is never shown again. */
+  readonly madeSecret: string | null
+  /** What the caller should know although it was accepted. */
+  readonly warnings: readonly string[]
+}
+
+export interface DeliveryDetail {
+  readonly delivery: DeliveryRecord
+  /** As the next attempt would be sent, or the last one was; the signature is masked. */
+  readonly request: { readonly url: string; readonly headers: Record<string, string>; readonly body: string }
+  /** Oldest first. */
+  readonly attemptLog: readonly Attempt[]
+}
+
+/**
+ * What people do with webhooks, for every face. Throws `not_found` for a webhook outside the caller's scope,
+ * `invalid` and `url_refused` for input, `plan_refused` and `limit_reached` for the plan; nothing is stored then.
+ */
+export interface WebhookAdmin {
+  create(input: WebhookInput, placement: Placement, caller: Caller): Promise<SavedWebhook>
+  /** Members left out stay. `active: true` also brings a failed webhook back; its waiting deliveries go on. */
+  update(id: string, patch: Partial<WebhookInput>, caller: Caller): Promise<SavedWebhook>
+  remove(id: string, caller: Caller): Promise<void>
+  get(id: string, caller: Pick<Caller, 'accountId'>): Promise<Webhook>
+  /** `accountId` narrows an administrator's view. */
+  list(filter: { accountId?: string }, page: PageRequest, caller: Pick<Caller, 'accountId'>): Promise<Page<Webhook>>
+  deliveries(
+    id: string,
+    filter: DeliveryFilter,
+    page: PageRequest,
+    caller: Pick<Caller, 'accountId'>,
+  ): Promise<Page<DeliveryRecord>>
+  attempts(id: string, page: PageRequest, caller: Pick<Caller, 'accountId'>): ReturnType<WebhookStore['listAttempts']>
+  delivery(id: string, deliveryId: string, caller: Pick<Caller, 'accountId'>): Promise<DeliveryDetail>
+  /** A new delivery of the same event in the webhook's present dialect; it waits while the webhook is not active. */
+  redeliver(id: string, deliveryId: string, caller: Caller): Promise<DeliveryRecord>
+  /** A sample of this type through the real path. `conflict` while the webhook is not active. */
+  test(id: string, eventType: string, caller: Caller): Promise<DeliveryRecord>
+}
+
+export type DeliveryFilter = { state?: Exclude<DeliveryState, 'held'>; eventType?: string }
+
+export interface WebhookAdminParts {
+  readonly store: WebhookStore
+  readonly events: Pick<EventStore, 'findEvent'>
+  readonly guard: Pick<EgressGuard, 'checkUrl' | 'checkHost'>
+  readonly seal: Pick<Seal, 'seal'>
+  readonly clock: Pick<Clock, 'now'>
+  /** Wakes the engine for these webhooks. */
+  readonly nudge: (webhookIds: readonly string[]) => void
+  readonly random?: RandomBytes
+}
+
+const MADE_SECRET_PREFIX = 'whsec_'
+const MADE_SECRET_CHARACTERS = 32
+const MASKED_SIGNATURE = 'sha256=********'
+
+export function createWebhookAdmin(parts: WebhookAdminParts): WebhookAdmin {
+  const { store, events, guard, seal, clock, nudge, random } = parts
+
+  async function create(input: WebhookInput, placement: Placement, caller: Caller): Promise<SavedWebhook> {
+    if (!placement.allowed) throw new AppError('plan_refused', 'the plan of the account does not include webhooks')
+    const { url, warnings } = await checkedUrl(input.url)
+    checkInput(input)
+    const dialect = dialectNamed(input.dialect ?? placement.dialect)
+    const now = clock.now()
+    const id = newId('webhook', now, random)
+    const { sealedSecret, madeSecret } = secretFor(id, dialect, input.secret, null)
+    const webhook: Webhook = {
+      id,
+      accountId: placement.accountId,
+      name: input.name ?? url.hostname,
+      url: input.url,
+      events: [...new Set(input.events)],
+      dialect,
+      sealedSecret,
+      retryDelaysSeconds: input.retry?.delaysSeconds ?? null,
+      state: input.active === false ? 'inactive' : 'active',
+      failedReason: null,
+      createdAt: now,
+      updatedAt: now,
+    }
+    await store.createWebhook(webhook, { webhooksMax: placement.webhooksMax }, audit('webhook.create', webhook, caller))
+    return { webhook, madeSecret, warnings }
+  }
+
+  async function update(id: string, patch: Partial<WebhookInput>, caller: Caller): Promise<SavedWebhook> {
+    const before = await get(id, caller)
+    const { warnings } = patch.url === undefined || patch.url === before.url ? { warnings: [] } : await checkedUrl(patch.url)
+    checkInput(patch)
+    const dialect = patch.dialect === undefined ? before.dialect : dialectNamed(patch.dialect)
+    const { sealedSecret, madeSecret } = secretFor(id, dialect, patch.secret, before.sealedSecret)
+    const webhook: Webhook = {
+      ...before,
+      name: patch.name ?? before.name,
+      url: patch.url ?? before.url,
+      events: patch.events === undefined ? before.events : [...new Set(patch.events)],
+      dialect,
+      sealedSecret,
+      retryDelaysSeconds: patch.retry === undefined ? before.retryDelaysSeconds : (patch.retry?.delaysSeconds ?? null),
+      state: patch.active === undefined ? before.state : patch.active ? 'active' : 'inactive',
+      failedReason: patch.active === undefined ? before.failedReason : null,
+      updatedAt: clock.now(),
+    }
+    await store.updateWebhook(webhook, audit('webhook.update', webhook, caller))
+    if (webhook.state === 'active') nudge([id])
+    return { webhook, madeSecret, warnings }
+  }
+
+  async function remove(id: string, caller: Caller): Promise<void> {
+    await store.removeWebhook(id, audit('webhook.remove', await get(id, caller), caller))
+  }
+
+  async function get(id: string, { accountId }: Pick<Caller, 'accountId'>): Promise<Webhook> {
+    const webhook = await store.findWebhook(id)
+    if (webhook === undefined || (accountId !== null && webhook.accountId !== accountId))
+      throw new AppError('not_found', `no webhook ${shortened(id)}`)
+    return webhook
+  }
+
+  async function delivery(id: string, deliveryId: string, caller: Pick<Caller, 'accountId'>): Promise<DeliveryDetail> {
+    const webhook = await get(id, caller)
+    const { delivery, planned, attempts } = await found(id, deliveryId)
+    const startedAt = attempts.at(-1)?.startedAt ?? clock.now()
+    return {
+      delivery,
+      request: { url: webhook.url, headers: maskedHeaders(planned, webhook, startedAt), body: planned.body },
+      attemptLog: attempts,
+    }
+  }
+
+  async function redeliver(id: string, deliveryId: string, caller: Caller): Promise<DeliveryRecord> {
+    const webhook = await get(id, caller)
+    const { planned } = await found(id, deliveryId)
+    const event = await events.findEvent(planned.eventId)
+    if (event === undefined) throw new AppError('not_found', `the event of delivery ${deliveryId} is no longer stored`)
+    const now = clock.now()
+    const resend = planDelivery(event, webhook, 'resend', now, random)
+    await store.addDelivery(resend, now, audit('webhook.redeliver', webhook, caller, deliveryId))
+    nudge([id])
+    return newRecord(resend, now, webhook)
+  }
+
+  async function test(id: string, eventType: string, caller: Caller): Promise<DeliveryRecord> {
+    const webhook = await get(id, caller)
+    if (!isEventType(eventType))
+      throw invalid('event', `event: "${shortened(eventType)}" is no event type; did you mean "${nearestEventType(eventType)}"?`)
+    if (webhook.state !== 'active') throw new AppError('conflict', `the webhook is ${webhook.state}; set active to true first`)
+    const now = clock.now()
+    const sample: RecordedEvent = {
+      id: newId('event', now, random),
+      type: eventType,
+      accountId: webhook.accountId,
+      occurredAt: now,
+      data: SAMPLES[eventType],
+    }
+    const planned = planDelivery(sample, webhook, 'test', now, random)
+    await store.addTest(sample, planned, audit('webhook.test', webhook, caller, eventType))
+    nudge([id])
+    return newRecord(planned, now, webhook)
+  }
+
+  async function found(id: string, deliveryId: string) {
+    const found = await store.findDelivery(id, deliveryId)
+    if (found === undefined) throw new AppError('not_found', `no delivery ${shortened(deliveryId)} of webhook ${id}`)
+    return found
+  }
+
+  async function checkedUrl(text: string): Promise<{ url: URL; warnings: string[] }> {
+    const form = guard.checkUrl(text)
+    if (!form.allowed) throw new AppError('url_refused', `url: ${form.reason}`, { field: 'url' })
+    const host = await guard.checkHost(form.url)
+    if (!host.allowed) throw new AppError('url_refused', `url: ${host.reason}`, { field: 'url' })
+    return { url: form.url, warnings: host.warning === undefined ? [] : [host.warning] }
+  }
+
+  /** The sealed secret to store: a given one, the one there is, or a new one where the dialect cannot do without. */
+  function secretFor(webhookId: string, dialect: DialectName, given: string | null | undefined, sealedBefore: string | null) {
+    const isRequired = dialectOf(dialect).secretRequired
+    const sealed = (secret: string) => seal.seal(secret, webhookSecretPurpose(webhookId))
+    if (typeof given === 'string') return { sealedSecret: sealed(given), madeSecret: null }
+    if (given === null && isRequired && sealedBefore !== null)
+      throw invalid('secret', `secret cannot be null: deliveries in the dialect ${dialect} are always signed`)
+    if (given === null && !isRequired) return { sealedSecret: null, madeSecret: null }
+    if (sealedBefore !== null || !isRequired) return { sealedSecret: sealedBefore, madeSecret: null }
+    const madeSecret = MADE_SECRET_PREFIX + randomText(MADE_SECRET_CHARACTERS, random)
+    return { sealedSecret: sealed(madeSecret), madeSecret }
+  }
+
+  function audit(action: AuditEntry['action'], webhook: Webhook, caller: Caller, detail: string | null = null): AuditEntry {
+    const at = clock.now()
+    const { actor, address, door } = caller
+    const { accountId, id: target } = webhook
+    return { id: newId('audit', at, random), at, accountId, actor, address, door, action, target, result: 'ok', detail }
+  }
+
+  return {
+    ...{ create, update, remove, get, delivery, redeliver, test },
+    list: (filter, page, { accountId }) => store.listWebhooks(accountId === null ? filter : { accountId }, page),
+    deliveries: async (id, filter, page, caller) =>
+      store.listDeliveries({ webhookId: (await get(id, caller)).id, ...filter }, page),
+    attempts: async (id, page, caller) => store.listAttempts((await get(id, caller)).id, page),
+  }
+}
+
+function dialectNamed(name: string): DialectName {
+  if (isDialectName(name)) return name
+  const hint = nearest(name.slice(0, 32), DIALECT_NAMES)
+  const meant = hint === undefined ? '' : `; did you mean "${hint}"?`
+  throw invalid('dialect', `dialect must be one of ${DIALECT_NAMES.join(', ')}, not "${shortened(name)}"${meant}`)
+}
+
+function maskedHeaders(planned: PlannedDelivery, webhook: Webhook, startedAt: number): Record<string, string> {
+  const dialect = dialectOf(planned.dialect)
+  // Any text does: what is made of it is masked.
+  const secret = webhook.sealedSecret === null && !dialect.secretRequired ? null : 'masked'
+  const body = Buffer.from(planned.body)
+  const headers = dialect.headers({ deliveryId: planned.id, eventType: planned.eventType, startedAt, body, secret })
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, /signature/i.test(name) ? MASKED_SIGNATURE : value]),
+  )
+}
+
+/** A delivery that has just been stored, without asking the store for it. */
+function newRecord({ id, eventId, eventType, webhookId, cause }: PlannedDelivery, now: number, webhook: Webhook): DeliveryRecord {
+  const nextAttemptAt = webhook.state === 'active' ? now : null
+  const nothingYet = { attempts: 0, settledAt: null, lastStatusCode: null, lastError: null }
+  return { id, eventId, eventType, webhookId, cause, state: 'waiting', nextAttemptAt, createdAt: now, ...nothingYet }
+}

@@ -1,0 +1,69 @@
+import { AppError } from '../base/error.ts'
+import { isSubscription, nearestEventType } from '../events/catalogue.ts'
+
+/** What a person may say about a webhook. The faces see to it that the types are these; bounds are checked here. */
+export interface WebhookInput {
+  readonly url: string
+  readonly events: readonly string[]
+  readonly name?: string
+  /** Null, where the dialect allows it: deliveries are not signed. */
+  readonly secret?: string | null
+  readonly active?: boolean
+  readonly dialect?: string
+  /** Null: the dialect's schedule. */
+  readonly retry?: { readonly delaysSeconds: readonly number[] } | null
+}
+
+export const NAME_CHARACTERS_MAX = 100
+export const SECRET_CHARACTERS_MIN = 8
+export const SECRET_CHARACTERS_MAX = 256
+export const SUBSCRIPTIONS_MAX = 100
+export const RETRIES_MAX = 20
+export const RETRY_DELAY_SECONDS_MAX = 86_400
+
+/** Throws `invalid` with the field, the bound and the value for the first thing that is wrong. The url is the guard's matter. */
+export function checkInput(input: Partial<WebhookInput>): void {
+  if (input.events !== undefined) checkEvents(input.events)
+  if (input.name !== undefined) checkName(input.name)
+  if (typeof input.secret === 'string') checkSecret(input.secret)
+  if (input.retry) checkDelays(input.retry.delaysSeconds)
+}
+
+function checkEvents(events: readonly string[]): void {
+  if (events.length < 1 || events.length > SUBSCRIPTIONS_MAX)
+    throw invalid('events', `events must have 1 to ${SUBSCRIPTIONS_MAX} entries, not ${events.length}`)
+  for (const event of events) {
+    if (isSubscription(event)) continue
+    throw invalid('events', `events: "${shortened(event)}" is no event type or group; did you mean "${nearestEventType(event)}"?`)
+  }
+}
+
+function checkName(name: string): void {
+  if (name.trim() === '' || name.length > NAME_CHARACTERS_MAX)
+    throw invalid('name', `name must have 1 to ${NAME_CHARACTERS_MAX} characters, not ${name.trim() === '' ? 0 : name.length}`)
+}
+
+/** Its length is no secret; its text never enters a message. */
+function checkSecret(secret: string): void {
+  if (secret.length < SECRET_CHARACTERS_MIN || secret.length > SECRET_CHARACTERS_MAX)
+    throw invalid(
+      'secret',
+      `secret must have ${SECRET_CHARACTERS_MIN} to ${SECRET_CHARACTERS_MAX} characters, not ${secret.length}`,
+    )
+}
+
+function checkDelays(delays: readonly number[]): void {
+  const field = 'retry.delaysSeconds'
+  if (delays.length > RETRIES_MAX) throw invalid(field, `${field} must have 0 to ${RETRIES_MAX} entries, not ${delays.length}`)
+  const wrong = delays.find((seconds) => !(seconds >= 0 && seconds <= RETRY_DELAY_SECONDS_MAX))
+  if (wrong !== undefined) throw invalid(field, `${field}: each must be 0 to ${RETRY_DELAY_SECONDS_MAX} seconds, not ${wrong}`)
+}
+
+export function invalid(field: string, message: string): AppError {
+  return new AppError('invalid', message, { field })
+}
+
+/** As much of a caller's text as a message repeats. */
+export function shortened(text: string): string {
+  return text.length <= 60 ? text : `${text.slice(0, 60)}…`
+}
