@@ -28,6 +28,8 @@ export interface SampleReceiver {
 
 export interface Received {
   readonly headers: IncomingHttpHeaders
+  /** Names as they stood on the wire, in order. */
+  readonly headerNames: readonly string[]
   readonly body: string
   /** What the sample answered: 401 where it does not trust the signature. */
   readonly status: number
@@ -69,7 +71,8 @@ export async function startSampleReceiver(kind: SampleKind, secret: string): Pro
       passedOn: [],
     }))
     response.writeHead(status).end(answer)
-    received.push({ headers: request.headers, body: body.toString(), status, answer, passedOn })
+    const headerNames = request.rawHeaders.filter((_, index) => index % 2 === 0)
+    received.push({ headers: request.headers, headerNames, body: body.toString(), status, answer, passedOn })
     arrivals.emit('arrived')
   })
   return {
