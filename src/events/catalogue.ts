@@ -1,3 +1,5 @@
+import { nearest } from '../base/nearest.ts'
+
 /**
  * What can happen: the one table of event types. 17 come from the MFTPlus contract, 6 from the TrueFTP contract, the
  * rest are ours. `documented` says whether the contract's page shows a payload; where it does not, ours is a choice of
@@ -76,34 +78,14 @@ export function matches(subscription: string, type: EventType): boolean {
   return subscription.endsWith('.*') && type.startsWith(subscription.slice(0, -1)) && subscription.length > 2
 }
 
-/** The type or group most like a text that is neither, for the message that refuses it. */
+/** The type or group most like a text that is neither, for the message that refuses it; where none is like it, `file.uploaded` as an example. */
 export function nearestEventType(text: string): string {
-  // Longer texts are cut: no name is longer, and the work stays bounded whatever a caller sends.
   const asked = text.slice(0, NEAREST_TEXT_CHARACTERS).toLowerCase()
-  let nearest: string = EVENT_TYPES[0]!
-  let nearestDistance = Number.POSITIVE_INFINITY
-  for (const name of [...EVENT_TYPES, ...EVENT_GROUPS]) {
-    const distance = editDistance(asked, name)
-    if (distance < nearestDistance) [nearest, nearestDistance] = [name, distance]
-  }
-  return nearest
+  return nearest(asked, [...EVENT_TYPES, ...EVENT_GROUPS]) ?? 'file.uploaded'
 }
 
+/** Longer texts are cut: no name is as long, and the work stays bounded whatever a caller sends. */
 const NEAREST_TEXT_CHARACTERS = 64
-
-/** Insertions, deletions and replacements of one character that turn one text into the other (Levenshtein). */
-function editDistance(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, column) => column)
-  for (let i = 1; i <= from.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= to.length; j++) {
-      const replaced = row[j - 1]! + (from[i - 1] === to[j - 1] ? 0 : 1)
-      next.push(Math.min(replaced, row[j]! + 1, next[j - 1]! + 1))
-    }
-    row = next
-  }
-  return row[to.length]!
-}
 
 /** `agent.certificate.expired` is in `agent.*` and `agent.certificate.*`. */
 function groupsOf(type: string): string[] {
