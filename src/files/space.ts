@@ -28,6 +28,8 @@ export interface WriteOptions {
   truncate: boolean
   /** Every write goes to the end, whatever offset the client names. */
   append: boolean
+  /** Permission bits of a file that is made; without them what the space gives. */
+  mode?: number
 }
 
 /**
