@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { World } from '../conformance.ts'
+import { anAccount, anAttempt, anAudit, anEvent, aWebhook, settling, tick } from '../fixtures.ts'
+
+const PAGE = { limit: 1_000, offset: 0 }
+
+export function deliveryCases(world: World): void {
+  /** A webhook of an account of its own with `count` deliveries due. */
+  async function backlog(count: number) {
+    const account = anAccount()
+    await world.store.createAccount(account, anAudit())
+    const webhook = aWebhook({ accountId: account.id })
+    await world.store.createWebhook(webhook, { webhooksMax: 5 }, anAudit())
+    const events = Array.from({ length: count }, () => anEvent(account.id))
+    await world.store.recordEvents(events)
+    return { webhook, events, want: (room: number) => [{ webhookId: webhook.id, room }] }
+  }
+
+  async function record(webhookId: string) {
+    return (await world.store.listDeliveries({ webhookId }, PAGE)).rows
+  }
+
+  test('claims give the oldest first, as much as there is room for, and nothing twice', async () => {
+    const { events, want } = await backlog(5)
+    const first = await world.store.claim('node_a', want(2), tick())
+    const rest = await world.store.claim('node_b', want(10), tick())
+    assert.deepEqual([...first, ...rest].map((delivery) => delivery.eventId), events.map((event) => event.id)) // biome-ignore format: one line
+    assert.deepEqual(await world.store.claim('node_a', want(10), tick()), [])
+    assert.deepEqual([first.length, first[0]!.attempts, JSON.parse(first[0]!.body).event], [2, 0, 'file.uploaded'])
+  })
+
+  test('what is not due yet is not given', async () => {
+    const { events, want, webhook } = await backlog(1)
+    assert.deepEqual(await world.store.claim('node_a', want(1), events[0]!.occurredAt - 1), [])
+    const due = await world.store.dueWebhooks(events[0]!.occurredAt - 1, 1_000)
+    assert.ok(!due.webhookIds.includes(webhook.id))
+    assert.equal((await world.store.claim('node_a', want(1), events[0]!.occurredAt)).length, 1)
+  })
+
+  test('one claim serves several webhooks, each with its own room', async () => {
+    const [one, two] = [await backlog(3), await backlog(3)]
+    const claimed = await world.store.claim('node_a', [...one.want(1), ...two.want(2), { webhookId: 'wh_x', room: 3 }], tick())
+    assert.deepEqual(claimed.map((delivery) => delivery.webhookId), [one.webhook.id, two.webhook.id, two.webhook.id]) // biome-ignore format: one line
+  })
+
+  test('many that claim at the same time never get the same', async () => {
+    const { want } = await backlog(100)
+    const claims = await Promise.all(
+      Array.from({ length: 20 }, (_, index) => world.store.claim(`node_${index % 3}`, want(7), tick())),
+    )
+    const ids = claims.flat().map((delivery) => delivery.id)
+    assert.equal(new Set(ids).size, ids.length)
+    const rest = await world.store.claim('node_a', want(100), tick())
+    assert.equal(ids.length + rest.length, 100)
+  })
+
+  test('dueWebhooks names who has something due, longest overdue first, and the earliest time of all', async () => {
+    const [first, second, third] = [await backlog(2), await backlog(1), await backlog(1)]
+    const { webhookIds, nextDueAt } = await world.store.dueWebhooks(tick(), 1_000)
+    const ours = [first, second, third].map(({ webhook }) => webhook.id)
+    assert.deepEqual(webhookIds.filter((id) => ours.includes(id)), ours) // biome-ignore format: one line
+    assert.ok(nextDueAt !== null && nextDueAt <= first.events[0]!.occurredAt)
+    assert.equal((await world.store.dueWebhooks(tick(), 1)).webhookIds.length, 1)
+    await world.store.claim('node_a', [...first.want(9), ...third.want(9)], tick())
+    const after = (await world.store.dueWebhooks(tick(), 1_000)).webhookIds
+    assert.deepEqual(after.filter((id) => ours.includes(id)), [second.webhook.id]) // biome-ignore format: one line
+  })
+
+  test('a delivery goes through retries to its end, every attempt in the log', async () => {
+    const { webhook, want } = await backlog(1)
+    const [first] = await world.store.claim('node_a', want(1), tick())
+    const dueAt = tick() + 60_000
+    assert.deepEqual(await world.store.settle([settling(first!, { state: 'waiting', dueAt })]), [
+      { written: true, webhookState: 'active' },
+    ])
+    assert.deepEqual(await world.store.claim('node_a', want(1), dueAt - 1), [])
+    const [second] = await world.store.claim('node_a', want(1), dueAt)
+    assert.deepEqual(second, { ...first, attempts: 1 })
+    const end = settling(second!, { state: 'delivered' }, { endedAt: dueAt + 5 })
+    await world.store.settle([end])
+    const [row] = await record(webhook.id)
+    assert.deepEqual(
+      [row!.state, row!.attempts, row!.nextAttemptAt, row!.settledAt, row!.lastStatusCode, row!.lastError],
+      ['delivered', 2, null, dueAt + 5, 200, null],
+    )
+    const detail = await world.store.findDelivery(webhook.id, first!.id)
+    assert.deepEqual(detail?.attempts.map((attempt) => attempt.number), [1, 2]) // biome-ignore format: one line
+    assert.deepEqual(await world.store.settle([end]), [{ written: false, webhookState: 'active' }])
+  })
+
+  test('settling names its claim: another node, another number or another webhook writes nothing', async () => {
+    const { webhook, want } = await backlog(1)
+    const [claimed] = await world.store.claim('node_a', want(1), tick())
+    const delivered = { state: 'delivered' } as const
+    const results = await world.store.settle([
+      settling(claimed!, delivered, { node: 'node_b' }),
+      settling(claimed!, delivered, { attempt: anAttempt(2) }),
+      settling(claimed!, delivered, { deliveryId: 'dlv_x' }),
+      settling(claimed!, delivered),
+      settling(claimed!, delivered),
+    ])
+    assert.deepEqual(results.map((result) => result.written), [false, false, false, true, false]) // biome-ignore format: one line
+    const { total } = await world.store.listAttempts(webhook.id, PAGE)
+    assert.equal(total, 1)
+  })
+
+  test('our own failure is no attempt: the delivery waits on', async () => {
+    const { webhook, want } = await backlog(1)
+    const [claimed] = await world.store.claim('node_a', want(1), tick())
+    const dueAt = tick() + 1_000
+    const [result] = await world.store.settle([settling(claimed!, { state: 'waiting', dueAt }, { attempt: null })])
+    assert.equal(result!.written, true)
+    const [row] = await record(webhook.id)
+    assert.deepEqual([row!.state, row!.attempts, row!.nextAttemptAt], ['waiting', 0, dueAt])
+    assert.equal((await world.store.listAttempts(webhook.id, PAGE)).total, 0)
+    assert.equal((await world.store.claim('node_a', want(1), dueAt)).length, 1)
+  })
+
+  test('an end that fails its webhook turns it off, once, and what else waits keeps waiting', async () => {
+    const { webhook, want } = await backlog(3)
+    const [first, second] = await world.store.claim('node_a', want(2), tick())
+    const fatal = { state: 'failed', reason: 'attempts used up', webhookFails: true } as const
+    const end = settling(first!, fatal)
+    assert.deepEqual(await world.store.settle([settling(first!, fatal, { node: 'node_b' })]), [
+      { written: false, webhookState: 'active' },
+    ])
+    assert.deepEqual(await world.store.settle([end]), [{ written: true, webhookState: 'failed' }])
+    const failed = { ...webhook, state: 'failed', failedReason: 'attempts used up', updatedAt: end.endedAt }
+    assert.deepEqual(await world.store.findWebhook(webhook.id), failed)
+    assert.deepEqual(await world.store.targets([webhook.id]), [failed])
+    assert.deepEqual(await world.store.settle([settling(second!, { ...fatal, reason: 'later' })]), [
+      { written: true, webhookState: 'failed' },
+    ])
+    assert.equal((await world.store.findWebhook(webhook.id))?.failedReason, 'attempts used up')
+    assert.deepEqual(await world.store.claim('node_a', want(5), tick()), [])
+    const rows = await record(webhook.id)
+    assert.deepEqual(rows.map((row) => [row.state, row.nextAttemptAt]), [['waiting', null], ['failed', null], ['failed', null]]) // biome-ignore format: one line
+    assert.equal((await world.store.listDeliveries({ webhookId: webhook.id, state: 'failed' }, PAGE)).total, 2)
+    await world.store.updateWebhook(webhook, anAudit())
+    assert.equal((await world.store.claim('node_a', want(5), tick())).length, 1)
+  })
+
+  test('an end without blame leaves the webhook on; a removed one is said to be removed', async () => {
+    const { webhook, want } = await backlog(2)
+    const [first, second] = await world.store.claim('node_a', want(2), tick())
+    const failed = { state: 'failed', reason: 'status 401', webhookFails: false } as const
+    assert.deepEqual(await world.store.settle([settling(first!, failed)]), [{ written: true, webhookState: 'active' }])
+    await world.store.removeWebhook(webhook.id, anAudit())
+    const waits = settling(second!, { state: 'waiting', dueAt: tick() })
+    assert.deepEqual(await world.store.settle([waits]), [{ written: true, webhookState: 'removed' }])
+    assert.equal(await world.store.cancelOrphans(10), 1)
+  })
+
+  test('many settlements at once are answered each for itself', async () => {
+    const { webhook, want } = await backlog(250)
+    const claimed = await world.store.claim('node_a', want(250), tick())
+    const calls = claimed.map((delivery, index) =>
+      settling(delivery, { state: 'delivered' }, index % 5 === 0 ? { node: 'node_b' } : {}),
+    )
+    const results = await Promise.all(calls.map((call) => world.store.settle([call])))
+    assert.ok(results.every(([result], index) => result!.written === (index % 5 !== 0)))
+    assert.equal((await world.store.listDeliveries({ webhookId: webhook.id, state: 'delivered' }, PAGE)).total, 200)
+    assert.deepEqual(await world.store.settle([]), [])
+  })
+}

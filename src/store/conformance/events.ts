@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { World } from '../conformance.ts'
+import { anAccount, anAudit, anEvent, aWebhook } from '../fixtures.ts'
+
+const PAGE = { limit: 100, offset: 0 }
+
+export function eventCases(world: World): void {
+  async function account() {
+    const made = anAccount()
+    await world.store.createAccount(made, anAudit())
+    return made
+  }
+
+  test('events come back as they were recorded, newest first, with their filters', async () => {
+    const { id } = await account()
+    const data = { text: 'ü 日本 \u0000 "quoted"', nested: { list: [1, 2.5, null, true] }, big: 9_007_199_254_740_991 }
+    const events = [anEvent(id, { data }), anEvent(id, { type: 'dir.created' }), anEvent(id), anEvent(null)]
+    await world.store.recordEvents(events)
+    const [first, second, third, serverWide] = events
+    assert.deepEqual(await world.store.findEvent(first!.id), first)
+    assert.deepEqual(await world.store.listEvents({ accountId: id }, PAGE), { rows: [third, second, first], total: 3 })
+    assert.deepEqual((await world.store.listEvents({ accountId: id, types: ['dir.created'] }, PAGE)).rows, [second])
+    const span = { accountId: id, since: second!.occurredAt, until: third!.occurredAt }
+    assert.deepEqual((await world.store.listEvents(span, PAGE)).rows, [second])
+    assert.deepEqual(await world.store.listEvents({ accountId: id }, { limit: 1, offset: 1 }), { rows: [second], total: 3 })
+    assert.deepEqual((await world.store.listEvents({}, { limit: 1, offset: 0 })).rows, [serverWide])
+    assert.equal(await world.store.findEvent('whevt_x'), undefined)
+  })
+
+  test('an event plans one delivery for each webhook that matches, due and nobody’s', async () => {
+    const { id: accountId } = await account()
+    const other = await account()
+    const webhooks = [
+      aWebhook({ accountId }),
+      aWebhook({ accountId, events: ['*'], dialect: 'trueftp' }),
+      aWebhook({ accountId, events: ['dir.created'] }),
+      aWebhook({ accountId, state: 'inactive' }),
+      aWebhook({ accountId: other.id }),
+    ]
+    for (const webhook of webhooks) await world.store.createWebhook(webhook, { webhooksMax: 10 }, anAudit())
+    world.nudged.length = 0
+    const event = anEvent(accountId)
+    await world.store.recordFact(event, anAudit('download'))
+    const expected = webhooks.slice(0, 2).map((webhook) => webhook.id)
+    assert.deepEqual([...world.nudged].sort(), [...expected].sort())
+    for (const webhook of webhooks) {
+      const { rows } = await world.store.listDeliveries({ webhookId: webhook.id }, PAGE)
+      assert.deepEqual(
+        rows.map((row) => [row.eventId, row.state, row.nextAttemptAt, row.createdAt]),
+        expected.includes(webhook.id) ? [[event.id, 'waiting', event.occurredAt, event.occurredAt]] : [],
+      )
+    }
+  })
+
+  test('a record that is repeated counts once', async () => {
+    const { id: accountId } = await account()
+    const webhook = aWebhook({ accountId })
+    await world.store.createWebhook(webhook, { webhooksMax: 10 }, anAudit())
+    const event = anEvent(accountId)
+    const audit = anAudit('download', { actor: 'repeats' })
+    await Promise.all([
+      world.store.recordFact(event, audit),
+      world.store.recordFact(event, audit),
+      world.store.recordEvents([event]),
+    ])
+    assert.equal((await world.store.listDeliveries({ webhookId: webhook.id }, PAGE)).total, 1)
+    assert.equal((await world.store.listEvents({ accountId }, PAGE)).total, 1)
+    assert.ok((await world.store.listAudit({ actor: 'repeats' }, PAGE)).total <= 1)
+  })
+
+  test('many that come at once are all recorded, each with the webhooks of its moment', async () => {
+    const { id: accountId } = await account()
+    const webhook = aWebhook({ accountId })
+    const early = Array.from({ length: 300 }, () => anEvent(accountId))
+    const late = Array.from({ length: 300 }, () => anEvent(accountId))
+    await Promise.all(early.map((event) => world.store.recordEvents([event])))
+    await world.store.createWebhook(webhook, { webhooksMax: 10 }, anAudit())
+    await Promise.all(late.map((event) => world.store.recordEvents([event])))
+    assert.equal((await world.store.listEvents({ accountId }, PAGE)).total, 600)
+    assert.equal((await world.store.listDeliveries({ webhookId: webhook.id }, PAGE)).total, 300)
+  })
+}

@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { newId } from '../../base/id.ts'
+import type { PlannedDelivery } from '../../webhooks/webhook.ts'
+import type { World } from '../conformance.ts'
+import { anAccount, anAudit, anEvent, aWebhook, settling, tick } from '../fixtures.ts'
+
+const PAGE = { limit: 100, offset: 0 }
+const LIMITS = { webhooksMax: 100 }
+const code = (expected: string) => (error: unknown) => (error as { code?: string }).code === expected
+
+export function webhookCases(world: World): void {
+  async function account() {
+    const made = anAccount()
+    await world.store.createAccount(made, anAudit())
+    return made
+  }
+
+  async function webhook(more = {}) {
+    const made = aWebhook({ accountId: (await account()).id, ...more })
+    await world.store.createWebhook(made, LIMITS, anAudit('webhook.create'))
+    return made
+  }
+
+  test('a webhook comes back as it was made, and is replaced as a whole', async () => {
+    const made = await webhook({ retryDelaysSeconds: [1, 2], events: ['transfer.*', 'file.deleted'], name: '日本' })
+    assert.deepEqual(await world.store.findWebhook(made.id), made)
+    assert.deepEqual(await world.store.listWebhooks({ accountId: made.accountId! }, PAGE), { rows: [made], total: 1 })
+    assert.deepEqual(await world.store.targets([made.id, 'wh_x']), [made])
+    const changed = { ...made, retryDelaysSeconds: null, sealedSecret: null, state: 'inactive' as const, updatedAt: tick() }
+    await world.store.updateWebhook(changed, anAudit('webhook.update'))
+    assert.deepEqual(await world.store.findWebhook(made.id), changed)
+    assert.deepEqual(await world.store.targets([made.id]), [changed])
+    await assert.rejects(world.store.updateWebhook(aWebhook(), anAudit()), code('not_found'))
+  })
+
+  test('the limit of webhooks counts those of the account, also for those made at the same time', async () => {
+    const { id: accountId } = await account()
+    const six = Array.from({ length: 6 }, () => world.store.createWebhook(aWebhook({ accountId }), { webhooksMax: 2 }, anAudit()))
+    const results = await Promise.allSettled(six)
+    assert.equal(results.filter((result) => result.status === 'fulfilled').length, 2)
+    const refused = results.find((result) => result.status === 'rejected')
+    assert.ok(refused && code('limit_reached')(refused.reason))
+  })
+
+  test('a removed webhook is gone for everybody and asked for nothing any more', async () => {
+    const made = await webhook()
+    await world.store.recordEvents([anEvent(made.accountId)])
+    await world.store.removeWebhook(made.id, anAudit('webhook.remove'))
+    await world.store.recordEvents([anEvent(made.accountId)])
+    assert.equal(await world.store.findWebhook(made.id), undefined)
+    assert.deepEqual(await world.store.targets([made.id]), [])
+    assert.equal((await world.store.listWebhooks({ accountId: made.accountId! }, PAGE)).total, 0)
+    assert.deepEqual(await world.store.claim('node_a', [{ webhookId: made.id, room: 5 }], tick()), [])
+    assert.equal(await world.store.cancelOrphans(10), 1)
+    assert.equal(await world.store.cancelOrphans(10), 0)
+    const { rows, total } = await world.store.listDeliveries({ webhookId: made.id }, PAGE)
+    assert.deepEqual([total, rows[0]?.state], [1, 'cancelled'])
+    await assert.rejects(world.store.removeWebhook(made.id, anAudit()), code('not_found'))
+    await assert.rejects(world.store.updateWebhook(made, anAudit()), code('not_found'))
+  })
+
+  test('orphans are cancelled in steps', async () => {
+    const made = await webhook()
+    await world.store.recordEvents([1, 2, 3].map(() => anEvent(made.accountId)))
+    await world.store.removeWebhook(made.id, anAudit())
+    assert.deepEqual(
+      [await world.store.cancelOrphans(2), await world.store.cancelOrphans(2), await world.store.cancelOrphans(2)],
+      [2, 1, 0],
+    )
+  })
+
+  test('what waits for a webhook that is off has no time, and is due again when it is on', async () => {
+    const made = await webhook()
+    await world.store.recordEvents([anEvent(made.accountId)])
+    await world.store.updateWebhook({ ...made, state: 'inactive' }, anAudit())
+    const off = await world.store.listDeliveries({ webhookId: made.id }, PAGE)
+    assert.deepEqual([off.rows[0]?.state, off.rows[0]?.nextAttemptAt], ['waiting', null])
+    assert.deepEqual(await world.store.claim('node_a', [{ webhookId: made.id, room: 5 }], tick()), [])
+    assert.ok(!(await world.store.dueWebhooks(tick(), 1_000)).webhookIds.includes(made.id))
+    world.nudged.length = 0
+    await world.store.updateWebhook(made, anAudit())
+    assert.deepEqual(world.nudged, [made.id])
+    assert.ok((await world.store.dueWebhooks(tick(), 1_000)).webhookIds.includes(made.id))
+    assert.equal((await world.store.claim('node_a', [{ webhookId: made.id, room: 5 }], tick())).length, 1)
+  })
+
+  test('deliveries are listed newest first, by state and by event type; one is found with its body and attempts', async () => {
+    const made = await webhook({ events: ['file.uploaded', 'file.deleted'] })
+    const events = [anEvent(made.accountId), anEvent(made.accountId, { type: 'file.deleted' }), anEvent(made.accountId)]
+    await world.store.recordEvents(events)
+    const [first] = await world.store.claim('node_a', [{ webhookId: made.id, room: 1 }], tick())
+    const retry = settling(first!, { state: 'waiting', dueAt: tick() })
+    await world.store.settle([retry])
+    const all = await world.store.listDeliveries({ webhookId: made.id }, PAGE)
+    assert.deepEqual([all.total, all.rows.map((row) => row.eventId)], [3, events.map((event) => event.id).reverse()])
+    const deleted = await world.store.listDeliveries({ webhookId: made.id, eventType: 'file.deleted' }, PAGE)
+    assert.deepEqual([deleted.total, deleted.rows[0]?.eventId], [1, events[1]!.id])
+    const one = await world.store.listDeliveries({ webhookId: made.id, state: 'waiting' }, { limit: 1, offset: 2 })
+    assert.deepEqual([one.total, one.rows[0]?.id], [3, first!.id])
+    assert.equal((await world.store.listDeliveries({ webhookId: made.id, state: 'failed' }, PAGE)).total, 0)
+
+    const detail = await world.store.findDelivery(made.id, first!.id)
+    const { attempts: _, ...planned } = first!
+    assert.deepEqual(detail?.planned, planned)
+    assert.deepEqual(detail?.attempts, [retry.attempt])
+    assert.deepEqual(detail?.delivery, one.rows[0])
+    assert.deepEqual(
+      [detail?.delivery.attempts, detail?.delivery.lastStatusCode, detail?.delivery.lastError],
+      [1, 500, 'status 500'],
+    )
+    assert.equal(await world.store.findDelivery('wh_other', first!.id), undefined)
+    const log = await world.store.listAttempts(made.id, PAGE)
+    assert.deepEqual(log, {
+      rows: [{ ...retry.attempt!, deliveryId: first!.id, eventType: 'file.uploaded', deliveryState: 'waiting' }],
+      total: 1,
+    })
+  })
+
+  test('a resend is a delivery of its own; a test brings an event that lists do not show', async () => {
+    const made = await webhook()
+    const event = anEvent(made.accountId)
+    await world.store.recordEvents([event])
+    const resend: PlannedDelivery = {
+      id: newId('delivery', tick()),
+      eventId: event.id,
+      eventType: event.type,
+      webhookId: made.id,
+      cause: 'resend',
+      dialect: 'mftplus',
+      body: '{"a": 1}',
+    }
+    const sample = anEvent(made.accountId)
+    const trial = { ...resend, id: newId('delivery', tick()), eventId: sample.id, cause: 'test' as const }
+    world.nudged.length = 0
+    await world.store.addDelivery(resend, tick(), anAudit('webhook.redeliver'))
+    await world.store.addTest(sample, trial, anAudit('webhook.test'))
+    assert.deepEqual(world.nudged, [made.id, made.id])
+    assert.equal((await world.store.claim('node_a', [{ webhookId: made.id, room: 5 }], tick())).length, 3)
+    assert.deepEqual((await world.store.listEvents({ accountId: made.accountId! }, PAGE)).rows, [event])
+    await assert.rejects(
+      world.store.addDelivery({ ...resend, id: 'dlv_2', webhookId: 'wh_x' }, tick(), anAudit()),
+      code('not_found'),
+    )
+  })
+}

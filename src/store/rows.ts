@@ -1,0 +1,213 @@
+import type { Account } from '../accounts/account.ts'
+import type { AdminToken, ApiKey } from '../accounts/key.ts'
+import type { User, UserKey } from '../accounts/user.ts'
+import type { AuditEntry } from '../audit/entry.ts'
+import type { RecordedEvent } from '../events/event.ts'
+import type { Intent, Partial } from '../files/port.ts'
+import type { Attempt, ClaimedDelivery, DeliveryRecord, PlannedDelivery, Webhook } from '../webhooks/webhook.ts'
+import type {
+  AccountTable,
+  AdminTokenTable,
+  ApiKeyTable,
+  AttemptTable,
+  AuditTable,
+  DeliveryTable,
+  EventTable,
+  IntentTable,
+  PartialTable,
+  UserKeyTable,
+  UserTable,
+  WebhookTable,
+} from './tables.ts'
+
+// Rows to values and back, for both databases. The check constraints vouch for the words that are cast here.
+
+export function toAccount(row: AccountTable): Account {
+  return {
+    id: row.id,
+    slug: row.slug,
+    name: row.name,
+    plan: row.plan as Account['plan'],
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  }
+}
+
+export function toUser(row: UserTable & { account_slug: string }, keys: readonly UserKeyTable[]): User {
+  return {
+    id: row.id,
+    accountId: row.account_id,
+    accountSlug: row.account_slug,
+    name: row.name,
+    passwordHash: row.password_hash,
+    publicKeys: keys.map(toUserKey),
+    home: row.home,
+    permissions: JSON.parse(row.permissions),
+    disabled: row.disabled === 1,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  }
+}
+
+function toUserKey(row: UserKeyTable): UserKey {
+  return { id: row.id, type: row.type, blob: row.blob, comment: row.comment, fingerprint: row.fingerprint }
+}
+
+export function fromUserKey(userId: string, key: UserKey, position: number): UserKeyTable {
+  const { id, type, blob, comment, fingerprint } = key
+  return { id, user_id: userId, position, type, blob, comment, fingerprint }
+}
+
+export function toApiKey(row: ApiKeyTable): ApiKey {
+  return {
+    id: row.id,
+    accountId: row.account_id,
+    name: row.name,
+    scopes: JSON.parse(row.scopes),
+    hourlyLimit: row.hourly_limit,
+    createdAt: row.created_at,
+    revokedAt: row.revoked_at,
+  }
+}
+
+export function toAdminToken(row: AdminTokenTable): AdminToken {
+  return { id: row.id, name: row.name, createdAt: row.created_at, revokedAt: row.revoked_at }
+}
+
+export function toAudit(row: AuditTable): AuditEntry {
+  return {
+    id: row.id,
+    at: row.at,
+    accountId: row.account_id,
+    actor: row.actor,
+    address: row.address,
+    door: row.door as AuditEntry['door'],
+    action: row.action as AuditEntry['action'],
+    target: row.target,
+    result: row.result,
+    detail: row.detail,
+  }
+}
+
+export function fromAudit(entry: AuditEntry): AuditTable {
+  const { accountId, ...rest } = entry
+  return { ...rest, account_id: accountId }
+}
+
+export function toWebhook(row: WebhookTable): Webhook {
+  return {
+    id: row.id,
+    accountId: row.account_id,
+    name: row.name,
+    url: row.url,
+    events: JSON.parse(row.events),
+    dialect: row.dialect as Webhook['dialect'],
+    sealedSecret: row.sealed_secret,
+    retryDelaysSeconds: row.retry_delays_seconds === null ? null : JSON.parse(row.retry_delays_seconds),
+    state: row.state as Webhook['state'],
+    failedReason: row.failed_reason,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  }
+}
+
+export function fromWebhook(webhook: Webhook): WebhookTable {
+  return {
+    id: webhook.id,
+    account_id: webhook.accountId,
+    name: webhook.name,
+    url: webhook.url,
+    events: JSON.stringify(webhook.events),
+    dialect: webhook.dialect,
+    sealed_secret: webhook.sealedSecret,
+    retry_delays_seconds: webhook.retryDelaysSeconds === null ? null : JSON.stringify(webhook.retryDelaysSeconds),
+    state: webhook.state,
+    failed_reason: webhook.failedReason,
+    created_at: webhook.createdAt,
+    updated_at: webhook.updatedAt,
+    removed_at: null,
+  }
+}
+
+export function toEvent(row: EventTable): RecordedEvent {
+  return {
+    id: row.id,
+    type: row.type as RecordedEvent['type'],
+    accountId: row.account_id,
+    occurredAt: row.occurred_at,
+    data: JSON.parse(row.data),
+  }
+}
+
+export function toPlanned(row: DeliveryTable): PlannedDelivery {
+  return {
+    id: row.id,
+    eventId: row.event_id,
+    eventType: row.event_type,
+    webhookId: row.webhook_id,
+    cause: row.cause as PlannedDelivery['cause'],
+    dialect: row.dialect as PlannedDelivery['dialect'],
+    body: row.body,
+  }
+}
+
+export function toClaimed(row: DeliveryTable): ClaimedDelivery {
+  return { ...toPlanned(row), attempts: row.attempts }
+}
+
+/** `webhookIsActive`: a delivery of a webhook that is off waits without a time. */
+export function toDeliveryRecord(row: Omit<DeliveryTable, 'body'>, webhookIsActive: boolean): DeliveryRecord {
+  return {
+    id: row.id,
+    eventId: row.event_id,
+    eventType: row.event_type,
+    webhookId: row.webhook_id,
+    cause: row.cause as DeliveryRecord['cause'],
+    state: row.state as DeliveryRecord['state'],
+    attempts: row.attempts,
+    nextAttemptAt: webhookIsActive ? row.due_at : null,
+    createdAt: row.created_at,
+    settledAt: row.settled_at,
+    lastStatusCode: row.last_status_code,
+    lastError: row.last_error,
+  }
+}
+
+export function toAttempt(row: AttemptTable): Attempt {
+  return {
+    number: row.number,
+    startedAt: row.started_at,
+    durationMs: row.duration_ms,
+    statusCode: row.status_code,
+    error: row.error,
+    responseHeaders: row.response_headers === null ? null : JSON.parse(row.response_headers),
+    responseBody: row.response_body,
+  }
+}
+
+export function toIntent(row: IntentTable): Intent {
+  return {
+    id: row.id,
+    node: row.node,
+    eventId: row.event_id,
+    accountId: row.account_id,
+    deed: JSON.parse(row.deed),
+    usage: { bytes: row.usage_bytes, files: row.usage_files },
+    createdAt: row.created_at,
+  }
+}
+
+export function toPartial(row: PartialTable): Partial {
+  return {
+    id: row.id,
+    accountId: row.account_id,
+    userId: row.user_id,
+    node: row.node,
+    path: row.path,
+    temporary: row.temporary,
+    identity: row.identity,
+    prefixBytes: row.prefix_bytes,
+    startedAt: row.started_at,
+    updatedAt: row.updated_at,
+  }
+}

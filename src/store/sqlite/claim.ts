@@ -1,0 +1,52 @@
+import type { ClaimedDelivery } from '../../webhooks/webhook.ts'
+import { toClaimed } from '../rows.ts'
+import type { DeliveryTable } from '../tables.ts'
+import type { Writing } from './writing.ts'
+
+/** Gives this node what is due, oldest first; the cost grows with `room`, not with what waits. */
+export function claim(
+  writing: Writing,
+  node: string,
+  wants: readonly { webhookId: string; room: number }[],
+  now: number,
+): ClaimedDelivery[] {
+  const take = writing.prepare(
+    `update delivery set claimed_by = ? where rowid in (
+       select rowid from delivery
+       where webhook_id = ? and state = 'waiting' and claimed_by is null and due_at <= ?
+       order by due_at limit ?)
+     returning *`,
+  )
+  const active = wants.filter(({ webhookId }) => writing.webhooks.get(webhookId)?.state === 'active')
+  return active.flatMap(({ webhookId, room }) => {
+    const rows = take.all(node, webhookId, now, room) as unknown as DeliveryTable[]
+    // `returning` promises no order.
+    return rows.sort((a, b) => a.due_at! - b.due_at! || (a.id < b.id ? -1 : 1)).map(toClaimed)
+  })
+}
+
+/**
+ * Hops over the index from webhook to webhook: one seek for each that has anything waiting, whatever the number of rows. Webhooks
+ * longest overdue come first, so that a full answer starves nobody.
+ */
+export function dueWebhooks(writing: Writing, now: number, limit: number): { webhookIds: string[]; nextDueAt: number | null } {
+  const rows = writing
+    .prepare(
+      `with recursive hop (webhook_id) as (
+         select min(webhook_id) from delivery where state = 'waiting' and claimed_by is null
+         union all
+         select (select min(webhook_id) from delivery
+                 where state = 'waiting' and claimed_by is null and delivery.webhook_id > hop.webhook_id)
+         from hop where hop.webhook_id is not null
+       )
+       select webhook_id, (select min(due_at) from delivery
+                           where delivery.webhook_id = hop.webhook_id and state = 'waiting' and claimed_by is null) as due_at
+       from hop where webhook_id is not null`,
+    )
+    .all() as unknown as { webhook_id: string; due_at: number }[]
+  const waiting = rows
+    .filter((row) => writing.webhooks.get(row.webhook_id)?.state === 'active')
+    .sort((a, b) => a.due_at - b.due_at)
+  const due = waiting.filter((row) => row.due_at <= now).slice(0, limit)
+  return { webhookIds: due.map((row) => row.webhook_id), nextDueAt: waiting[0]?.due_at ?? null }
+}

@@ -1,0 +1,110 @@
+import type { Webhook } from '../../webhooks/webhook.ts'
+import type { Store, StoreHooks } from '../store.ts'
+import { HOT, READS, type UnitName, WRITES } from '../units/names.ts'
+import { type StartThread, ThreadCalls } from './call.ts'
+
+/** Webhooks of which the near side keeps a copy for attempts. */
+const TARGETS_KEPT_MAX = 10_000
+
+/** After these a webhook may look different. */
+const CHANGES_WEBHOOKS: ReadonlySet<UnitName> = new Set(['createWebhook', 'updateWebhook', 'removeWebhook'])
+
+const READ_NAMES: ReadonlySet<string> = new Set(READS)
+
+/**
+ * Opens the embedded store: a thread that writes and one that reads. Throws what opening the database throws, `store_newer` for one.
+ * The caller holds the lock of the data folder (`lock.ts`); the file is made if it is missing.
+ */
+export async function openSqliteStore(options: { file: string; startThread: StartThread } & StoreHooks): Promise<Store> {
+  const { file, startThread, onPlanned, onFailure } = options
+  let isLost = false
+  function lose(error: Error): void {
+    if (!isLost) onFailure?.(error)
+    isLost = true
+  }
+
+  let isCheckpointing = false
+  const writer: ThreadCalls = new ThreadCalls(startThread({ role: 'writer', file }), {
+    onLost: lose,
+    onAnswers({ nudged, checkpoint }) {
+      if (nudged.length > 0) onPlanned?.(nudged)
+      if (checkpoint && !isCheckpointing) startCheckpoint()
+    },
+  })
+  await writer.opened
+  const reader = new ThreadCalls(startThread({ role: 'reader', file }), { onLost: lose, onAnswers() {} })
+  await reader.opened.catch(async (error) => {
+    await writer.stop()
+    throw error
+  })
+
+  function startCheckpoint(): void {
+    isCheckpointing = true
+    // Refused or failed, it is only put off: the writer asks again.
+    const done = () => {
+      isCheckpointing = false
+    }
+    reader.call('checkpoint', []).then(done, done)
+  }
+
+  const targets = new Targets((ids) => reader.call('targets', [ids]) as Promise<Webhook[]>)
+
+  async function call(name: UnitName, args: unknown[]): Promise<unknown> {
+    if (READ_NAMES.has(name)) return reader.call(name, args)
+    if (!CHANGES_WEBHOOKS.has(name)) return writer.call(name, args)
+    try {
+      return await writer.call(name, args)
+    } finally {
+      targets.forget()
+    }
+  }
+
+  const units = Object.fromEntries(
+    [...READS, ...WRITES, ...HOT].map((name) => [name, (...args: unknown[]) => call(name, args)]),
+  ) as unknown as Omit<Store, 'stop'>
+  return {
+    ...units,
+    targets: (ids) => targets.get(ids),
+    async settle(settlements) {
+      const results = await units.settle(settlements)
+      if (results.some((result) => result.webhookState !== 'active')) targets.forget()
+      return results
+    },
+    async stop() {
+      // The writer last: it empties the journal, which it can only when nobody reads.
+      await reader.stop()
+      await writer.stop()
+    },
+  }
+}
+
+/**
+ * Copies of webhooks for attempts, which ask thousands of times a second. This process is the only one that changes them, so a
+ * copy is good until the answer of a change; one that was read while a change was under way is not kept.
+ */
+class Targets {
+  #read: (ids: string[]) => Promise<Webhook[]>
+  #kept = new Map<string, Webhook>()
+  #generation = 0
+
+  constructor(read: (ids: string[]) => Promise<Webhook[]>) {
+    this.#read = read
+  }
+
+  forget(): void {
+    this.#generation += 1
+    this.#kept.clear()
+  }
+
+  async get(ids: readonly string[]): Promise<Webhook[]> {
+    const missing = ids.filter((id) => !this.#kept.has(id))
+    if (missing.length === 0) return ids.map((id) => this.#kept.get(id)!)
+    const generation = this.#generation
+    const known = ids.flatMap((id) => this.#kept.get(id) ?? [])
+    const read = await this.#read(missing)
+    if (generation === this.#generation && this.#kept.size + read.length <= TARGETS_KEPT_MAX) {
+      for (const webhook of read) this.#kept.set(webhook.id, webhook)
+    }
+    return [...known, ...read]
+  }
+}

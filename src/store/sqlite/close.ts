@@ -1,0 +1,25 @@
+import type { Writing } from './writing.ts'
+
+/** Ends an intent whose deed is done: event said, deliveries let go, those of `claim` into the hands of its node. */
+export function closeIntent(
+  writing: Writing,
+  intent: { id: string; node: string },
+  claim: { node: string; deliveryIds: readonly string[] },
+): void {
+  const closed = writing.prepare('delete from intent where id = ? and node = ? returning event_id').get(intent.id, intent.node)
+  if (closed === undefined) return
+  const eventId = closed.event_id as string
+  writing.prepare('delete from intent_path where intent_id = ?').run(intent.id)
+  writing.prepare(`update event set state = 'said' where id = ? and state = 'held'`).run(eventId)
+  const letGo = writing.prepare(
+    `update delivery set state = 'waiting', due_at = created_at, claimed_by = ? where id = ? and event_id = ? and state = 'held'`,
+  )
+  for (const id of claim.deliveryIds) letGo.run(claim.node, id, eventId)
+  const rest = writing
+    .prepare(
+      `update delivery set state = 'waiting', due_at = created_at
+       where event_id = ? and cause = 'event' and state = 'held' returning webhook_id`,
+    )
+    .all(eventId)
+  for (const row of rest) writing.nudge(row.webhook_id as string)
+}

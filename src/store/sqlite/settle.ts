@@ -1,0 +1,88 @@
+import type { Settlement, SettleResult } from '../../webhooks/port.ts'
+import type { Attempt } from '../../webhooks/webhook.ts'
+import type { Writing } from './writing.ts'
+
+/** Writes outcomes, each only while its claim holds: delivery and attempt together, or nothing. */
+export function settle(writing: Writing, settlements: readonly Settlement[]): SettleResult[] {
+  return settlements.map((settlement) => {
+    const written =
+      settlement.attempt === null ? putBack(writing, settlement) : settleOne(writing, settlement, settlement.attempt)
+    if (written) failWebhook(writing, settlement)
+    return { written, webhookState: writing.webhooks.get(settlement.webhookId)?.state ?? 'removed' }
+  })
+}
+
+function settleOne(writing: Writing, settlement: Settlement, attempt: Attempt): boolean {
+  const { outcome, endedAt } = settlement
+  const { changes } = writing
+    .prepare(
+      `update delivery set state = ?, due_at = ?, settled_at = ?, attempts = ?, last_status_code = ?, last_error = ?, claimed_by = null
+       where id = ? and webhook_id = ? and claimed_by = ? and attempts = ? and state = 'waiting'`,
+    )
+    .run(
+      outcome.state,
+      outcome.state === 'waiting' ? outcome.dueAt : null,
+      outcome.state === 'waiting' ? null : endedAt,
+      attempt.number,
+      attempt.statusCode,
+      attempt.error,
+      settlement.deliveryId,
+      settlement.webhookId,
+      settlement.node,
+      attempt.number - 1,
+    )
+  if (changes === 0) return false
+  insertAttempt(writing, settlement, attempt)
+  return true
+}
+
+function insertAttempt(writing: Writing, { deliveryId, webhookId }: Settlement, attempt: Attempt): void {
+  const { number, startedAt, durationMs, statusCode, error, responseHeaders, responseBody } = attempt
+  writing
+    .prepare(
+      `insert into attempt
+         (delivery_id, number, webhook_id, started_at, duration_ms, status_code, error, response_headers, response_body)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    )
+    .run(
+      deliveryId,
+      number,
+      webhookId,
+      startedAt,
+      durationMs,
+      statusCode,
+      error,
+      responseHeaders === null ? null : JSON.stringify(responseHeaders),
+      responseBody,
+    )
+}
+
+/** Our own failure: no attempt was made, nothing is said against the receiver. */
+function putBack(writing: Writing, { deliveryId, webhookId, node, outcome, endedAt }: Settlement): boolean {
+  const { changes } = writing
+    .prepare(
+      `update delivery set state = ?, due_at = ?, settled_at = ?, last_error = coalesce(?, last_error), claimed_by = null
+       where id = ? and webhook_id = ? and claimed_by = ? and state = 'waiting'`,
+    )
+    .run(
+      outcome.state,
+      outcome.state === 'waiting' ? outcome.dueAt : null,
+      outcome.state === 'waiting' ? null : endedAt,
+      outcome.state === 'failed' ? outcome.reason : null,
+      deliveryId,
+      webhookId,
+      node,
+    )
+  return changes === 1
+}
+
+function failWebhook(writing: Writing, { webhookId, outcome, endedAt }: Settlement): void {
+  if (outcome.state !== 'failed' || !outcome.webhookFails) return
+  if (writing.webhooks.get(webhookId)?.state !== 'active') return
+  writing.changeWebhooks()
+  writing
+    .prepare(
+      `update webhook set state = 'failed', failed_reason = ?, updated_at = ? where id = ? and state = 'active' and removed_at is null`,
+    )
+    .run(outcome.reason, endedAt, webhookId)
+}

@@ -1,0 +1,9 @@
+import { accountUnits } from './accounts.ts'
+import { auditUnits } from './audit.ts'
+import { claimUnits } from './claims.ts'
+import { eventUnits } from './events.ts'
+import { fileUnits } from './files.ts'
+import { webhookUnits } from './webhooks.ts'
+
+/** Everything that is written once for both databases. */
+export const coldUnits = { ...accountUnits, ...auditUnits, ...claimUnits, ...eventUnits, ...fileUnits, ...webhookUnits }

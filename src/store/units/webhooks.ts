@@ -1,0 +1,200 @@
+import { sql } from 'kysely'
+import { AppError } from '../../base/error.ts'
+import type { EventDraft } from '../../events/event.ts'
+import type { WebhookStore } from '../../webhooks/port.ts'
+import type { PlannedDelivery } from '../../webhooks/webhook.ts'
+import { fromWebhook, toAttempt, toDeliveryRecord, toPlanned, toWebhook } from '../rows.ts'
+import type { DeliveryTable } from '../tables.ts'
+import { found, orTaken, pageOf, type Work } from '../work.ts'
+import { note } from './accounts.ts'
+import type { Units } from './units.ts'
+
+/** All columns of a delivery but its body, which lists do not read. */
+const LISTED = [
+  'id',
+  'event_id',
+  'event_type',
+  'webhook_id',
+  'cause',
+  'dialect',
+  'state',
+  'due_at',
+  'claimed_by',
+  'attempts',
+  'created_at',
+  'settled_at',
+  'last_status_code',
+  'last_error',
+] as const satisfies (keyof DeliveryTable)[]
+
+export const webhookUnits: Units<WebhookStore> = {
+  async createWebhook(work, webhook, { webhooksMax }, audit) {
+    await work.changeWebhooks()
+    const { total } = await work.db
+      .selectFrom('webhook')
+      .select((e) => e.fn.countAll().as('total'))
+      .where('account_id', webhook.accountId === null ? 'is' : '=', webhook.accountId)
+      .where('removed_at', 'is', null)
+      .executeTakeFirstOrThrow()
+    if (Number(total) >= webhooksMax)
+      throw new AppError('limit_reached', `There are ${total} webhooks; ${webhooksMax} are allowed.`)
+    await orTaken(work.db.insertInto('webhook').values(fromWebhook(webhook)).execute(), 'A webhook with this id exists already.')
+    await note(work, audit)
+  },
+
+  async updateWebhook(work, webhook, audit) {
+    await work.changeWebhooks()
+    const { id, account_id: _account, created_at: _created, removed_at: _removed, ...columns } = fromWebhook(webhook)
+    const row = await work.db
+      .updateTable('webhook')
+      .set(columns)
+      .where('id', '=', id)
+      .where('removed_at', 'is', null)
+      .returning('id')
+      .executeTakeFirst()
+    found(row, 'webhook')
+    // Waiting deliveries kept their times while the webhook was off, so there is nothing to write for its reactivation.
+    if (webhook.state === 'active') work.nudge(id)
+    await note(work, audit)
+  },
+
+  async removeWebhook(work, id, audit) {
+    await work.changeWebhooks()
+    const row = await work.db
+      .updateTable('webhook')
+      .set({ removed_at: audit.at })
+      .where('id', '=', id)
+      .where('removed_at', 'is', null)
+      .returning('id')
+      .executeTakeFirst()
+    found(row, 'webhook')
+    await note(work, audit)
+  },
+
+  async findWebhook(work, id) {
+    const row = await findRow(work, id)
+    return row && toWebhook(row)
+  },
+
+  listWebhooks({ db }, filter, page) {
+    let query = db.selectFrom('webhook').where('removed_at', 'is', null)
+    if (filter.accountId !== undefined) query = query.where('account_id', '=', filter.accountId)
+    return pageOf(
+      {
+        count: () => query.select((e) => e.fn.countAll().as('total')).executeTakeFirstOrThrow(),
+        list: ({ limit, offset }) => query.selectAll().orderBy('id').limit(limit).offset(offset).execute(),
+      },
+      page,
+      toWebhook,
+    )
+  },
+
+  async listDeliveries(work, filter, page) {
+    const webhook = await findRow(work, filter.webhookId)
+    let query = work.db.selectFrom('delivery').where('webhook_id', '=', filter.webhookId)
+    // Literals, not parameters: SQLite uses a partial index only where it can see the values.
+    query = query.where((e) => e('state', filter.state === undefined ? '<>' : '=', sql.lit<string>(filter.state ?? 'held')))
+    if (filter.eventType !== undefined) query = query.where('event_type', '=', filter.eventType)
+    return pageOf(
+      {
+        count: () => query.select((e) => e.fn.countAll().as('total')).executeTakeFirstOrThrow(),
+        list: ({ limit, offset }) => query.select(LISTED).orderBy('id', 'desc').limit(limit).offset(offset).execute(),
+      },
+      page,
+      (row) => toDeliveryRecord(row, webhook?.state === 'active'),
+    )
+  },
+
+  async findDelivery(work, webhookId, id) {
+    const { db } = work
+    const row = await db
+      .selectFrom('delivery')
+      .selectAll()
+      .where('id', '=', id)
+      .where('webhook_id', '=', webhookId)
+      .where('state', '<>', 'held')
+      .executeTakeFirst()
+    if (row === undefined) return undefined
+    const webhook = await findRow(work, webhookId)
+    const attempts = await db.selectFrom('attempt').selectAll().where('delivery_id', '=', id).orderBy('number').execute()
+    return {
+      delivery: toDeliveryRecord(row, webhook?.state === 'active'),
+      planned: toPlanned(row),
+      attempts: attempts.map(toAttempt),
+    }
+  },
+
+  listAttempts({ db }, webhookId, page) {
+    const query = db.selectFrom('attempt').where('attempt.webhook_id', '=', webhookId)
+    return pageOf(
+      {
+        count: () => query.select((e) => e.fn.countAll().as('total')).executeTakeFirstOrThrow(),
+        list: ({ limit, offset }) =>
+          query
+            .innerJoin('delivery', 'delivery.id', 'attempt.delivery_id')
+            .selectAll('attempt')
+            .select(['delivery.event_type', 'delivery.state as delivery_state'])
+            .orderBy('started_at', 'desc')
+            .orderBy('delivery_id', 'desc')
+            .orderBy('number', 'desc')
+            .limit(limit)
+            .offset(offset)
+            .execute(),
+      },
+      page,
+      (row) => ({
+        ...toAttempt(row),
+        deliveryId: row.delivery_id,
+        eventType: row.event_type,
+        deliveryState: row.delivery_state as 'waiting',
+      }),
+    )
+  },
+
+  async addDelivery(work, delivery, createdAt, audit) {
+    await insertDue(work, delivery, createdAt)
+    await note(work, audit)
+  },
+
+  async addTest(work, event, delivery, audit) {
+    await insertTestEvent(work, event)
+    await insertDue(work, delivery, event.occurredAt)
+    await note(work, audit)
+  },
+}
+
+function findRow({ db }: Work, id: string) {
+  return db.selectFrom('webhook').selectAll().where('id', '=', id).where('removed_at', 'is', null).executeTakeFirst()
+}
+
+async function insertTestEvent({ db }: Work, event: EventDraft): Promise<void> {
+  const row = {
+    id: event.id,
+    type: event.type,
+    account_id: event.accountId,
+    occurred_at: event.occurredAt,
+    data: JSON.stringify(event.data),
+    state: 'said',
+    is_test: 1,
+  }
+  await orTaken(db.insertInto('event').values(row).execute(), 'An event with this id exists already.')
+}
+
+async function insertDue(work: Work, delivery: PlannedDelivery, createdAt: number): Promise<void> {
+  found(await findRow(work, delivery.webhookId), 'webhook')
+  const row = {
+    id: delivery.id,
+    event_id: delivery.eventId,
+    event_type: delivery.eventType,
+    webhook_id: delivery.webhookId,
+    cause: delivery.cause,
+    dialect: delivery.dialect,
+    body: delivery.body,
+    state: 'waiting',
+    due_at: createdAt,
+    attempts: 0,
+    created_at: createdAt,
+  }
+  await orTaken(work.db.insertInto('delivery').values(row).execute(), 'A delivery with this id exists already.')
+  work.nudge(delivery.webhookId)
+}

@@ -1,0 +1,64 @@
+import type { Kysely, RawBuilder } from 'kysely'
+import { AppError } from '../base/error.ts'
+import type { Page, PageRequest } from '../base/page.ts'
+import type { EventDraft } from '../events/event.ts'
+import type { Tables } from './tables.ts'
+
+/** What a unit of work has in its hands: one transaction, which its runner begins and ends. */
+export interface Work {
+  readonly db: Kysely<Tables>
+  /**
+   * Who may still be alive beside this node. `nobody`: one process a data folder, so everything of another node is of an earlier life.
+   * `nodes`: only what belongs to a node without a recent beat is lost.
+   */
+  readonly others: 'nobody' | 'nodes'
+  /** The values of a list as a subquery with one parameter, however long the list. */
+  listed(values: readonly string[]): RawBuilder<string>
+  /** Stores an event that is true already, its deliveries planned and due. */
+  recordEvent(event: EventDraft): Promise<void>
+  /** Call before any write of a webhook: makes other writers of webhooks wait and copies of the set stale. */
+  changeWebhooks(): Promise<void>
+  /** This webhook has got deliveries that are due and nobody's: told to the owner after the commit. */
+  nudge(webhookId: string): void
+}
+
+const SQLITE_UNIQUE = new Set([1555, 2067])
+const POSTGRES_UNIQUE = '23505'
+
+/** Runs an insert whose name may be taken. */
+export async function orTaken<T>(insert: Promise<T>, message: string, field?: string): Promise<T> {
+  try {
+    return await insert
+  } catch (error) {
+    if (isUniqueViolation(error)) throw new AppError('already_exists', message, { cause: error, ...(field && { field }) })
+    throw error
+  }
+}
+
+export function isUniqueViolation(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  if ('errcode' in error) return SQLITE_UNIQUE.has(Number(error.errcode))
+  return 'code' in error && error.code === POSTGRES_UNIQUE
+}
+
+/** The row, or `not_found`. */
+export function found<T>(row: T | undefined, what: string): T {
+  if (row === undefined) throw new AppError('not_found', `There is no such ${what}.`)
+  return row
+}
+
+/** What one page needs of a query that counts and lists the same rows. */
+interface Pageable<Row> {
+  count(): Promise<{ total: number | string | bigint }>
+  list(page: PageRequest): Promise<Row[]>
+}
+
+export async function pageOf<Row, Value>(
+  query: Pageable<Row>,
+  page: PageRequest,
+  toValue: (row: Row) => Value,
+): Promise<Page<Value>> {
+  const { total } = await query.count()
+  const rows = await query.list(page)
+  return { rows: rows.map(toValue), total: Number(total) }
+}
