@@ -45,8 +45,10 @@ export class Claims {
   #sweepAt = Number.POSITIVE_INFINITY
   #cancelSweep: () => void = () => {}
   #failuresInRow = 0
-  /** A claim of unknown outcome: `waiting` for a late commit, then `due`. */
-  #doubt: 'none' | 'waiting' | 'due' = 'none'
+  /** Calls of unknown outcome: one whose time to be reconciled is running, another since then, one that is due. */
+  #isDoubtful = false
+  #isDoubtfulAgain = false
+  #isReconcileDue = false
   /** While claims are being reconciled nothing may be born claimed: it would be put back under our hands. */
   isReconciling = false
 
@@ -62,7 +64,7 @@ export class Claims {
   /** Claims for whichever lane is hungry, unless that is being done already. */
   wake(): void {
     const { lanes, mayWork } = this.#parts
-    if (this.#isClaiming || !this.#isRunning || !mayWork() || !(lanes.isAnyHungry || this.#doubt === 'due')) return
+    if (this.#isClaiming || !this.#isRunning || !mayWork() || !(lanes.isAnyHungry || this.#isReconcileDue)) return
     this.#isClaiming = true
     queueMicrotask(() => void this.#claimAll())
   }
@@ -83,10 +85,18 @@ export class Claims {
 
   /** A call that may have claimed, or failed to put back, has failed: this node may own deliveries it does not hold. */
   doubt(): void {
-    if (this.#doubt !== 'none') return
-    this.#doubt = 'waiting'
+    if (this.#isDoubtful) {
+      this.#isDoubtfulAgain = true
+      return
+    }
+    this.#isDoubtful = true
     this.#parts.clock.after(RECONCILE_AFTER_MS, () => {
-      this.#doubt = 'due'
+      this.#isDoubtful = false
+      this.#isReconcileDue = true
+      if (this.#isDoubtfulAgain) {
+        this.#isDoubtfulAgain = false
+        this.doubt()
+      }
       this.wake()
     })
   }
@@ -95,7 +105,7 @@ export class Claims {
     const { lanes, mayWork, clock, log } = this.#parts
     while (this.#isRunning && mayWork()) {
       try {
-        if (this.#doubt === 'due') await this.#reconcile()
+        if (this.#isReconcileDue) await this.#reconcile()
         const wants = lanes.nextHungry(CLAIM_WEBHOOKS_MAX, CLAIM_DELIVERIES_MAX)
         if (wants.size === 0) break
         await this.#claim(wants)
@@ -138,12 +148,15 @@ export class Claims {
   async #reconcile(): Promise<void> {
     const { store, node, lanes, log } = this.#parts
     this.isReconciling = true
+    this.#isReconcileDue = false
     try {
       const kept = [...lanes].flatMap((lane) => lane.everything()).map(({ delivery }) => delivery.id)
       const count = await store.unclaimAllBut(node, kept)
-      this.#doubt = 'none'
       if (count > 0) log.info({ count }, 'deliveries of a claim whose answer was lost were put back')
       this.sweepBy(0)
+    } catch (error) {
+      this.#isReconcileDue = true
+      throw error
     } finally {
       this.isReconciling = false
     }

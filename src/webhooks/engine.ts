@@ -300,9 +300,9 @@ class DeliveryEngine implements Engine {
   /** These have left their lane without an outcome; others may have them. */
   #left(lane: Lane, held: readonly Held[]): void {
     for (const { delivery, written } of held) {
-      // Before its commit there is nothing to put back.
       if (written === null) this.#putBack(delivery.id)
-      else void isFulfilled(written).then(() => this.#putBack(delivery.id))
+      // Before its commit there is nothing to put back; and one that failed may yet come through.
+      else void isFulfilled(written).then((isWritten) => (isWritten ? this.#putBack(delivery.id) : this.#claims.doubt()))
     }
     this.#lanes.changed(lane, held.length)
     this.#progress()
