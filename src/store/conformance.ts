@@ -1,12 +1,12 @@
 import { after, before, describe } from 'node:test'
-import { accountCases } from './conformance/accounts.ts'
-import { deliveryCases } from './conformance/deliveries.ts'
-import { eventCases } from './conformance/events.ts'
-import { fileCases } from './conformance/files.ts'
-import { lifecycleCases } from './conformance/lifecycle.ts'
-import { nodeCases } from './conformance/nodes.ts'
-import { webhookCases } from './conformance/webhooks.ts'
 import type { Store, StoreHooks } from './store.ts'
+import { accountCases } from './suite/accounts.conformance.ts'
+import { deliveryCases } from './suite/deliveries.conformance.ts'
+import { eventCases } from './suite/events.conformance.ts'
+import { fileCases } from './suite/files.conformance.ts'
+import { lifecycleCases } from './suite/lifecycle.conformance.ts'
+import { nodeCases } from './suite/nodes.conformance.ts'
+import { webhookCases } from './suite/webhooks.conformance.ts'
 
 /** A fresh, empty store; `close` ends it and removes what it was made of. */
 export type OpenStore = (hooks: StoreHooks) => Promise<{ store: Store; close(): Promise<void> }>

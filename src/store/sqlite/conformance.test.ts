@@ -1,4 +1,4 @@
 import { storeConformance } from '../conformance.ts'
-import { openFresh } from './open.fixture.ts'
+import { openFresh } from './testing.ts'
 
 storeConformance('sqlite', openFresh)

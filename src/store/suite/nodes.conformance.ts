@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { World } from '../conformance.ts'
-import { aChange, anAccount, anAudit, anEvent, aPartial, aUser, aWebhook, tick } from '../fixtures.ts'
 import { NODE_SILENT_MS } from '../store.ts'
+import { aChange, anAccount, anAudit, anEvent, aPartial, aUser, aWebhook, tick } from '../testing.ts'
 
 /** Nodes that are lost in both stores: of an earlier life, and silent for long. */
 export function nodeCases(world: World): void {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { Change } from '../../files/port.ts'
 import type { PlannedDelivery } from '../../webhooks/webhook.ts'
 import type { World } from '../conformance.ts'
-import { aChange, anAccount, anAudit, aPartial, aUser, aWebhook, tick } from '../fixtures.ts'
+import { aChange, anAccount, anAudit, aPartial, aUser, aWebhook, tick } from '../testing.ts'
 
 const PAGE = { limit: 100, offset: 0 }
 const NOBODY = { node: 'node_a', deliveryIds: [] }

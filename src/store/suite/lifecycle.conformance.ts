@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { ClaimedDelivery } from '../../webhooks/webhook.ts'
 import type { World } from '../conformance.ts'
-import { anAccount, anAudit, anEvent, aWebhook, settling, tick } from '../fixtures.ts'
+import { anAccount, anAudit, anEvent, aWebhook, settling, tick } from '../testing.ts'
 
 const PAGE = { limit: 1_000, offset: 0 }
 const RUNS = 15

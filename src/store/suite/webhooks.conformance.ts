@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { newId } from '../../base/id.ts'
 import type { PlannedDelivery } from '../../webhooks/webhook.ts'
 import type { World } from '../conformance.ts'
-import { anAccount, anAudit, anEvent, aWebhook, settling, tick } from '../fixtures.ts'
+import { anAccount, anAudit, anEvent, aWebhook, settling, tick } from '../testing.ts'
 
 const PAGE = { limit: 100, offset: 0 }
 const LIMITS = { webhooksMax: 100 }

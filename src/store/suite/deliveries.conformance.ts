@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { World } from '../conformance.ts'
-import { anAccount, anAttempt, anAudit, anEvent, aWebhook, settling, tick } from '../fixtures.ts'
+import { anAccount, anAttempt, anAudit, anEvent, aWebhook, settling, tick } from '../testing.ts'
 
 const PAGE = { limit: 1_000, offset: 0 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { World } from '../conformance.ts'
-import { anAccount, anAudit, anEvent, aWebhook } from '../fixtures.ts'
+import { anAccount, anAudit, anEvent, aWebhook } from '../testing.ts'
 
 const PAGE = { limit: 100, offset: 0 }
 

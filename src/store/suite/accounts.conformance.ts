@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { ApiKey } from '../../accounts/key.ts'
 import { newId } from '../../base/id.ts'
 import type { World } from '../conformance.ts'
-import { anAccount, anAudit, anEvent, aUser, aWebhook, tick } from '../fixtures.ts'
+import { anAccount, anAudit, anEvent, aUser, aWebhook, tick } from '../testing.ts'
 
 const PAGE = { limit: 100, offset: 0 }
 const LIMITS = { usersMax: 10 }
