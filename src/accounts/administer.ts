@@ -50,7 +50,7 @@ export interface AccountAdmin extends Pick<Issuer, 'findApiKey' | 'findAdminToke
   createApiKey(caller: Caller, account: string, input: ApiKeyInput): Promise<{ key: ApiKey; token: string }>
   listApiKeys(caller: Caller, account: string, page: PageRequest): Promise<Page<ApiKey>>
   revokeApiKey(caller: Caller, account: string, id: string): Promise<void>
-  createAdminToken(caller: Caller, input: { name: string }): Promise<{ adminToken: AdminToken; token: string }>
+  createAdminToken(caller: Caller, input: { name?: string }): Promise<{ adminToken: AdminToken; token: string }>
   listAdminTokens(caller: Caller, page: PageRequest): Promise<Page<AdminToken>>
   revokeAdminToken(caller: Caller, id: string): Promise<void>
 }

@@ -11,7 +11,8 @@ import type { AccountStore } from './port.ts'
 import { hashToken, newAdminToken, newApiKeyToken } from './token.ts'
 
 export interface ApiKeyInput {
-  name: string
+  /** Defaults to the id. */
+  name?: string
   scopes: readonly string[]
   hourlyLimit?: number
 }
@@ -24,7 +25,7 @@ export interface Issuer {
   /** The key of this token, unless it is unknown or revoked. */
   findApiKey(token: string): Promise<ApiKey | undefined>
 
-  createAdminToken(caller: Caller, input: { name: string }): Promise<{ adminToken: AdminToken; token: string }>
+  createAdminToken(caller: Caller, input: { name?: string }): Promise<{ adminToken: AdminToken; token: string }>
   listAdminTokens(caller: Caller, page: PageRequest): Promise<Page<AdminToken>>
   revokeAdminToken(caller: Caller, id: string): Promise<void>
   /** The administrator of this token, unless it is unknown or revoked. */
@@ -40,8 +41,8 @@ export interface Issuer {
 }
 
 /** Names that the server itself gives its tokens. */
-const FIRST_ADMIN = 'first-admin'
-const LOCAL_ADMIN = 'local'
+export const FIRST_ADMIN = 'first-admin'
+export const LOCAL_ADMIN = 'local'
 /** Tokens looked through for one that still works. */
 const TOKENS_SEEN_MAX = 1_000
 
@@ -52,9 +53,10 @@ export function createIssuer(needs: { store: AccountStore; clock: Clock; random?
     return changeEntry(caller, clock.now(), change, random)
   }
 
-  function adminToken(name: string): AdminToken {
+  function adminToken(name?: string): AdminToken {
     const now = clock.now()
-    return { id: newId('adminToken', now, random), name, createdAt: now, revokedAt: null }
+    const id = newId('adminToken', now, random)
+    return { id, name: name ?? id, createdAt: now, revokedAt: null }
   }
 
   async function replaceServerToken(name: string, token: string): Promise<void> {
@@ -73,10 +75,11 @@ export function createIssuer(needs: { store: AccountStore; clock: Clock; random?
     async createApiKey(caller, account, input) {
       reach(caller, account.id)
       const now = clock.now()
+      const id = newId('apiKey', now, random)
       const key: ApiKey = {
-        id: newId('apiKey', now, random),
+        id,
         accountId: account.id,
-        name: checkLabel(input.name),
+        name: checkLabel(input.name ?? id),
         scopes: checkScopes(input.scopes),
         hourlyLimit: checkHourlyLimit(input.hourlyLimit ?? HOURLY_LIMIT_DEFAULT),
         createdAt: now,
@@ -107,7 +110,7 @@ export function createIssuer(needs: { store: AccountStore; clock: Clock; random?
       if (name === FIRST_ADMIN || name === LOCAL_ADMIN) {
         throw new AppError('invalid', `name is "${name}", which the server keeps for itself`, { field: 'name' })
       }
-      const made = adminToken(checkLabel(name))
+      const made = adminToken(name === undefined ? undefined : checkLabel(name))
       const token = newAdminToken(random)
       const entry = record(caller, { accountId: null, action: 'token.create', target: made.id, detail: made.name })
       await store.createAdminToken(made, hashToken(token), entry)

@@ -1,0 +1,98 @@
+import { Type } from 'typebox'
+import { createHealth } from '../health.ts'
+import type { Api, ApiNeeds } from '../needs.ts'
+import { count, iso, refTo, text, time } from '../schema.ts'
+
+const Status = Type.Enum(['pass', 'warn', 'fail'])
+const Space = Type.Object({ status: Status, used: count('Bytes.'), total: count('Bytes.'), percentage: Type.Number() })
+
+/** Bare, without the envelope: the shape of the page "Monitoring and Observability". */
+export const Health = Type.Object(
+  {
+    status: Type.Enum(['healthy', 'degraded', 'unhealthy']),
+    timestamp: time('When it was asked.'),
+    uptime: count('Seconds since the start.'),
+    version: text('Of this server.'),
+    setup_complete: Type.Boolean({ description: 'Always true: an administrator exists from the first start.' }),
+    checks: Type.Object({
+      database: Type.Object({ status: Status, latency: Type.Number({ description: 'ms' }) }),
+      memory: Space,
+      disk: Space,
+      storage: Type.Object({
+        status: Status,
+        undecided: count('Changes whose outcome the storage has not said; they are held and tried again.'),
+      }),
+    }),
+    metrics: Type.Object({
+      activeAgents: count('Agents online.'),
+      activeTransfers: count('Transfers running.'),
+      pendingJobs: count('Runs waiting.'),
+    }),
+  },
+  { $id: 'Health' },
+)
+
+const docs = { tags: ['Health'], security: [] }
+
+export function addHealthRoutes(api: Api, { health, clock, version }: ApiNeeds): void {
+  const startedAt = clock.monotonic()
+  const report = createHealth(health, clock)
+
+  api.get(
+    '/health',
+    {
+      schema: {
+        ...docs,
+        operationId: 'getHealth',
+        summary: 'Whether the server and its parts are well; 503 when one fails',
+        response: { 200: refTo(Health), 503: refTo(Health) },
+      },
+    },
+    async (_request, reply) => {
+      const { status, checks } = await report()
+      reply.code(status === 'unhealthy' ? 503 : 200)
+      return {
+        status,
+        timestamp: iso(clock.now()),
+        uptime: Math.floor((clock.monotonic() - startedAt) / 1_000),
+        version,
+        setup_complete: true,
+        checks,
+        // Agents, transfers and jobs are not built yet; the contract names these members.
+        metrics: { activeAgents: 0, activeTransfers: 0, pendingJobs: 0 },
+      }
+    },
+  )
+
+  const Ready = Type.Object({ status: Type.Enum(['ready', 'not ready']) })
+  api.get(
+    '/health/ready',
+    {
+      schema: {
+        ...docs,
+        operationId: 'getReadiness',
+        summary: 'Whether requests can be served: the database answers',
+        response: { 200: Ready, 503: Ready },
+      },
+    },
+    async (_request, reply) => {
+      const { checks } = await report()
+      if (checks.database.status !== 'fail') return { status: 'ready' as const }
+      reply.code(503)
+      return { status: 'not ready' as const }
+    },
+  )
+
+  api.get(
+    '/health/live',
+    {
+      schema: {
+        ...docs,
+        operationId: 'getLiveness',
+        summary: 'Whether the process answers at all',
+        response: { 200: Type.Object({ status: Type.Literal('alive') }) },
+      },
+    },
+    async () => ({ status: 'alive' as const }),
+  )
+}

@@ -1,0 +1,83 @@
+import { type Static, type TSchema, Type } from 'typebox'
+import type { Refusal } from '../errors.ts'
+import { count, nullable, OFFSET_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, refTo, responses, text } from '../schema.ts'
+
+/** The style of the MFTPlus face: `{success, data}`, things wrapped by name, `page` and `limit` (REST API reference). */
+
+export const MftplusError = Type.Object(
+  {
+    success: Type.Literal(false),
+    error: text('What is wrong: the field, the bound and the value.'),
+    details: nullable(
+      Type.Object({
+        code: text('What is wrong, for machines; see the table of errors.'),
+        field: Type.Optional(text('The member of the request that is wrong, where there is one.')),
+      }),
+    ),
+  },
+  { $id: 'Error', description: 'A refused request; nothing was changed.' },
+)
+
+export function asMftplusError({ message, code, field }: Refusal): Static<typeof MftplusError> {
+  return { success: false, error: message, details: { code, ...(field === undefined ? {} : { field }) } }
+}
+
+/** `{success: true, data}` with these members of data. */
+export function envelope<Members extends Record<string, TSchema>>(members: Members) {
+  return Type.Object({ success: Type.Literal(true), data: Type.Object(members) })
+}
+
+export function said<Data>(data: Data): { success: true; data: Data } {
+  return { success: true, data }
+}
+
+const REFUSALS = {
+  400: 'Invalid input',
+  401: 'Authentication required',
+  403: 'Access denied',
+  404: 'Resource not found',
+  409: 'Already exists, or in a state that does not allow this',
+  429: 'Rate limit exceeded; see Retry-After',
+} as const
+
+/** Docs and answers of a route for administrators. `refusals` are those besides 401 and 429, which every route has. */
+export function adminRoute<const Answers extends Record<number, TSchema>>(
+  operationId: string,
+  tag: string,
+  summary: string,
+  answers: Answers,
+  refusals: readonly (400 | 403 | 404 | 409)[] = [],
+) {
+  const refused = Object.fromEntries([...refusals, 401 as const, 429 as const].map((status) => [status, REFUSALS[status]]))
+  const response = responses(answers, refTo(MftplusError), refused)
+  return { operationId, tags: [tag], summary, security: [{ adminToken: [] }], response }
+}
+
+export const PageQuery = {
+  page: Type.Optional(
+    Type.Integer({ description: 'Page, from 1.', minimum: 1, maximum: OFFSET_MAX / PAGE_ROWS_MAX, default: 1 }),
+  ),
+  limit: Type.Optional(
+    Type.Integer({ description: 'Rows a page.', minimum: 1, maximum: PAGE_ROWS_MAX, default: PAGE_ROWS_DEFAULT }),
+  ),
+}
+
+export const Pagination = Type.Object(
+  {
+    page: count('This page, from 1.'),
+    limit: count('Rows a page.'),
+    total: count('Rows in all.'),
+    pages: count('Pages in all.'),
+  },
+  { $id: 'Pagination' },
+)
+
+/** The page that a query asks for, and the `pagination` member of its answer. */
+export function paging({ page = 1, limit = PAGE_ROWS_DEFAULT }: { page?: number; limit?: number }) {
+  return {
+    request: { limit, offset: (page - 1) * limit },
+    pagination: (total: number): Static<typeof Pagination> => ({ page, limit, total, pages: Math.ceil(total / limit) }),
+  }
+}
+
+export const Deleted = envelope({ deleted: Type.Literal(true) })

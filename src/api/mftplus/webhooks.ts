@@ -1,0 +1,215 @@
+import { type Static, Type } from 'typebox'
+import { PLANS } from '../../accounts/plan.ts'
+import type { Caller } from '../../audit/caller.ts'
+import { AppError, codeOf } from '../../base/error.ts'
+import { DIALECT_NAMES } from '../../dialects/index.ts'
+import type { Placement, SavedWebhook } from '../../webhooks/administer.ts'
+import {
+  NAME_CHARACTERS_MAX,
+  RETRIES_MAX,
+  RETRY_DELAY_SECONDS_MAX,
+  SECRET_CHARACTERS_MAX,
+  SECRET_CHARACTERS_MIN,
+  SUBSCRIPTIONS_MAX,
+  type WebhookInput,
+} from '../../webhooks/input.ts'
+import type { Webhook } from '../../webhooks/webhook.ts'
+import type { Api, ApiNeeds } from '../needs.ts'
+import { body, idOf, iso, nullable, params, query, refTo, TEXT_CHARS_MAX, text, time, URL_CHARS_MAX } from '../schema.ts'
+import { adminRoute, Deleted, envelope, PageQuery, Pagination, paging, said } from './shapes.ts'
+
+export const WebhookShape = Type.Object(
+  {
+    id: idOf('webhook'),
+    accountId: nullable(text('The account whose events it gets; null: all accounts and server-wide events.')),
+    name: text('For people.'),
+    url: text('Receives the POSTs.'),
+    events: Type.Array(Type.String(), { description: 'Event types, groups such as `transfer.*`, or `*`.' }),
+    active: Type.Boolean({ description: 'Whether events are delivered now.' }),
+    state: Type.Enum(['active', 'inactive', 'failed'], {
+      description: 'Failed: a delivery used up its attempts; set active to true to go on.',
+    }),
+    failedReason: nullable(text('Why it failed.')),
+    dialect: Type.Enum([...DIALECT_NAMES]),
+    hasSecret: Type.Boolean({ description: 'Whether deliveries are signed. The secret itself is never returned.' }),
+    retry: nullable(
+      Type.Object(
+        { delaysSeconds: Type.Array(Type.Number()) },
+        { description: 'Its own retry schedule; null: that of the dialect.' },
+      ),
+    ),
+    createdAt: time('When it was made.'),
+    updatedAt: time('When it was last changed.'),
+  },
+  { $id: 'Webhook' },
+)
+
+export function webhookShape(webhook: Webhook): Static<typeof WebhookShape> {
+  const {
+    id,
+    accountId,
+    name,
+    url,
+    events,
+    state,
+    failedReason,
+    dialect,
+    sealedSecret,
+    retryDelaysSeconds,
+    createdAt,
+    updatedAt,
+  } = webhook
+  return {
+    id,
+    accountId,
+    name,
+    url,
+    events: [...events],
+    active: state === 'active',
+    state,
+    failedReason,
+    dialect,
+    hasSecret: sealedSecret !== null,
+    retry: retryDelaysSeconds === null ? null : { delaysSeconds: [...retryDelaysSeconds] },
+    createdAt: iso(createdAt),
+    updatedAt: iso(updatedAt),
+  }
+}
+
+const Events = Type.Array(text('An event type, a group such as `transfer.*`, or `*`.', { minLength: 1, maxLength: 64 }), {
+  minItems: 1,
+  maxItems: SUBSCRIPTIONS_MAX,
+})
+const Delay = Type.Number({ minimum: 0, maximum: RETRY_DELAY_SECONDS_MAX })
+const Retry = nullable(
+  body({ delaysSeconds: Type.Array(Delay, { description: 'Seconds before the 2nd, 3rd, … attempt.', maxItems: RETRIES_MAX }) }),
+)
+const Changeable = {
+  name: Type.Optional(text('For people; defaults to the host of the url.', { minLength: 1, maxLength: NAME_CHARACTERS_MAX })),
+  secret: Type.Optional(
+    nullable(
+      text('Key of the signature; null: unsigned, where the dialect allows it.', {
+        minLength: SECRET_CHARACTERS_MIN,
+        maxLength: SECRET_CHARACTERS_MAX,
+      }),
+    ),
+  ),
+  active: Type.Optional(Type.Boolean({ description: 'Whether events are delivered. True brings a failed webhook back.' })),
+  enabled: Type.Optional(Type.Boolean({ description: 'Another name of `active`.' })),
+  dialect: Type.Optional(text(`One of ${DIALECT_NAMES.join(', ')}; defaults to mftplus.`, { maxLength: TEXT_CHARS_MAX })),
+  retry: Type.Optional(Retry),
+}
+const Url = text('https, or http to loopback where the server allows it.', { minLength: 1, maxLength: URL_CHARS_MAX })
+const CreateBody = body({
+  url: Url,
+  events: Events,
+  ...Changeable,
+  accountId: Type.Optional(text('Id or slug; absent: all accounts and server-wide events.', { minLength: 1, maxLength: 64 })),
+})
+const PatchBody = body({ url: Type.Optional(Url), events: Type.Optional(Events), ...Changeable })
+const Saved = envelope({
+  webhook: refTo(WebhookShape),
+  secret: Type.Optional(text('The secret that was made; it is in no other answer.')),
+  warning: Type.Optional(text('What should be known although it was accepted.')),
+})
+
+/** Webhooks that get the events of all accounts belong to no plan. */
+const SERVER_WEBHOOKS_MAX = 1_000
+
+export function addWebhookRoutes(api: Api, { webhooks, accounts }: ApiNeeds): void {
+  const byId = params({ id: idOf('webhook') })
+
+  api.post(
+    '/webhooks',
+    {
+      schema: { ...adminRoute('createWebhook', 'Webhooks', 'Make a webhook', { 201: Saved }, [400, 403, 409]), body: CreateBody },
+    },
+    async ({ body: { accountId, ...input }, caller }, reply) => {
+      const saved = await webhooks.create(inputOf(input) as WebhookInput, await placement(accountId, caller), caller)
+      reply.code(201)
+      return savedShape(saved)
+    },
+  )
+
+  /** Where a new webhook belongs. An account that does not exist is a wrong field here, not a wrong path. */
+  async function placement(account: string | undefined, caller: Caller): Promise<Placement> {
+    if (account === undefined) return { accountId: null, allowed: true, webhooksMax: SERVER_WEBHOOKS_MAX, dialect: 'mftplus' }
+    const found = await accounts.getAccount(caller, account).catch((cause) => {
+      if (codeOf(cause) !== 'not_found') throw cause
+      throw new AppError('invalid', `accountId is ${JSON.stringify(account)}, which is no account`, { field: 'accountId', cause })
+    })
+    const { webhooks: allowed, webhooksMax } = PLANS[found.plan]
+    return { accountId: found.id, allowed, webhooksMax, dialect: 'mftplus' }
+  }
+
+  api.get(
+    '/webhooks',
+    {
+      schema: {
+        ...adminRoute(
+          'listWebhooks',
+          'Webhooks',
+          'List the webhooks',
+          { 200: envelope({ webhooks: Type.Array(refTo(WebhookShape)), pagination: refTo(Pagination) }) },
+          [400],
+        ),
+        querystring: query({ ...PageQuery, accountId: Type.Optional(idOf('account')) }),
+      },
+    },
+    async ({ query: { accountId, ...asked }, caller }) => {
+      const { request, pagination } = paging(asked)
+      const { rows, total } = await webhooks.list(accountId === undefined ? {} : { accountId }, request, caller)
+      return said({ webhooks: rows.map(webhookShape), pagination: pagination(total) })
+    },
+  )
+
+  api.get(
+    '/webhooks/:id',
+    {
+      schema: {
+        ...adminRoute('getWebhook', 'Webhooks', 'Get a webhook', { 200: envelope({ webhook: refTo(WebhookShape) }) }, [404]),
+        params: byId,
+      },
+    },
+    async ({ params: { id }, caller }) => said({ webhook: webhookShape(await webhooks.get(id, caller)) }),
+  )
+
+  api.patch(
+    '/webhooks/:id',
+    {
+      schema: {
+        ...adminRoute('updateWebhook', 'Webhooks', 'Change a webhook, pause it or bring it back', { 200: Saved }, [400, 404]),
+        params: byId,
+        body: PatchBody,
+      },
+    },
+    async ({ params: { id }, body: changes, caller }) => savedShape(await webhooks.update(id, inputOf(changes), caller)),
+  )
+
+  api.delete(
+    '/webhooks/:id',
+    {
+      schema: {
+        ...adminRoute('deleteWebhook', 'Webhooks', 'Remove a webhook; what waits for it is cancelled', { 200: Deleted }, [404]),
+        params: byId,
+      },
+    },
+    async ({ params: { id }, caller }) => {
+      await webhooks.remove(id, caller)
+      return said({ deleted: true as const })
+    },
+  )
+}
+
+/** `enabled` is another name of `active`. */
+function inputOf({ enabled, ...input }: Static<typeof PatchBody>): Partial<WebhookInput> {
+  return enabled === undefined || input.active !== undefined ? input : { ...input, active: enabled }
+}
+
+function savedShape({ webhook, madeSecret, warnings }: SavedWebhook) {
+  return said({
+    webhook: webhookShape(webhook),
+    ...(madeSecret === null ? {} : { secret: madeSecret }),
+    ...(warnings.length === 0 ? {} : { warning: warnings.join('; ') }),
+  })
+}

@@ -1,0 +1,40 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  RawReplyDefaultExpression,
+  RawRequestDefaultExpression,
+  RawServerDefault,
+} from 'fastify'
+import type { AccountAdmin } from '../accounts/administer.ts'
+import type { AuditStore } from '../audit/port.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import type { EventStore } from '../events/port.ts'
+import type { WebhookAdmin } from '../webhooks/administer.ts'
+import type { HealthProbes } from './health.ts'
+
+/** What the faces need of the layers below. */
+export interface ApiNeeds {
+  accounts: AccountAdmin
+  webhooks: WebhookAdmin
+  events: Pick<EventStore, 'listEvents'>
+  audit: Pick<AuditStore, 'listAudit'>
+  health: HealthProbes
+  settings: {
+    /** Window in which an account key may make its number of requests. */
+    keyRateWindowMs: number
+  }
+  clock: Clock
+  log: Log
+  version: string
+}
+
+/** A Fastify instance whose routes are typed by their TypeBox schemas. */
+export type Api = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>

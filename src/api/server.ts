@@ -1,0 +1,175 @@
+import type { AddressInfo } from 'node:net'
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import fastify, { type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify'
+import { AppError } from '../base/error.ts'
+import { SECOND_MS } from '../base/units.ts'
+import { createGuards } from './auth.ts'
+import { BODY_BYTES_MAX, type Refusal, refusalOf } from './errors.ts'
+import { addMftplusFace, MFTPLUS_SHAPES } from './mftplus/face.ts'
+import { asMftplusError } from './mftplus/shapes.ts'
+import type { Api, ApiNeeds } from './needs.ts'
+import { addTrueftpFace, TRUEFTP_SHAPES } from './trueftp/face.ts'
+import { asTrueftpError } from './trueftp/shapes.ts'
+import { validatorCompiler } from './validate.ts'
+
+export type { ApiNeeds } from './needs.ts'
+
+/** The REST server: both faces, their OpenAPI document and its rendering. */
+export interface ApiServer {
+  /** Listens; port 0 lets the system choose one. */
+  start(address: { host: string; port: number }): Promise<{ url: string }>
+  /** Takes no new requests; those in flight get a few seconds. */
+  stop(): Promise<void>
+  openapi(): Promise<object>
+}
+
+/** A request must have arrived as a whole by then. */
+const REQUEST_MS = 30 * SECOND_MS
+/** Its headers by then. */
+const HEADERS_MS = 10 * SECOND_MS
+const KEEP_ALIVE_MS = 10 * SECOND_MS
+/** Requests in flight get this long when the server stops. */
+const STOP_MS = 5 * SECOND_MS
+const CONNECTIONS_MAX = 1_000
+const HEADER_BYTES_MAX = 16_384
+/** Longest part of a path that stands for an id. */
+const PARAM_CHARS_MAX = 100
+
+export const MFTPLUS_BASE = '/api'
+export const TRUEFTP_BASE = '/api/ext/v1'
+
+export function createApi(needs: ApiNeeds): ApiServer {
+  const { log, clock } = needs
+  const app: Api = fastify({
+    bodyLimit: BODY_BYTES_MAX,
+    requestTimeout: REQUEST_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    forceCloseConnections: 'idle',
+    http: { headersTimeout: HEADERS_MS, maxHeaderSize: HEADER_BYTES_MAX, connectionsCheckingInterval: SECOND_MS },
+    routerOptions: { maxParamLength: PARAM_CHARS_MAX },
+    frameworkErrors: (error, request, reply) => refuse(error, request as FastifyRequest, reply as unknown as FastifyReply),
+  }).withTypeProvider<TypeBoxTypeProvider>()
+  app.server.maxConnections = CONNECTIONS_MAX
+
+  /** The one place where a refused request is answered, and logged when it is the server's own doing. */
+  function refuse(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+    const refusal = refusalOf(error)
+    if (refusal.status >= 500) {
+      const { stack, cause } = error as Error
+      const fields = {
+        method: request.method,
+        route: request.routeOptions?.url,
+        code: refusal.code,
+        stack,
+        cause: String(cause ?? ''),
+      }
+      log.error(fields, 'request failed')
+    }
+    if (refusal.retryAfterSeconds !== undefined) reply.header('retry-after', refusal.retryAfterSeconds)
+    reply.code(refusal.status).type('application/json; charset=utf-8').serializer(JSON.stringify).send(inStyle(request, refusal))
+  }
+
+  app.setValidatorCompiler(validatorCompiler)
+  app.setErrorHandler((error: FastifyError, request, reply) => refuse(error, request, reply))
+  app.setNotFoundHandler((request, reply) =>
+    refuse(new AppError('not_found', `nothing answers ${request.method} at this path`), request, reply),
+  )
+  takeOnlyJson(app)
+  app.addHook('preValidation', async ({ body, routeOptions }) => {
+    if (routeOptions.schema?.body !== undefined || Object.keys(body ?? {}).length === 0) return
+    throw new AppError('invalid', `the body must be empty here; ${Object.keys(body as object)[0]} is not known`)
+  })
+  app.addHook('onSend', async (_request, reply) => {
+    reply.header('x-content-type-options', 'nosniff')
+    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    const fields = {
+      method: request.method,
+      route: request.routeOptions.url,
+      status: reply.statusCode,
+      ms: Math.round(reply.elapsedTime),
+    }
+    log.debug(fields, 'request')
+  })
+
+  for (const shape of [...MFTPLUS_SHAPES, ...TRUEFTP_SHAPES]) app.addSchema(shape)
+  const guards = createGuards({ accounts: needs.accounts, clock, keyRateWindowMs: needs.settings.keyRateWindowMs })
+  addDocs(app, needs.version)
+  app.register(async (face) => addMftplusFace(face as Api, needs, guards), { prefix: MFTPLUS_BASE })
+  app.register(async (face) => addTrueftpFace(face as Api, needs, guards), { prefix: TRUEFTP_BASE })
+
+  return {
+    async start({ host, port }) {
+      await app.listen({ host, port })
+      const { family, address, port: chosen } = app.server.address() as AddressInfo
+      return { url: `http://${family === 'IPv6' ? `[${address}]` : address}:${chosen}` }
+    },
+    async stop() {
+      const cancel = clock.after(STOP_MS, () => app.server.closeAllConnections())
+      await app.close()
+      cancel()
+    },
+    async openapi() {
+      await app.ready()
+      return app.swagger()
+    },
+  }
+}
+
+/** Each face tells refusals in its own style, also those of paths that neither has. */
+function inStyle(request: FastifyRequest, refusal: Refusal): object {
+  const isTrueftp = request.url === TRUEFTP_BASE || request.url.startsWith(`${TRUEFTP_BASE}/`)
+  return isTrueftp ? asTrueftpError(refusal, request.routeOptions?.config?.fieldNames ?? {}) : asMftplusError(refusal)
+}
+
+/** A body is a JSON object or absent; members that would reach a prototype are refused. */
+function takeOnlyJson(app: Api): void {
+  app.removeAllContentTypeParsers()
+  const parse = app.getDefaultJsonParser('error', 'error')
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, text, done) => {
+    if (text === '') return done(null, undefined)
+    parse(request, text as string, (error, value) => {
+      if (error) done(new AppError('invalid', 'the body is not JSON', { cause: error }), undefined)
+      else done(null, value)
+    })
+  })
+}
+
+/** `/docs` and `/docs/json`, with nothing loaded from elsewhere. */
+function addDocs(app: Api, version: string): void {
+  app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Landfall',
+        version,
+        description:
+          'Two faces of one system. Under /api: administrators, camelCase, `{success, data}`. Under /api/ext/v1: keys of one account, snake_case, plain objects.',
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+      },
+      components: {
+        securitySchemes: {
+          adminToken: {
+            type: 'http',
+            scheme: 'bearer',
+            description: 'An administrator token, `lfadm_…` or the one given in the settings.',
+          },
+          accountKey: {
+            type: 'http',
+            scheme: 'bearer',
+            description: 'A key of an account, `tftp_…`, with the scopes read or write.',
+          },
+        },
+      },
+    },
+    refResolver: { buildLocalReference: (schema) => String(schema.$id) },
+  })
+  app.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
+    uiConfig: { deepLinking: true, docExpansion: 'list', defaultModelsExpandDepth: 0 },
+  })
+}

@@ -1,0 +1,212 @@
+import { type Static, Type } from 'typebox'
+import { PLANS } from '../../accounts/plan.ts'
+import { DIALECT_NAMES } from '../../dialects/index.ts'
+import type { SavedWebhook } from '../../webhooks/administer.ts'
+import {
+  NAME_CHARACTERS_MAX,
+  RETRIES_MAX,
+  RETRY_DELAY_SECONDS_MAX,
+  SECRET_CHARACTERS_MAX,
+  SECRET_CHARACTERS_MIN,
+  SUBSCRIPTIONS_MAX,
+  type WebhookInput,
+} from '../../webhooks/input.ts'
+import type { Webhook } from '../../webhooks/webhook.ts'
+import type { Api, ApiNeeds } from '../needs.ts'
+import { body, idOf, iso, nullable, params, query, refTo, TEXT_CHARS_MAX, text, time, URL_CHARS_MAX } from '../schema.ts'
+import { accountOf, keyRoute, listOf, Nothing, OffsetQuery, pageOf } from './shapes.ts'
+
+const webhook = {
+  id: idOf('webhook'),
+  url: text('Receives the POSTs.'),
+  name: text('For people.'),
+  events: Type.Array(Type.String(), { description: 'Event types, groups such as `file.*`, or `*`.' }),
+  active: Type.Boolean({ description: 'Whether events are delivered now.' }),
+  status: Type.Enum(['active', 'inactive', 'failed']),
+  dialect: Type.Enum([...DIALECT_NAMES]),
+  has_secret: Type.Boolean({ description: 'Whether deliveries are signed.' }),
+  retry: nullable(
+    Type.Object(
+      { delays_seconds: Type.Array(Type.Number()) },
+      { description: 'Its own retry schedule; null: that of the dialect.' },
+    ),
+  ),
+  created_at: time('When it was made.'),
+  updated_at: time('When it was last changed.'),
+}
+export const TrueftpWebhookShape = Type.Object(webhook, { $id: 'TrueFtpWebhook' })
+export const TrueftpSavedWebhookShape = Type.Object(
+  {
+    ...webhook,
+    secret: Type.Optional(text('The secret that was made; it is in no other answer.')),
+    warning: Type.Optional(text('What should be known although it was accepted.')),
+  },
+  { $id: 'TrueFtpSavedWebhook' },
+)
+
+function webhookShape({
+  id,
+  url,
+  name,
+  events,
+  state,
+  dialect,
+  sealedSecret,
+  retryDelaysSeconds,
+  createdAt,
+  updatedAt,
+}: Webhook): Static<typeof TrueftpWebhookShape> {
+  return {
+    id,
+    url,
+    name,
+    events: [...events],
+    active: state === 'active',
+    status: state,
+    dialect,
+    has_secret: sealedSecret !== null,
+    retry: retryDelaysSeconds === null ? null : { delays_seconds: [...retryDelaysSeconds] },
+    created_at: iso(createdAt),
+    updated_at: iso(updatedAt),
+  }
+}
+
+function savedShape({ webhook: saved, madeSecret, warnings }: SavedWebhook): Static<typeof TrueftpSavedWebhookShape> {
+  return {
+    ...webhookShape(saved),
+    ...(madeSecret === null ? {} : { secret: madeSecret }),
+    ...(warnings.length === 0 ? {} : { warning: warnings.join('; ') }),
+  }
+}
+
+const Url = text('https, or http to loopback where the server allows it.', { minLength: 1, maxLength: URL_CHARS_MAX })
+const Events = Type.Array(text('An event type, a group such as `file.*`, or `*`.', { minLength: 1, maxLength: 64 }), {
+  minItems: 1,
+  maxItems: SUBSCRIPTIONS_MAX,
+})
+const Delay = Type.Number({ minimum: 0, maximum: RETRY_DELAY_SECONDS_MAX })
+const changeable = {
+  name: Type.Optional(text('For people; defaults to the host of the url.', { minLength: 1, maxLength: NAME_CHARACTERS_MAX })),
+  secret: Type.Optional(
+    nullable(
+      text('Key of the signature; one is made where none is given.', {
+        minLength: SECRET_CHARACTERS_MIN,
+        maxLength: SECRET_CHARACTERS_MAX,
+      }),
+    ),
+  ),
+  active: Type.Optional(Type.Boolean({ description: 'Whether events are delivered. True brings a failed webhook back.' })),
+  dialect: Type.Optional(text(`One of ${DIALECT_NAMES.join(', ')}; defaults to trueftp.`, { maxLength: TEXT_CHARS_MAX })),
+  retry: Type.Optional(
+    nullable(
+      body({
+        delays_seconds: Type.Array(Delay, { description: 'Seconds before the 2nd, 3rd, … attempt.', maxItems: RETRIES_MAX }),
+      }),
+    ),
+  ),
+}
+const CreateBody = body({ url: Url, events: Events, ...changeable })
+const UpdateBody = body({ url: Type.Optional(Url), events: Type.Optional(Events), ...changeable })
+
+/** From the names of this face to ours; what is absent stays absent. */
+function inputOf({ retry, ...same }: Static<typeof UpdateBody>): Partial<WebhookInput> {
+  if (retry === undefined) return same
+  return { ...same, retry: retry === null ? null : { delaysSeconds: retry.delays_seconds } }
+}
+
+export function addWebhookRoutes(api: Api, { webhooks, accounts }: ApiNeeds): void {
+  const byId = params({ id: idOf('webhook') })
+  const One = refTo(TrueftpWebhookShape)
+  const Saved = refTo(TrueftpSavedWebhookShape)
+
+  api.get(
+    '/webhooks',
+    {
+      config: { scope: 'read' },
+      schema: {
+        ...keyRoute('listAccountWebhooks', 'Account webhooks', 'List the webhooks', 'read', { 200: listOf(One) }, [400]),
+        querystring: query(OffsetQuery),
+      },
+    },
+    async ({ query: asked, caller }) => {
+      const { rows, total } = await webhooks.list({ accountId: accountOf(caller) }, pageOf(asked), caller)
+      return { data: rows.map(webhookShape), total }
+    },
+  )
+
+  api.post(
+    '/webhooks',
+    {
+      config: { scope: 'write' },
+      schema: {
+        ...keyRoute('createAccountWebhook', 'Account webhooks', 'Make a webhook', 'write', { 201: Saved }, [400, 409]),
+        body: CreateBody,
+      },
+    },
+    async ({ body: input, caller }, reply) => {
+      const { id, plan } = await accounts.getAccount(caller, accountOf(caller))
+      const { webhooks: allowed, webhooksMax } = PLANS[plan]
+      const saved = await webhooks.create(
+        inputOf(input) as WebhookInput,
+        { accountId: id, allowed, webhooksMax, dialect: 'trueftp' },
+        caller,
+      )
+      reply.code(201)
+      return savedShape(saved)
+    },
+  )
+
+  api.get(
+    '/webhooks/:id',
+    {
+      config: { scope: 'read' },
+      schema: {
+        ...keyRoute('getAccountWebhook', 'Account webhooks', 'Get a webhook', 'read', { 200: One }, [404]),
+        params: byId,
+      },
+    },
+    async ({ params: { id }, caller }) => webhookShape(await webhooks.get(id, caller)),
+  )
+
+  api.put(
+    '/webhooks/:id',
+    {
+      config: { scope: 'write' },
+      schema: {
+        ...keyRoute(
+          'updateAccountWebhook',
+          'Account webhooks',
+          'Change a webhook; what is absent stays',
+          'write',
+          { 200: Saved },
+          [400, 404],
+        ),
+        params: byId,
+        body: UpdateBody,
+      },
+    },
+    async ({ params: { id }, body: changes, caller }) => savedShape(await webhooks.update(id, inputOf(changes), caller)),
+  )
+
+  api.delete(
+    '/webhooks/:id',
+    {
+      config: { scope: 'write' },
+      schema: {
+        ...keyRoute(
+          'deleteAccountWebhook',
+          'Account webhooks',
+          'Remove a webhook; what waits for it is cancelled',
+          'write',
+          { 204: Nothing },
+          [404],
+        ),
+        params: byId,
+      },
+    },
+    async ({ params: { id }, caller }, reply) => {
+      await webhooks.remove(id, caller)
+      return reply.code(204).send(null)
+    },
+  )
+}
