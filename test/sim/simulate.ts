@@ -63,8 +63,8 @@ function isAtRest({ database }: World): boolean {
 function* checkEnd(world: World): Generator<string> {
   const rows = [...world.database.deliveries.values()]
   yield* checkPlanning(world, rows)
-  const posts = new Set(world.network.posted.map(({ deliveryId, at }) => `${deliveryId} ${at}`))
-  for (const row of rows) yield* checkDelivery(world, row, posts)
+  const posted = new Set(world.network.posted.map(({ deliveryId, at }) => `${deliveryId} ${at}`))
+  for (const row of rows) yield* checkDelivery(world, row, posted)
   for (const process of world.processes) {
     const { lanes, buffered, posting, settling } = process!.engine.stats()
     if (lanes + buffered + posting + settling > 0) yield `${process!.node} still holds something at rest: ${lanes} lanes`
