@@ -146,12 +146,17 @@ export class Claims {
   }
 
   async #reconcile(): Promise<void> {
-    const { store, node, lanes, log } = this.#parts
+    const { store, node, lanes, log, clock } = this.#parts
     this.isReconciling = true
     this.#isReconcileDue = false
     try {
       const kept = [...lanes].flatMap((lane) => lane.everything()).map(({ delivery }) => delivery.id)
+      // An outcome that has been on its way since before the doubt may be in the store, and its delivery claimed again
+      // by the claim in doubt; only when it is answered does keeping it no longer hide that.
+      const suspiciousSince = clock.monotonic() - RECONCILE_AFTER_MS
+      const isHiding = [...lanes].some((lane) => lane.settling.values().some((since) => since <= suspiciousSince))
       const count = await store.unclaimAllBut(node, kept)
+      if (isHiding) this.doubt()
       if (count > 0) log.info({ count }, 'deliveries of a claim whose answer was lost were put back')
       this.sweepBy(0)
     } catch (error) {

@@ -242,7 +242,7 @@ class DeliveryEngine implements Engine {
     if (this.#state === 'stopped') return
     lane.posting.delete(held)
     if (settlement === undefined) return this.#left(lane, [held])
-    lane.settling.add(held)
+    lane.settling.set(held, this.#options.clock.monotonic())
     if (settlement.attempt !== null) this.#learn(lane, settlement.attempt)
     this.#pump(lane)
     if (held.written !== null && !(await isFulfilled(held.written))) {
@@ -275,8 +275,11 @@ class DeliveryEngine implements Engine {
   }
 
   #settled({ lane, held }: Tag, { outcome, attempt }: Settlement, { written, webhookState }: SettleResult): void {
-    if (!written) this.#count.lost++
-    else if (attempt !== null) this.#count[outcome.state]++
+    if (!written) {
+      // Somebody else has it, or this node once more under a claim whose answer was lost.
+      this.#count.lost++
+      this.#claims.doubt()
+    } else if (attempt !== null) this.#count[outcome.state]++
     if (outcome.state === 'waiting') this.#claims.sweepBy(outcome.dueAt)
     lane.settling.delete(held)
     this.#lanes.changed(lane, 1)

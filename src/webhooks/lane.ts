@@ -30,8 +30,8 @@ export class Lane {
   readonly #buffered: Held[] = []
   /** Being posted, kept so that a stopping node can put them back. */
   readonly posting = new Set<Held>()
-  /** Posted, their outcome on its way into the store. */
-  readonly settling = new Set<Held>()
+  /** Posted, their outcome on its way into the store, with the time (monotonic, ms) since when. */
+  readonly settling = new Map<Held, number>()
   /** Asked of the store by a claim under way. */
   reserved = 0
   width: number
@@ -81,7 +81,7 @@ export class Lane {
   }
 
   everything(): Held[] {
-    return [...this.#buffered, ...this.posting, ...this.settling]
+    return [...this.#buffered, ...this.posting, ...this.settling.keys()]
   }
 
   /** Learns from an attempt; returns what no longer fits into the window. */
