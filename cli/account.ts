@@ -37,7 +37,13 @@ const list: Command = {
     const client = await connect(call)
     const { accounts } = await client.call<{ accounts: AccountRow[] }>('GET', '/api/accounts?limit=100')
     if (call.json) call.terminal.out(JSON.stringify(accounts))
-    else call.terminal.out(table(['SLUG', 'NAME', 'PLAN', 'ID'], accounts.map((row) => [row.slug, row.name, row.plan, row.id])))
+    else
+      call.terminal.out(
+        table(
+          ['SLUG', 'NAME', 'PLAN', 'ID'],
+          accounts.map((row) => [row.slug, row.name, row.plan, row.id]),
+        ),
+      )
     return 0
   },
 }

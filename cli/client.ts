@@ -39,8 +39,11 @@ export function createClient(url: string, token: string): Client {
       const answer = await fetch(`${url}${path}`, request).catch((cause) => {
         throw new CommandError(`${url} does not answer (${reasonOf(cause)}): is the server running?`)
       })
-      const envelope = (await answer.json().catch(() => undefined)) as { success?: boolean; data?: unknown; error?: string } | undefined
-      if (envelope?.success !== true) throw new CommandError(envelope?.error ?? `${method} ${path} was answered with status ${answer.status}`)
+      const envelope = (await answer.json().catch(() => undefined)) as
+        | { success?: boolean; data?: unknown; error?: string }
+        | undefined
+      if (envelope?.success !== true)
+        throw new CommandError(envelope?.error ?? `${method} ${path} was answered with status ${answer.status}`)
       return envelope.data as never
     },
   }

@@ -38,7 +38,7 @@ export const SERVER_OPTIONS = {
 
 export function parseCall(command: Command, args: readonly string[], terminal: Terminal): Call | 'help' {
   const options: ParseArgsOptionsConfig = {}
-  for (const [name, { type }] of Object.entries({ ...command.options, ...COMMON })) options[name] = { type }
+  for (const [name, { type }] of Object.entries(optionsOf(command))) options[name] = { type }
   let parsed: { values: Record<string, string | boolean | undefined>; positionals: string[] }
   try {
     parsed = parseArgs({ args: [...args], options, allowPositionals: true, strict: true }) as typeof parsed
@@ -54,10 +54,14 @@ export function parseCall(command: Command, args: readonly string[], terminal: T
 }
 
 export function helpOf(command: Command): string {
-  const lines = Object.entries({ ...command.options, ...COMMON }).map(
+  const lines = Object.entries(optionsOf(command)).map(
     ([name, { type, meaning }]) => `  --${`${name}${type === 'string' ? ' VALUE' : ''}`.padEnd(28)} ${meaning}`,
   )
   return `${command.summary}\n\nUsage: landfall ${command.usage}\n\n${lines.join('\n')}`
+}
+
+function optionsOf(command: Command): Command['options'] {
+  return { ...command.options, ...COMMON }
 }
 
 /** A flag that must be there. */
@@ -74,5 +78,8 @@ export function optional(call: Call, name: string): string | undefined {
 
 /** `a,b` → `['a', 'b']`; undefined stays undefined. */
 export function listOf(value: string | undefined): string[] | undefined {
-  return value?.split(',').map((part) => part.trim()).filter((part) => part !== '')
+  return value
+    ?.split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
 }

@@ -26,11 +26,19 @@ export const demo: Command = {
       await aFileArrives(stage)
       await aReceiverRecovers(stage)
       await aCrashInBetween(stage)
-      stage.say('done', { docs: `${stage.server.ready.http}/docs` }, `everything arrived and verified. API docs: ${stage.server.ready.http}/docs`)
+      stage.say(
+        'done',
+        { docs: `${stage.server.ready.http}/docs` },
+        `everything arrived and verified. API docs: ${stage.server.ready.http}/docs`,
+      )
       if (call.flags.exit !== true) await stayUp(stage)
       return 0
     } catch (error) {
-      stage.say('failed', { error: (error as Error).message }, `the demo failed: ${(error as Error).message} (server log: ${stage.logPath})`)
+      stage.say(
+        'failed',
+        { error: (error as Error).message },
+        `the demo failed: ${(error as Error).message} (server log: ${stage.logPath})`,
+      )
       stage.keep = true
       return 1
     } finally {
@@ -107,7 +115,11 @@ class Stage {
     const content = randomBytes(20_480)
     const { closedAt, acknowledgedAt } = await upload(this.server.ready, this.login, path, content)
     const took = acknowledgedAt - closedAt
-    this.say('upload', { path, bytes: content.length, acknowledgedMs: round(took) }, `  upload    ${path}: ${content.length} bytes, acknowledged ${ms(took)} after close`)
+    this.say(
+      'upload',
+      { path, bytes: content.length, acknowledgedMs: round(took) },
+      `  upload    ${path}: ${content.length} bytes, acknowledged ${ms(took)} after close`,
+    )
     return closedAt
   }
 
@@ -133,7 +145,10 @@ async function aFileArrives(stage: Stage): Promise<void> {
   stage.chapter('1. A file arrives over SFTP and both webhooks follow')
   const path = '/order.csv'
   const closedAt = await stage.upload(path)
-  const { events } = await stage.client.call<{ events: { id: string; event: string; data: { sha256?: string } }[] }>('GET', '/api/events?limit=1')
+  const { events } = await stage.client.call<{ events: { id: string; event: string; data: { sha256?: string } }[] }>(
+    'GET',
+    '/api/events?limit=1',
+  )
   const [event] = events
   stage.say('event', { ...event }, `  event     ${event?.id} ${event?.event}, sha256 ${event?.data.sha256?.slice(0, 16)}…`)
   await stage.expect(2, path, closedAt, () => true)

@@ -33,7 +33,10 @@ const create: Command = {
     const client = await connect(call)
     const { key: made, token } = await client.call<{ key: KeyRow; token: string }>('POST', keysPath(call), body)
     if (call.json) call.terminal.out(JSON.stringify({ ...made, token }))
-    else call.terminal.out(`${token}\nkey ${made.id} (${made.scopes.join(', ')}; ${made.hourlyLimit} requests an hour); it is not shown again`)
+    else
+      call.terminal.out(
+        `${token}\nkey ${made.id} (${made.scopes.join(', ')}; ${made.hourlyLimit} requests an hour); it is not shown again`,
+      )
     return 0
   },
 }
@@ -46,7 +49,13 @@ const list: Command = {
   async run(call) {
     const client = await connect(call)
     const { keys } = await client.call<{ keys: KeyRow[] }>('GET', `${keysPath(call)}?limit=100`)
-    const rows = keys.map((row) => [row.id, row.name, row.scopes.join(','), String(row.hourlyLimit), row.revoked ? 'revoked' : 'valid'])
+    const rows = keys.map((row) => [
+      row.id,
+      row.name,
+      row.scopes.join(','),
+      String(row.hourlyLimit),
+      row.revoked ? 'revoked' : 'valid',
+    ])
     call.terminal.out(call.json ? JSON.stringify(keys) : table(['ID', 'NAME', 'SCOPES', 'PER HOUR', 'STATE'], rows))
     return 0
   },

@@ -30,7 +30,6 @@ export async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-
 function find(args: readonly string[]): { command?: Command; rest: readonly string[] } {
   const [first, second] = args
   if (first === undefined || first === '--help' || first === 'help') return { rest: [] }

@@ -22,7 +22,9 @@ export function paint(to: Terminal, style: keyof typeof CODES, text: string): st
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => printable(row[column] ?? '').length)))
   const line = (cells: readonly string[]) =>
-    cells.map((cell, column) => (column === head.length - 1 ? printable(cell) : printable(cell).padEnd(widths[column]!))).join('  ')
+    cells
+      .map((cell, column) => (column === head.length - 1 ? printable(cell) : printable(cell).padEnd(widths[column]!)))
+      .join('  ')
   return [line(head), ...rows.map(line)].join('\n')
 }
 

@@ -15,7 +15,9 @@ const create: Command = {
   options: { name: { type: 'string', meaning: 'name for people' }, ...SERVER_OPTIONS },
   async run(call) {
     const client = await connect(call)
-    const made = await client.call<{ adminToken: TokenRow; token: string }>('POST', '/api/admin-tokens', { name: optional(call, 'name') })
+    const made = await client.call<{ adminToken: TokenRow; token: string }>('POST', '/api/admin-tokens', {
+      name: optional(call, 'name'),
+    })
     if (call.json) call.terminal.out(JSON.stringify({ ...made.adminToken, token: made.token }))
     else call.terminal.out(`${made.token}\ntoken ${made.adminToken.id}; it is not shown again`)
     return 0

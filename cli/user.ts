@@ -38,7 +38,9 @@ const add: Command = {
     }
     const client = await connect(call)
     const { user: made } = await client.call<{ user: UserRow }>('POST', usersPath(call), body)
-    call.terminal.out(call.json ? JSON.stringify(made) : `user ${made.login} made (${made.permissions.join(', ')}; home ${made.home})`)
+    call.terminal.out(
+      call.json ? JSON.stringify(made) : `user ${made.login} made (${made.permissions.join(', ')}; home ${made.home})`,
+    )
     return 0
   },
 }
@@ -50,7 +52,13 @@ const list: Command = {
   options: { ...ACCOUNT, ...SERVER_OPTIONS },
   async run(call) {
     const users = await listUsers(await connect(call), call)
-    const rows = users.map((row) => [row.login, row.permissions.join(','), row.home, row.disabled ? 'disabled' : 'enabled', row.id])
+    const rows = users.map((row) => [
+      row.login,
+      row.permissions.join(','),
+      row.home,
+      row.disabled ? 'disabled' : 'enabled',
+      row.id,
+    ])
     call.terminal.out(call.json ? JSON.stringify(users) : table(['LOGIN', 'PERMISSIONS', 'HOME', 'STATE', 'ID'], rows))
     return 0
   },
@@ -85,7 +93,9 @@ function switching(name: string, summary: string, disabled: boolean): Command {
       const client = await connect(call)
       const { id } = await findUser(client, call)
       const { user: changed } = await client.call<{ user: UserRow }>('PATCH', `${usersPath(call)}/${id}`, { disabled })
-      call.terminal.out(call.json ? JSON.stringify(changed) : `user ${changed.login} is ${changed.disabled ? 'disabled' : 'enabled'}`)
+      call.terminal.out(
+        call.json ? JSON.stringify(changed) : `user ${changed.login} is ${changed.disabled ? 'disabled' : 'enabled'}`,
+      )
       return 0
     },
   }
@@ -98,7 +108,10 @@ function usersPath(call: Call): string {
 async function listUsers(client: Client, call: Call): Promise<UserRow[]> {
   const users: UserRow[] = []
   for (let page = 1, pages = 1; page <= pages; page++) {
-    const answer = await client.call<{ users: UserRow[]; pagination: { pages: number } }>('GET', `${usersPath(call)}?limit=100&page=${page}`)
+    const answer = await client.call<{ users: UserRow[]; pagination: { pages: number } }>(
+      'GET',
+      `${usersPath(call)}?limit=100&page=${page}`,
+    )
     users.push(...answer.users)
     pages = answer.pagination.pages
   }

@@ -41,7 +41,9 @@ const create: Command = {
     const client = await connect(call)
     const slug = optional(call, 'account')
     const accountId =
-      slug === undefined ? undefined : (await client.call<{ account: { id: string } }>('GET', `/api/accounts/${encodeURIComponent(slug)}`)).account.id
+      slug === undefined
+        ? undefined
+        : (await client.call<{ account: { id: string } }>('GET', `/api/accounts/${encodeURIComponent(slug)}`)).account.id
     const body = {
       url: required(call, 'url'),
       events: listOf(required(call, 'events')),
@@ -53,7 +55,9 @@ const create: Command = {
     const made = await client.call<{ webhook: WebhookRow; secret?: string; warning?: string }>('POST', '/api/webhooks', body)
     if (call.json) call.terminal.out(JSON.stringify({ ...made.webhook, secret: made.secret }))
     else {
-      call.terminal.out(`webhook ${made.webhook.id} sends ${made.webhook.events.join(', ')} to ${made.webhook.url} (${made.webhook.dialect})`)
+      call.terminal.out(
+        `webhook ${made.webhook.id} sends ${made.webhook.events.join(', ')} to ${made.webhook.url} (${made.webhook.dialect})`,
+      )
       if (made.secret !== undefined) call.terminal.out(`signing secret, not shown again: ${made.secret}`)
       if (made.warning !== undefined) call.terminal.note(made.warning)
     }
@@ -119,7 +123,9 @@ const test: Command = {
     const client = await connect(call)
     const path = `/api/webhooks/${encodeURIComponent(call.words[0]!)}/test`
     const { delivery } = await client.call<{ delivery: DeliveryRow }>('POST', path, { event: required(call, 'event') })
-    call.terminal.out(call.json ? JSON.stringify(delivery) : `delivery ${delivery.id}: see \`landfall webhook deliveries ${call.words[0]}\``)
+    call.terminal.out(
+      call.json ? JSON.stringify(delivery) : `delivery ${delivery.id}: see \`landfall webhook deliveries ${call.words[0]}\``,
+    )
     return 0
   },
 }

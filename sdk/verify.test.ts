@@ -15,11 +15,46 @@ const trueftp = {
 const AT_THE_TIME = 1_780_920_000_000
 
 const cases = [
-  { name: 'mftplus, genuine', headers: mftplus, body: MFTPLUS_BODY, secret: 'your-signing-secret', dialect: 'mftplus', problem: undefined },
-  { name: 'mftplus, other secret', headers: mftplus, body: MFTPLUS_BODY, secret: 'other', dialect: 'mftplus', problem: 'signature_mismatch' },
-  { name: 'mftplus, a changed byte', headers: mftplus, body: `${MFTPLUS_BODY} `, secret: 'your-signing-secret', dialect: 'mftplus', problem: 'signature_mismatch' },
-  { name: 'mftplus, unsigned', headers: {}, body: MFTPLUS_BODY, secret: 'your-signing-secret', dialect: 'mftplus', problem: 'signature_missing' },
-  { name: 'trueftp, genuine, UTF-8', headers: trueftp, body: TRUEFTP_BODY, secret: 'test-secret', dialect: 'trueftp', problem: undefined },
+  {
+    name: 'mftplus, genuine',
+    headers: mftplus,
+    body: MFTPLUS_BODY,
+    secret: 'your-signing-secret',
+    dialect: 'mftplus',
+    problem: undefined,
+  },
+  {
+    name: 'mftplus, other secret',
+    headers: mftplus,
+    body: MFTPLUS_BODY,
+    secret: 'other',
+    dialect: 'mftplus',
+    problem: 'signature_mismatch',
+  },
+  {
+    name: 'mftplus, a changed byte',
+    headers: mftplus,
+    body: `${MFTPLUS_BODY} `,
+    secret: 'your-signing-secret',
+    dialect: 'mftplus',
+    problem: 'signature_mismatch',
+  },
+  {
+    name: 'mftplus, unsigned',
+    headers: {},
+    body: MFTPLUS_BODY,
+    secret: 'your-signing-secret',
+    dialect: 'mftplus',
+    problem: 'signature_missing',
+  },
+  {
+    name: 'trueftp, genuine, UTF-8',
+    headers: trueftp,
+    body: TRUEFTP_BODY,
+    secret: 'test-secret',
+    dialect: 'trueftp',
+    problem: undefined,
+  },
   {
     name: 'trueftp, another timestamp',
     headers: { ...trueftp, 'x-trueftp-timestamp': '1780920001' },

@@ -22,10 +22,14 @@ const postgres = process.env.TEST_DATABASE_URL ? undefined : await startPostgres
 const env = { ...process.env, ...(postgres ? { TEST_DATABASE_URL: postgres.url } : {}) }
 for (const name of Object.keys(env)) if (name.startsWith('LANDFALL_')) delete env[name]
 
-const tests = spawn(process.execPath, ['--test', '--test-concurrency=2', '--test-timeout=300000', '--test-reporter=spec', ...files], {
-  stdio: 'inherit',
-  env,
-})
+const tests = spawn(
+  process.execPath,
+  ['--test', '--test-concurrency=2', '--test-timeout=300000', '--test-reporter=spec', ...files],
+  {
+    stdio: 'inherit',
+    env,
+  },
+)
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => tests.kill(signal))
 tests.on('exit', async (code) => {
   await postgres?.stop()

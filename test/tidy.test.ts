@@ -24,7 +24,14 @@ const LAYERS: Record<string, { folders: readonly string[]; packages?: readonly s
   protocols: { folders: ['wire', 'audit', 'accounts', 'files'], packages: ['ssh2'] },
   api: {
     folders: ['events', 'dialects', 'audit', 'accounts', 'files', 'webhooks'],
-    packages: ['fastify', 'typebox', '@fastify/type-provider-typebox', '@fastify/swagger', '@fastify/swagger-ui', '@fastify/rate-limit'],
+    packages: [
+      'fastify',
+      'typebox',
+      '@fastify/type-provider-typebox',
+      '@fastify/swagger',
+      '@fastify/swagger-ui',
+      '@fastify/rate-limit',
+    ],
   },
   app: { folders: '*' as unknown as string[] },
   cli: { folders: ['config', 'app', 'sdk'], packages: ['ssh2'] },
@@ -68,7 +75,10 @@ function fault(path: string, { from, typeOnly }: Import): string | undefined {
   if (from.startsWith('node:')) return undefined
   if (!from.startsWith('.')) {
     const name = from.startsWith('@') ? from.split('/').slice(0, 2).join('/') : from.split('/')[0]!
-    const known = [...(rule.packages ?? []), ...(isTest ? ['fast-check', 'undici', 'ssh2', 'ssh2-sftp-client', 'pg', 'typebox'] : [])]
+    const known = [
+      ...(rule.packages ?? []),
+      ...(isTest ? ['fast-check', 'undici', 'ssh2', 'ssh2-sftp-client', 'pg', 'typebox'] : []),
+    ]
     return known.includes(name) ? undefined : `package ${name} is not named for ${layer}`
   }
   const target = layerOf(resolve(dirname(path), from))
@@ -101,7 +111,8 @@ test('the table itself refuses what it should', () => {
     ['sdk/verify.ts', '../src/base/units.ts'],
     ['src/store/store.ts', '../webhooks/plan.ts'],
   ] as const
-  for (const [path, from] of refused) assert.notEqual(fault(join(root, path), { from, typeOnly: false }), undefined, `${path} ← ${from}`)
+  for (const [path, from] of refused)
+    assert.notEqual(fault(join(root, path), { from, typeOnly: false }), undefined, `${path} ← ${from}`)
 })
 
 test('SQL stands in the store only', () => {
@@ -109,21 +120,34 @@ test('SQL stands in the store only', () => {
     (path) =>
       !['store', 'app'].includes(layerOf(path)) &&
       !path.endsWith('.test.ts') &&
-      /\b(select .+ from|insert into|update \w+ set|delete from)\b/.test(readFileSync(path, 'utf8').replace(/^\s*(\/\/|\*|\/\*).*$/gm, '')),
+      /\b(select .+ from|insert into|update \w+ set|delete from)\b/.test(
+        readFileSync(path, 'utf8').replace(/^\s*(\/\/|\*|\/\*).*$/gm, ''),
+      ),
   )
-  assert.deepEqual(outside.map((path) => relative(root, path)), [])
+  assert.deepEqual(
+    outside.map((path) => relative(root, path)),
+    [],
+  )
 })
 
 test('only base/clock.ts reads a clock in src', () => {
   const readers = [...sources('src')].filter(
-    (path) => !path.endsWith('base/clock.ts') && !/(\.test|testing|conformance)\.ts$/.test(path) && /\bDate\.now\(|\bperformance\.now\(|new Date\(\)/.test(readFileSync(path, 'utf8')),
+    (path) =>
+      !path.endsWith('base/clock.ts') &&
+      !/(\.test|testing|conformance)\.ts$/.test(path) &&
+      /\bDate\.now\(|\bperformance\.now\(|new Date\(\)/.test(readFileSync(path, 'utf8')),
   )
-  assert.deepEqual(readers.map((path) => relative(root, path)), [])
+  assert.deepEqual(
+    readers.map((path) => relative(root, path)),
+    [],
+  )
 })
 
 test('folders and files are named by what they are', () => {
   const vague = /(^|\/)(utils?|common|helpers?|managers?|misc|index)(\.ts)?$/
   const allowed = ['src/dialects/index.ts']
-  const found = ['src', 'cli'].flatMap((folder) => [...sources(folder)].map((path) => relative(root, path))).filter((path) => vague.test(path) && !allowed.includes(path))
+  const found = ['src', 'cli']
+    .flatMap((folder) => [...sources(folder)].map((path) => relative(root, path)))
+    .filter((path) => vague.test(path) && !allowed.includes(path))
   assert.deepEqual(found, [])
 })

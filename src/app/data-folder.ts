@@ -21,7 +21,10 @@ export async function openDataFolder(path: string): Promise<DataFolder> {
     await mkdir(path, { recursive: true, mode: 0o700 })
     await chmod(path, 0o700)
   } catch (cause) {
-    throw new AppError('setting_invalid', `the data folder ${path} cannot be made: ${(cause as Error).message}`, { field: 'data', cause })
+    throw new AppError('setting_invalid', `the data folder ${path} cannot be made: ${(cause as Error).message}`, {
+      field: 'data',
+      cause,
+    })
   }
   return {
     path,
@@ -46,7 +49,9 @@ export async function masterKeyOf(folder: DataFolder, given: string): Promise<Bu
 function decodeMasterKey(text: string, origin: string): Buffer {
   const key = Buffer.from(text, 'base64')
   if (key.length === MASTER_KEY_BYTES) return key
-  throw new AppError('setting_invalid', `${origin} is ${MASTER_KEY_BYTES} bytes in base64, and holds ${key.length}`, { field: 'masterKey' })
+  throw new AppError('setting_invalid', `${origin} is ${MASTER_KEY_BYTES} bytes in base64, and holds ${key.length}`, {
+    field: 'masterKey',
+  })
 }
 
 /** Where the running server listens, and the token of this run for the local command line. */

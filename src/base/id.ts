@@ -1,7 +1,7 @@
 import { getRandomValues } from 'node:crypto'
 
 /** Fills an array with random bytes; the simulation passes a seeded one. */
-export type RandomBytes = (into: Uint8Array) => void
+export type RandomBytes = (into: Uint8Array<ArrayBuffer>) => void
 
 const ALPHABET = '0123456789abcdefghijklmnopqrstuvwxyz'
 const TIME_CHARACTERS = 8

@@ -13,7 +13,8 @@ export interface Seal {
 }
 
 export function createSeal(masterKey: Uint8Array): Seal {
-  if (masterKey.length !== MASTER_KEY_BYTES) throw new RangeError(`master key has ${masterKey.length} bytes, not ${MASTER_KEY_BYTES}`)
+  if (masterKey.length !== MASTER_KEY_BYTES)
+    throw new RangeError(`master key has ${masterKey.length} bytes, not ${MASTER_KEY_BYTES}`)
   return {
     seal(secret, purpose) {
       const nonce = randomBytes(NONCE_BYTES)

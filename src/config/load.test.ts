@@ -11,18 +11,33 @@ test('defaults are loopback and whole', () => {
 })
 
 test('a flag wins over the variable, an empty variable is the default', () => {
-  const settings = loadSettings({ '--http-address': '[::1]:0' }, { LANDFALL_HTTP_ADDRESS: '127.0.0.1:1', LANDFALL_SFTP_ADDRESS: '' })
+  const settings = loadSettings(
+    { '--http-address': '[::1]:0' },
+    { LANDFALL_HTTP_ADDRESS: '127.0.0.1:1', LANDFALL_SFTP_ADDRESS: '' },
+  )
   assert.deepEqual(settings.httpAddress, { host: '::1', port: 0 })
   assert.equal(settings.sftpAddress.port, 2022)
 })
 
 const refusals = [
-  { name: 'unknown flag', flags: { '--htp-address': 'x' }, says: /--htp-address is not a setting: did you mean --http-address\?/ },
+  {
+    name: 'unknown flag',
+    flags: { '--htp-address': 'x' },
+    says: /--htp-address is not a setting: did you mean --http-address\?/,
+  },
   { name: 'unknown variable', environment: { LANDFALL_STORAGES: 'x' }, says: /LANDFALL_STORAGES .* LANDFALL_STORAGE\?/ },
   { name: 'address without port', flags: { '--sftp-address': 'localhost' }, says: /--sftp-address is host:port/ },
   { name: 'port out of bounds', flags: { '--sftp-address': '127.0.0.1:65536' }, says: /0 to 65535, not "127.0.0.1:65536"/ },
-  { name: 'choice', environment: { LANDFALL_LOG_LEVEL: 'loud' }, says: /LANDFALL_LOG_LEVEL is one of debug, info, .* not "loud"/ },
-  { name: 'span over its bound', flags: { '--idle-ms': '999999999999' }, says: /--idle-ms is a whole number from 10000 to 86400000 ms/ },
+  {
+    name: 'choice',
+    environment: { LANDFALL_LOG_LEVEL: 'loud' },
+    says: /LANDFALL_LOG_LEVEL is one of debug, info, .* not "loud"/,
+  },
+  {
+    name: 'span over its bound',
+    flags: { '--idle-ms': '999999999999' },
+    says: /--idle-ms is a whole number from 10000 to 86400000 ms/,
+  },
 ] as const
 for (const refusal of refusals) {
   test(`refuses: ${refusal.name}`, () => {

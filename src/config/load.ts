@@ -10,7 +10,10 @@ const OTHER_VARIABLES = ['LANDFALL_SERVER']
  * out of bounds with the bound. Never repeats the value of a secret.
  * @throws AppError `setting_invalid`
  */
-export function loadSettings(flags: Readonly<Record<string, string>>, environment: Readonly<Record<string, string | undefined>>): Settings {
+export function loadSettings(
+  flags: Readonly<Record<string, string>>,
+  environment: Readonly<Record<string, string | undefined>>,
+): Settings {
   const names = Object.keys(SETTINGS) as SettingName[]
   refuseUnknown(Object.keys(flags), names.map(flagOf))
   refuseUnknown(

@@ -13,10 +13,20 @@ export const SETTINGS = {
   ftpAddress: address('127.0.0.1:2121', 'FTP with explicit TLS. Not built yet.'),
   ftpPassivePorts: text('30000-30099', 'Ports of FTP data connections. Not built yet.'),
   agentAddress: address('127.0.0.1:8443', 'Agents, mutual TLS. Not built yet.'),
-  adminToken: text('', 'Bearer token of the first administrator; empty: made at first start. A given one replaces the stored one.', { secret: true }),
-  masterKey: text('', '32 bytes in base64 that encrypt secrets at rest; empty: made at first start, a file of mode 0600.', { secret: true }),
+  adminToken: text(
+    '',
+    'Bearer token of the first administrator; empty: made at first start. A given one replaces the stored one.',
+    { secret: true },
+  ),
+  masterKey: text('', '32 bytes in base64 that encrypt secrets at rest; empty: made at first start, a file of mode 0600.', {
+    secret: true,
+  }),
   egressAllow: list('Private networks that webhooks may reach: CIDRs, separated by commas.'),
-  egressLoopback: choice(['auto', 'allow', 'deny'], 'auto', 'Webhooks to loopback; `auto` allows them while every listener is on loopback.'),
+  egressLoopback: choice(
+    ['auto', 'allow', 'deny'],
+    'auto',
+    'Webhooks to loopback; `auto` allows them while every listener is on loopback.',
+  ),
   publicUrl: text('', 'Address under which people reach the API; empty: the HTTP address. Not used yet.'),
   smtpUrl: text('', 'Mail server for alerts. Not built yet.', { secret: true }),
   alertEmail: text('', 'Who gets alerts by mail. Not built yet.'),

@@ -49,15 +49,10 @@ export interface Files {
   recover(): Promise<RecoveryReport>
   /** Removes temporaries that nobody needs; their number. */
   sweep(): Promise<number>
-  health(): FilesHealth
+  /** Changes that are recorded but not decided: the node is unhealthy while there are any, and tries again. */
+  undecided(): number
   /** Ends what goes on in the background. Spaces are to be closed before. */
   stop(): Promise<void>
-}
-
-export interface FilesHealth {
-  ok: boolean
-  /** Sentences for people. */
-  reasons: string[]
 }
 
 export function createFiles(options: FilesOptions): Files {
@@ -97,11 +92,7 @@ export function createFiles(options: FilesOptions): Files {
 
     sweep: () => sweep(context, sweepOptions),
 
-    health() {
-      const undecided = changes.undecided()
-      const says = `${undecided} ${undecided === 1 ? 'change is' : 'changes are'} recorded but not decided; tried again`
-      return undecided === 0 ? { ok: true, reasons: [] } : { ok: false, reasons: [says] }
-    },
+    undecided: () => changes.undecided(),
 
     async stop() {
       stopped = true

@@ -6,5 +6,9 @@ import { fileURLToPath } from 'node:url'
 export function assertPage(name: string, expected: string): void {
   const path = fileURLToPath(new URL(`../../docs/${name}`, import.meta.url))
   if (process.env.UPDATE_DOCS === '1') writeFileSync(path, expected)
-  assert.equal(readFileSync(path, 'utf8'), expected, `docs/${name} differs from the code: renew it with UPDATE_DOCS=1 npm test -- drift`)
+  assert.equal(
+    readFileSync(path, 'utf8'),
+    expected,
+    `docs/${name} differs from the code: renew it with UPDATE_DOCS=1 npm test -- drift`,
+  )
 }

@@ -1,0 +1,180 @@
+import { createAccountAdmin } from '../accounts/administer.ts'
+import { createAuthenticator } from '../accounts/authenticate.ts'
+import { createPasswords } from '../accounts/password.ts'
+import { createApi } from '../api/server.ts'
+import { AuditTrail } from '../audit/trail.ts'
+import { systemClock } from '../base/clock.ts'
+import { newId } from '../base/id.ts'
+import { Lifecycle } from '../base/lifecycle.ts'
+import { type Log, openLog } from '../base/log.ts'
+import { createSeal } from '../base/seal.ts'
+import type { Address, Settings } from '../config/settings.ts'
+import { createRecorder } from '../events/record.ts'
+import { createLocalBackend } from '../files/backends/local.ts'
+import { createFiles } from '../files/files.ts'
+import type { Reach } from '../files/points.ts'
+import { createEgressGuard } from '../http/guard.ts'
+import { createPoster } from '../http/post.ts'
+import { loadHostKeys } from '../protocols/ssh/host-keys.ts'
+import { createSshServer, type SshServer } from '../protocols/ssh/server.ts'
+import { lockDataFolder } from '../store/sqlite/lock.ts'
+import { createWebhookAdmin } from '../webhooks/administer.ts'
+import { createEngine, type Engine } from '../webhooks/engine.ts'
+import { masterKeyOf, openDataFolder, removeRunning, writeRunning } from './data-folder.ts'
+import { deliveringFiles } from './deliver.ts'
+import { openStore } from './open-store.ts'
+import { probesOf } from './probes.ts'
+import { VERSION } from './version.ts'
+
+/** A running server: one node. */
+export interface App {
+  readonly addresses: { readonly http: string; readonly sftp: string }
+  /** Only at the first start without a given token: shown once, stored as a hash. */
+  readonly adminToken: string | undefined
+  /** What the engine does, for benchmarks and health. */
+  readonly engine: Pick<Engine, 'stats'>
+  /** No new work; attempts in flight get `stopDeadlineMs`; everything else is durable already. */
+  stop(): Promise<void>
+}
+
+export interface AppHooks {
+  readonly log?: Log
+  /** Called at named moments of the flow, for the crash storm. */
+  readonly reach?: Reach
+  /** The database is lost for good. By default the process ends, to be restarted by whoever runs it. */
+  readonly onStoreLost?: (error: Error) => void
+}
+
+/**
+ * Builds everything and starts it, in the order in which it depends on each other: data folder, store, engine, files and their
+ * recovery, accounts, and only then the doors. What was started ends again when a later step fails.
+ * @throws AppError what the step that failed says: `setting_invalid`, `data_folder_locked`, `store_newer`, …
+ */
+export async function startApp(settings: Settings, hooks: AppHooks = {}): Promise<App> {
+  const life = new Lifecycle()
+  try {
+    return await start(settings, hooks, life)
+  } catch (error) {
+    await life.stop().catch(() => undefined)
+    throw error
+  }
+}
+
+async function start(settings: Settings, hooks: AppHooks, life: Lifecycle): Promise<App> {
+  const clock = systemClock
+  const log = hooks.log ?? openLog(settings.logLevel)
+  const node = newId('node', clock.now())
+
+  const folder = await openDataFolder(settings.data)
+  life.add('the lock of the data folder', lockDataFolder(folder.path))
+  const seal = createSeal(await masterKeyOf(folder, settings.masterKey))
+  const hostKeys = await loadHostKeys(folder.keys)
+
+  let engine: Engine | undefined
+  const store = life.add(
+    'the store',
+    await openStore(settings.database || folder.database, node, {
+      onPlanned: (webhookIds) => engine?.nudge(webhookIds),
+      onFailure: hooks.onStoreLost ?? endProcess(log),
+    }),
+  )
+
+  const guard = createEgressGuard({ allow: settings.egressAllow, loopback: reachesLoopback(settings) })
+  const poster = createPoster({ guard, clock })
+  life.add('the poster', { stop: () => poster.close() })
+  engine = createEngine({
+    store,
+    post: poster.post,
+    seal,
+    clock,
+    node,
+    log: log.child({ part: 'engine' }),
+    limits: { laneConcurrency: settings.laneConcurrency },
+  })
+  engine.start()
+  life.add('the engine', { stop: () => engine!.stop(settings.stopDeadlineMs) })
+
+  const audit = new AuditTrail(store, log)
+  life.add('the audit trail', audit)
+  const recorder = createRecorder(clock)
+  const storage = settings.storage || folder.files
+  const files = createFiles({
+    storage: createLocalBackend({ folder: storage }),
+    store: deliveringFiles(store, engine, node),
+    audit,
+    recorder,
+    clock,
+    node,
+    log: log.child({ part: 'files' }),
+    partialKeepMs: settings.partialKeepMs,
+    ...(hooks.reach === undefined ? {} : { reach: hooks.reach }),
+  })
+  life.add('files', files)
+  const recovered = await files.recover()
+  log.info({ ...recovered }, 'recovered')
+
+  const passwords = createPasswords()
+  const doors: { ssh?: SshServer } = {}
+  const accounts = createAccountAdmin({
+    store,
+    recorder,
+    clock,
+    passwords,
+    onUserChanged: (userId) => void doors.ssh?.disconnectUser(userId),
+  })
+  await accounts.ensureDefaultAccount()
+  const adminToken = await accounts.ensureAdminToken(settings.adminToken)
+  const localToken = await accounts.renewLocalToken()
+
+  const webhooks = createWebhookAdmin({ store, events: store, guard, seal, clock, nudge: (ids) => engine!.nudge(ids) })
+  const api = createApi({
+    accounts,
+    webhooks,
+    events: store,
+    audit: store,
+    health: probesOf({ store, storage, undecided: files.undecided }),
+    settings: { keyRateWindowMs: settings.keyRateWindowMs },
+    clock,
+    log: log.child({ part: 'api' }),
+    version: VERSION,
+  })
+  const { url } = await api.start(settings.httpAddress)
+  life.add('the API', api)
+
+  const ssh = createSshServer({
+    hostKeys,
+    address: settings.sftpAddress,
+    limits: settings,
+    authenticator: createAuthenticator({ store, passwords }),
+    openSession: async (user, address) => files.openSpace({ user, address, door: 'sftp' }),
+    audit,
+    clock,
+    log: log.child({ part: 'ssh' }),
+  })
+  const sftp = await ssh.start()
+  doors.ssh = ssh
+  life.add('SFTP', { stop: () => ssh.stop(settings.stopDeadlineMs) })
+
+  await writeRunning(folder, { pid: process.pid, http: url, token: localToken })
+  life.add('the note of the running server', { stop: () => removeRunning(folder) })
+  return { addresses: { http: url, sftp: textOf(sftp) }, adminToken, engine, stop: () => life.stop() }
+}
+
+/** `auto`: loopback is reachable by webhooks while nobody from outside can reach this server. */
+function reachesLoopback(settings: Settings): boolean {
+  if (settings.egressLoopback !== 'auto') return settings.egressLoopback === 'allow'
+  return [settings.httpAddress, settings.sftpAddress].every(
+    ({ host }) => host === 'localhost' || host === '::1' || /^127\./.test(host),
+  )
+}
+
+function textOf({ host, port }: Address): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+function endProcess(log: Log): (error: Error) => void {
+  return (error) => {
+    log.error({ error: String(error) }, 'the database is lost: the process ends; nothing acknowledged is lost')
+    process.exit(70)
+  }
+}

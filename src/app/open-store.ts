@@ -1,0 +1,15 @@
+import { Worker } from 'node:worker_threads'
+import { openPostgresStore } from '../store/postgres/store.ts'
+import { openSqliteStore } from '../store/sqlite/client.ts'
+import type { Store, StoreHooks } from '../store/store.ts'
+import { plan } from '../webhooks/plan.ts'
+
+/** The store that a setting names: a `postgres://…` address, else a SQLite file whose writer and reader have threads of their own. */
+export function openStore(database: string, node: string, hooks: StoreHooks): Promise<Store> {
+  if (/^postgres(ql)?:\/\//.test(database)) return openPostgresStore({ url: database, plan, node, ...hooks })
+  return openSqliteStore({
+    file: database,
+    startThread: (role) => new Worker(new URL('./store-thread.ts', import.meta.url), { workerData: role }),
+    ...hooks,
+  })
+}
