@@ -1,0 +1,244 @@
+import { randomBytes } from 'node:crypto'
+import { closeSync, openSync } from 'node:fs'
+import { join } from 'node:path'
+import ssh2 from 'ssh2'
+import { createClient } from '../../cli/client.ts'
+import type { Random } from '../random.ts'
+import { seeded } from '../random.ts'
+import { faultsOf } from './check.ts'
+import { type Habit, STEPS, StormClient } from './client.ts'
+import { readDisk } from './disk.ts'
+import { tookPlace } from './log.ts'
+import { type Moment, momentsOf, nameOf } from './moments.ts'
+import { ServerProcess } from './process.ts'
+import { DIALECTS, FAILURES_MAX, RECEIVERS, type ReceiverName, Receivers } from './receivers.ts'
+import { readRows } from './rows.ts'
+import type { Orders, Ready } from './server.ts'
+
+export interface StormOptions {
+  readonly rounds: number
+  readonly seed: number
+  /** An empty folder of its own: data, storage and the servers' log. */
+  readonly folder: string
+  /** `postgres://…`; absent: SQLite in the folder. */
+  readonly database?: string
+  /** Told after each round, for people. */
+  readonly say?: (line: string) => void
+}
+
+export interface Report {
+  /** Empty: every proof held. */
+  readonly faults: readonly string[]
+  readonly kills: number
+  /** Points of the flow at which a server ended itself, each once. */
+  readonly pointsHit: readonly string[]
+  readonly acknowledged: number
+  /** Changes that nobody was told of, and that were found done after a restart. */
+  readonly happenedUntold: number
+  readonly resumed: number
+  readonly delivered: number
+  readonly posts: number
+}
+
+const HABITS: readonly Habit[] = ['many', 'many', 'many', 'large']
+const STEPS_OF_ALL = HABITS.reduce((sum, habit) => sum + STEPS[habit], 0)
+
+/** Longest life of a server from being ready to being killed, ms: with its start a round takes at most 4 s. */
+const LIFE_MS_MAX = 2_500
+/** Time for all deliveries to arrive once nothing is killed any more, ms: the last retries wait a second each. */
+const QUIET_MS_MAX = 60_000
+const QUIET_ASK_MS = 100
+/** Enough tries for the recovering receiver, and some for attempts that a kill cut after they were counted. */
+const RETRY_DELAYS_SECONDS = Array.from({ length: FAILURES_MAX + 4 }, () => 1)
+const USER = 'storm'
+
+/** One storm on one store: rounds on the same data folder, each ended by a kill; then the proofs. */
+export async function storm(options: StormOptions): Promise<Report> {
+  const world = await World.open(options)
+  try {
+    const moments = momentsOf(options.rounds, STEPS_OF_ALL, world.random.fork('moments'))
+    for (const [index, moment] of moments.entries()) {
+      const { wasHit, ms } = await world.round(moment)
+      options.say?.(
+        `round ${index + 1} of ${moments.length}: ${nameOf(moment)}${wasHit ? '' : ' (not reached)'}, ${Math.round(ms)} ms`,
+      )
+    }
+    options.say?.('the end: waiting for the last deliveries')
+    return await world.conclude()
+  } finally {
+    await world.close()
+  }
+}
+
+/** The parts of a storm that outlive its servers: data folder, receivers, clients. */
+class World {
+  readonly random: Random
+  readonly #folder: string
+  readonly #database: string | undefined
+  readonly #adminToken = `lfadm_${randomBytes(18).toString('hex')}`
+  readonly #receivers: Receivers
+  readonly #clients: StormClient[]
+  readonly #publicKey: string
+  readonly #webhooks: { id: string; receiver: ReceiverName }[] = []
+  readonly #faults: string[] = []
+  readonly #pointsHit = new Set<string>()
+  readonly #log: number
+  readonly #secrets = { mftplus: secret(), trueftp: secret() }
+  #kills = 0
+  /** Of the first start, ms: what `starting` takes its share of. */
+  #startMs = 0
+  #server: ServerProcess | undefined
+
+  static async open(options: StormOptions): Promise<World> {
+    const world = new World(options)
+    await world.#receivers.start()
+    await world.#prepare()
+    return world
+  }
+
+  private constructor({ seed, folder, database }: StormOptions) {
+    this.random = seeded(seed)
+    this.#folder = folder
+    this.#database = database
+    this.#log = openSync(join(folder, 'server.log'), 'a')
+    this.#receivers = new Receivers(this.#secrets, String(seed))
+    const keys = ssh2.utils.generateKeyPairSync('ed25519')
+    this.#publicKey = keys.public
+    const login = { username: USER, privateKey: keys.private }
+    this.#clients = HABITS.map((habit, index) => new StormClient(`c${index}`, habit, login, this.random.fork(`client ${index}`)))
+  }
+
+  /** A first life without harm, in which user and webhooks are made. */
+  async #prepare(): Promise<void> {
+    const startedAt = performance.now()
+    const { http } = await this.#start(null)
+    this.#startMs = performance.now() - startedAt
+    const api = createClient(http, this.#adminToken)
+    await api.call('POST', '/api/accounts/default/users', { name: USER, publicKeys: [this.#publicKey] })
+    for (const receiver of RECEIVERS) {
+      for (const dialect of DIALECTS) {
+        const { webhook } = await api.call<{ webhook: { id: string } }>('POST', '/api/webhooks', {
+          url: this.#receivers.url(receiver, dialect),
+          events: ['file.*', 'dir.*'],
+          dialect,
+          secret: this.#secrets[dialect],
+          ...(receiver === 'recovering' ? { retry: { delaysSeconds: RETRY_DELAYS_SECONDS } } : {}),
+        })
+        this.#webhooks.push({ id: webhook.id, receiver })
+      }
+    }
+    await this.#server!.stop()
+  }
+
+  /** The life of one server, from its start to its kill. */
+  async round(moment: Moment): Promise<{ wasHit: boolean; ms: number }> {
+    const startedAt = performance.now()
+    const server = this.#spawn(moment.kind === 'point' ? moment : null)
+    if (moment.kind === 'starting') await wait(this.#startMs * moment.fraction)
+    const ready = moment.kind === 'starting' ? undefined : await server.ready
+    const wasHit = ready === undefined || (await this.#live(server, ready, moment))
+    await server.kill()
+    this.#kills++
+    if (moment.kind === 'point' && wasHit) this.#pointsHit.add(moment.point)
+    return { wasHit, ms: performance.now() - startedAt }
+  }
+
+  /** Clients work until the moment has come, or for as long as a round may take; whether it came. */
+  async #live(server: ServerProcess, ready: Ready, moment: Moment): Promise<boolean> {
+    const come = Promise.withResolvers<true>()
+    const ticks = { posted: 0, answered: 0, acknowledged: 0, steps: 0 }
+    const tick = (what: keyof typeof ticks) => {
+      ticks[what]++
+      if (moment.kind === what && ticks[what] === moment.nth) void server.kill().then(() => come.resolve(true))
+      if (what === 'steps' && moment.kind === 'random' && ticks.steps === moment.steps)
+        setTimeout(() => come.resolve(true), moment.delayMs)
+    }
+    this.#receivers.onPost = tick
+    const work = this.#clients.map((client) => client.work(ready.sftp, tick))
+    const deadline = AbortSignal.timeout(LIFE_MS_MAX)
+    const over = new Promise<false>((resolve) => deadline.addEventListener('abort', () => resolve(false)))
+    const selfEnded = server.ended.then(() => true)
+    const wasHit = await Promise.race([come.promise, selfEnded, over, Promise.all(work).then(() => false)])
+    this.#receivers.onPost = () => {}
+    await server.kill()
+    await Promise.all(work)
+    return wasHit
+  }
+
+  /** A last life without harm: clients finish, deliveries arrive, the server stops; then everything is looked at. */
+  async conclude(): Promise<Report> {
+    const ready = await this.#start(null)
+    for (const client of this.#clients) await client.conclude(ready.sftp)
+    await this.#quiet(ready)
+    await this.#server!.stop().catch((error) => this.#faults.push(error.message))
+
+    const data = join(this.#folder, 'data')
+    const rows = await readRows(this.#database ?? join(data, 'landfall.sqlite'))
+    const disk = await readDisk(join(data, 'files'), `default/${USER}`)
+    const { posts } = this.#receivers
+    const faults = [...this.#faults, ...faultsOf({ clients: this.#clients, webhooks: this.#webhooks, posts, rows, disk })]
+    const entries = this.#clients.flatMap(({ log }) => log)
+    return {
+      faults,
+      kills: this.#kills,
+      pointsHit: [...this.#pointsHit],
+      acknowledged: entries.filter(({ outcome }) => outcome === 'acknowledged').length,
+      happenedUntold: entries.filter((entry) => tookPlace(entry) && entry.outcome !== 'acknowledged').length,
+      resumed: this.#clients.reduce((sum, { resumed }) => sum + resumed, 0),
+      delivered: rows.deliveries.filter(({ state }) => state === 'delivered').length,
+      posts: posts.length,
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#server?.kill().catch(() => {})
+    await this.#receivers.stop()
+    closeSync(this.#log)
+  }
+
+  /** Waits until the API knows of no delivery that waits. */
+  async #quiet({ http }: Ready): Promise<void> {
+    const api = createClient(http, this.#adminToken)
+    const expiry = performance.now() + QUIET_MS_MAX
+    for (const { id, receiver } of this.#webhooks) {
+      for (;;) {
+        const { pagination } = await api.call<{ pagination: { total: number } }>(
+          'GET',
+          `/api/webhooks/${id}/deliveries?status=waiting&limit=1`,
+        )
+        if (pagination.total === 0) break
+        if (performance.now() > expiry) {
+          this.#faults.push(`${pagination.total} deliveries of the ${receiver} webhook ${id} still wait after ${QUIET_MS_MAX} ms`)
+          break
+        }
+        await wait(QUIET_ASK_MS)
+      }
+    }
+  }
+
+  async #start(arm: Orders['arm']): Promise<Ready> {
+    const ready = await this.#spawn(arm).ready
+    if (ready === undefined) throw new Error('the server was killed by somebody else')
+    return ready
+  }
+
+  #spawn(arm: Orders['arm']): ServerProcess {
+    const flags = {
+      '--data': join(this.#folder, 'data'),
+      '--http-address': '127.0.0.1:0',
+      '--sftp-address': '127.0.0.1:0',
+      '--admin-token': this.#adminToken,
+      ...(this.#database === undefined ? {} : { '--database': this.#database }),
+    }
+    this.#server = new ServerProcess({ flags, arm }, this.#log)
+    return this.#server
+  }
+}
+
+function secret(): string {
+  return randomBytes(24).toString('hex')
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
