@@ -8,7 +8,7 @@ import { type AccountInput, createAccountAdmin, type UserInput } from './adminis
 import { createAuthenticator } from './authenticate.ts'
 import type { ApiKeyInput } from './issue.ts'
 import { createPasswords } from './password.ts'
-import { createAccountStoreDouble } from './store.double.ts'
+import { createAccountStoreDouble } from './testing.ts'
 
 const NOW = Date.UTC(2026, 5, 8, 12)
 const clock: Clock = { now: () => NOW, monotonic: () => 0, after: () => () => {} }

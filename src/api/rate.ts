@@ -32,7 +32,7 @@ export class RateWindows {
     const window = this.#window(caller)
     const allowed = window.used < limit
     if (allowed) window.used += 1
-    return { limit, remaining: limit - window.used, allowed, resetAt: window.resetAt }
+    return { limit, remaining: Math.max(0, limit - window.used), allowed, resetAt: window.resetAt }
   }
 
   /** The same without counting. */

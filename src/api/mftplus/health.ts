@@ -45,7 +45,7 @@ export function addHealthRoutes(api: Api, { health, clock, version }: ApiNeeds):
         ...docs,
         operationId: 'getHealth',
         summary: 'Whether the server and its parts are well; 503 when one fails',
-        response: { 200: refTo(Health), 503: refTo(Health) },
+        response: { 200: { description: 'Well, or degraded', ...refTo(Health) }, 503: { description: 'A part fails', ...refTo(Health) } },
       },
     },
     async (_request, reply) => {
@@ -72,7 +72,7 @@ export function addHealthRoutes(api: Api, { health, clock, version }: ApiNeeds):
         ...docs,
         operationId: 'getReadiness',
         summary: 'Whether requests can be served: the database answers',
-        response: { 200: Ready, 503: Ready },
+        response: { 200: { description: 'Ready', ...Ready }, 503: { description: 'Not ready', ...Ready } },
       },
     },
     async (_request, reply) => {
@@ -90,7 +90,7 @@ export function addHealthRoutes(api: Api, { health, clock, version }: ApiNeeds):
         ...docs,
         operationId: 'getLiveness',
         summary: 'Whether the process answers at all',
-        response: { 200: Type.Object({ status: Type.Literal('alive') }) },
+        response: { 200: Type.Object({ status: Type.Literal('alive') }, { description: 'Alive' }) },
       },
     },
     async () => ({ status: 'alive' as const }),

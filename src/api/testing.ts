@@ -1,0 +1,134 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { createAccountAdmin } from '../accounts/administer.ts'
+import { createPasswords } from '../accounts/password.ts'
+import { type Caller, SERVER_CALLER } from '../audit/caller.ts'
+import { type Clock, systemClock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import { createSeal, MASTER_KEY_BYTES } from '../base/seal.ts'
+import { HOUR_MS } from '../base/units.ts'
+import { createRecorder } from '../events/record.ts'
+import { createEgressGuard } from '../http/guard.ts'
+import { openSqliteStore } from '../store/sqlite/client.ts'
+import { createWebhookAdmin } from '../webhooks/administer.ts'
+import type { HealthProbes } from './health.ts'
+import { createApi } from './server.ts'
+
+export interface Answer {
+  status: number
+  headers: Headers
+  text: string
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of many shapes.
+  json: any
+}
+
+/** A clock whose wall time can be moved ahead; timers are real. */
+export function createMovableClock(): Clock & { ahead(ms: number): void } {
+  let offset = 0
+  return {
+    ...systemClock,
+    now: () => systemClock.now() + offset,
+    ahead(ms) {
+      offset += ms
+    },
+  }
+}
+
+/** The API over the real embedded store in a fresh folder, with an administrator, an account and a key. */
+export async function openWorld() {
+  const folder = await mkdtemp(join(tmpdir(), 'landfall-api-'))
+  const clock = createMovableClock()
+  const store = await openSqliteStore({
+    file: join(folder, 'landfall.sqlite'),
+    startThread: (role) => new Worker(new URL('../app/store-thread.ts', import.meta.url), { workerData: role }),
+  })
+  const logged: string[] = []
+  const line = (fields: object, message: string) => void logged.push(`${message} ${JSON.stringify(fields)}`)
+  const log: Log = { debug: line, info: line, warn: line, error: line, child: () => log }
+  const recorder = createRecorder(clock)
+  const changedUsers: string[] = []
+  const accounts = createAccountAdmin({
+    store,
+    recorder,
+    clock,
+    passwords: createPasswords(),
+    onUserChanged: (id) => changedUsers.push(id),
+  })
+  const account = await accounts.ensureDefaultAccount()
+  const adminToken = (await accounts.ensureAdminToken(''))!
+  const keyOf = async (slug: string, scopes: string[], hourlyLimit = 1_000) =>
+    accounts.createApiKey(SERVER_CALLER, slug, { name: 'ci', scopes, hourlyLimit })
+
+  const probes: HealthProbes = {
+    database: () => store.ping(),
+    disk: async () => ({ totalBytes: 1_000, freeBytes: 900 }),
+    memory: () => ({ usedBytes: 100, totalBytes: 1_000 }),
+    undecided: () => 0,
+  }
+  const guard = createEgressGuard({ allow: [], loopback: true }, async () => [{ address: '93.184.215.14', family: 4 }])
+  const webhooks = createWebhookAdmin({
+    store,
+    events: store,
+    guard,
+    seal: createSeal(new Uint8Array(MASTER_KEY_BYTES)),
+    clock,
+    nudge: () => {},
+  })
+  const settings = { keyRateWindowMs: HOUR_MS }
+  const api = createApi({
+    accounts,
+    webhooks,
+    events: store,
+    audit: store,
+    health: probes,
+    settings,
+    clock,
+    log,
+    version: '0.1.0',
+  })
+  const { url } = await api.start({ host: '127.0.0.1', port: 0 })
+
+  /** `token` null: no credentials. A body that is a text is sent as it is. */
+  async function call(
+    method: string,
+    path: string,
+    body?: unknown,
+    token: string | null = adminToken,
+    more: Record<string, string> = {},
+  ): Promise<Answer> {
+    const headers: Record<string, string> = { ...(token === null ? {} : { authorization: `Bearer ${token}` }) }
+    if (body !== undefined) headers['content-type'] = 'application/json'
+    const request: RequestInit = { method, headers: { ...headers, ...more } }
+    if (body !== undefined) request.body = typeof body === 'string' ? body : JSON.stringify(body)
+    const answer = await fetch(url + path, request)
+    const text = await answer.text()
+    const isJson = answer.headers.get('content-type')?.startsWith('application/json')
+    return { status: answer.status, headers: answer.headers, text, json: isJson && text !== '' ? JSON.parse(text) : undefined }
+  }
+
+  async function close() {
+    await api.stop()
+    await store.stop()
+    await rm(folder, { recursive: true, force: true })
+  }
+  const caller: Caller = SERVER_CALLER
+  return {
+    url,
+    api,
+    call,
+    close,
+    store,
+    clock,
+    accounts,
+    account,
+    adminToken,
+    keyOf,
+    changedUsers,
+    recorder,
+    logged,
+    probes,
+    caller,
+  }
+}
