@@ -1,0 +1,243 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { systemClock } from '../base/clock.ts'
+import { AppError } from '../base/error.ts'
+import { silentLog } from '../base/log.ts'
+import type { PostRequest, PostResult } from '../http/post.ts'
+import { createEngine } from './engine.ts'
+import type { DeliveryStore, Settlement } from './port.ts'
+import { deliveryOf, webhookOf } from './testing.ts'
+import type { ClaimedDelivery, Webhook } from './webhook.ts'
+
+/*
+ * The engine's conversation with its store and its receivers, one thing at a time; what follows from everything at once
+ * (crashes, faults, fairness) is the matter of the simulation in test/sim.
+ */
+
+const fine: PostResult = { kind: 'answered', status: 200, headers: {}, bodyExcerpt: Buffer.alloc(0), durationMs: 1 }
+
+/** A list that can be waited for: `until(n)` resolves once it has n entries. */
+class Seen<T> {
+  readonly all: T[] = []
+  #waiting: { count: number; resolve: (all: T[]) => void }[] = []
+
+  add(entry: T): void {
+    this.all.push(entry)
+    for (const { count, resolve } of this.#waiting) if (this.all.length >= count) resolve(this.all)
+  }
+
+  until(count: number): Promise<T[]> {
+    return new Promise((resolve) => {
+      if (this.all.length >= count) resolve(this.all)
+      else this.#waiting.push({ count, resolve })
+    })
+  }
+}
+
+function worldOf(
+  changes: {
+    store?: Partial<DeliveryStore>
+    post?: (request: PostRequest) => Promise<PostResult>
+    webhooks?: Webhook[]
+    due?: ClaimedDelivery[]
+  } = {},
+) {
+  const webhooks = new Map((changes.webhooks ?? [webhookOf()]).map((webhook) => [webhook.id, webhook]))
+  const due = changes.due ?? []
+  const posts = new Seen<PostRequest>()
+  const settled = new Seen<Settlement>()
+  const unclaimed = new Seen<string>()
+  const beats = new Seen<number>()
+  const letGo = new Seen<readonly string[]>()
+  const store: DeliveryStore = {
+    beat: async (_node, at) => beats.add(at),
+    freeClaims: async () => 0,
+    dueWebhooks: async () => ({ webhookIds: [...new Set(due.map((one) => one.webhookId))], nextDueAt: null }),
+    claim: async (_node, wants) => wants.flatMap(({ room }) => due.splice(0, room)),
+    unclaim: async (_node, ids) => {
+      for (const id of ids) unclaimed.add(id)
+    },
+    unclaimAllBut: async (_node, kept) => {
+      letGo.add(kept)
+      return 0
+    },
+    settle: async (settlements) => {
+      for (const settlement of settlements) settled.add(settlement)
+      return settlements.map(({ webhookId }) => ({ written: true, webhookState: webhooks.get(webhookId)?.state ?? 'removed' }))
+    },
+    targets: async (ids) => ids.flatMap((id) => webhooks.get(id) ?? []),
+    cancelOrphans: async () => 0,
+    ...changes.store,
+  }
+  const engine = createEngine({
+    ...{ store, seal: { open: () => 'your-signing-secret' }, clock: systemClock, node: 'node_1', log: silentLog },
+    async post(request) {
+      posts.add(request)
+      return changes.post === undefined ? fine : changes.post(request)
+    },
+  })
+  return { engine, webhooks, due, posts, settled, unclaimed, beats, letGo }
+}
+
+/** Started, and its first beat committed. */
+async function running(changes: Parameters<typeof worldOf>[0] = {}) {
+  const world = worldOf(changes)
+  world.engine.start()
+  if (changes.store?.beat === undefined) await world.beats.until(1)
+  await new Promise(setImmediate)
+  return world
+}
+
+const forever = new Promise<never>(() => {})
+
+test('engine: what is born claimed is posted at once and settled only after its commit', async () => {
+  const { engine, posts, settled } = await running()
+  const written = Promise.withResolvers<void>()
+  assert.deepEqual(engine.offer([deliveryOf(1)], written.promise), ['dlv_1'])
+  await posts.until(1)
+  await new Promise(setImmediate)
+  assert.equal(settled.all.length, 0)
+  written.resolve()
+  const [settlement] = await settled.until(1)
+  assert.deepEqual([settlement?.deliveryId, settlement?.node, settlement?.attempt?.number], ['dlv_1', 'node_1', 1])
+  await engine.stop(0)
+})
+
+test('engine: what was not committed is dropped, and whatever the commit did after all is put back', async () => {
+  const { engine, settled, letGo } = await running()
+  engine.offer([deliveryOf(1)], Promise.reject(new Error('the commit failed')))
+  assert.deepEqual(await letGo.until(1), [[]])
+  assert.equal(settled.all.length, 0)
+  assert.equal(engine.stats().lanes, 0)
+  await engine.stop(0)
+})
+
+test('engine: takes nothing before its first beat is committed', async () => {
+  const { engine } = await running({ store: { beat: () => forever } })
+  assert.deepEqual(engine.offer([deliveryOf(1)], Promise.resolve()), [])
+  await engine.stop(0)
+})
+
+test('engine: takes nothing before it is started, and nothing once it stops', async () => {
+  const { engine } = worldOf()
+  assert.deepEqual(engine.offer([deliveryOf(1)], Promise.resolve()), [])
+  engine.start()
+  await engine.stop(0)
+  assert.deepEqual(engine.offer([deliveryOf(1)], Promise.resolve()), [])
+})
+
+test('engine: what is due at the start is claimed and delivered', async () => {
+  const due = Array.from({ length: 50 }, (_, number) => deliveryOf(number, { attempts: 1 }))
+  const { engine, settled } = await running({ due })
+  const settlements = await settled.until(50)
+  assert.equal(new Set(settlements.map(({ deliveryId }) => deliveryId)).size, 50)
+  assert.ok(settlements.every(({ attempt }) => attempt?.number === 2))
+  await engine.stop(0)
+})
+
+test('engine: a nudge fetches what has become due', async () => {
+  const { engine, due, posts } = await running()
+  due.push(deliveryOf(1))
+  engine.nudge(['wh_1'])
+  await posts.until(1)
+  await engine.stop(0)
+})
+
+test('engine: an offer that finds no room is left to the store', async () => {
+  const { engine } = await running({ post: () => forever })
+  const offered = Array.from({ length: 40 }, (_, number) => deliveryOf(number))
+  assert.equal(engine.offer(offered, Promise.resolve()).length, 32)
+  await engine.stop(0)
+})
+
+for (const state of ['inactive', 'failed'] as const) {
+  test(`engine: a webhook that is ${state} by now gets no post, its delivery goes back`, async () => {
+    const { engine, posts, unclaimed } = await running({ webhooks: [webhookOf({ state })], due: [deliveryOf(1)] })
+    assert.deepEqual(await unclaimed.until(1), ['dlv_1'])
+    assert.equal(posts.all.length, 0)
+    await engine.stop(0)
+  })
+}
+
+test('engine: when an outcome fails the webhook, the rest of its lane goes back', async () => {
+  const state = { settled: false }
+  const { engine, posts, unclaimed } = await running({
+    due: Array.from({ length: 20 }, (_, number) => deliveryOf(number)),
+    store: {
+      settle: async (settlements) => {
+        state.settled = true
+        return settlements.map(() => ({ written: true, webhookState: 'failed' }))
+      },
+    },
+    // The first answer settles, the others keep the lane full.
+    post: async () => (posts.all.length === 1 ? { ...fine, status: 500 } : forever),
+  })
+  await unclaimed.until(1)
+  assert.ok(state.settled)
+  assert.ok(posts.all.length <= 17)
+  await engine.stop(0)
+})
+
+test('engine: a failure of our own is no attempt', async () => {
+  const { engine, settled } = await running({
+    due: [deliveryOf(1)],
+    post: () => Promise.reject(new AppError('internal', 'out of sockets')),
+  })
+  const [settlement] = await settled.until(1)
+  assert.equal(settlement?.attempt, null)
+  assert.equal(settlement?.outcome.state, 'waiting')
+  assert.equal(engine.stats().ownFailures, 1)
+  await engine.stop(0)
+})
+
+test('engine: an outcome that the store does not take is written again', async () => {
+  const tries = new Seen<readonly Settlement[]>()
+  const { engine } = await running({
+    due: [deliveryOf(1)],
+    store: {
+      async settle(settlements) {
+        tries.add(settlements)
+        if (tries.all.length < 3) throw new Error('the disk is full')
+        return settlements.map(() => ({ written: true, webhookState: 'active' }))
+      },
+    },
+  })
+  const all = await tries.until(3)
+  assert.deepEqual(
+    all.map((settlements) => settlements[0]?.attempt?.number),
+    [1, 1, 1],
+  )
+  await engine.stop()
+  assert.equal(engine.stats().delivered, 1)
+})
+
+test('engine: stopping waits for what is being posted and writes it', async () => {
+  const answer = Promise.withResolvers<PostResult>()
+  const { engine, posts, settled, letGo } = await running({ due: [deliveryOf(1)], post: () => answer.promise })
+  await posts.until(1)
+  const stopped = engine.stop(60_000)
+  answer.resolve(fine)
+  await stopped
+  assert.equal(settled.all.length, 1)
+  assert.deepEqual(letGo.all, [[]])
+})
+
+test('engine: stopping does not wait beyond its deadline, and puts everything back', async () => {
+  const due = Array.from({ length: 20 }, (_, number) => deliveryOf(number))
+  const { engine, posts, settled, unclaimed, letGo } = await running({ due, post: () => forever })
+  await posts.until(16)
+  await engine.stop(1)
+  assert.equal(unclaimed.all.length, 4)
+  assert.deepEqual(letGo.all, [[]])
+  assert.equal(settled.all.length, 0)
+})
+
+test('engine: an answer that comes after the stop changes nothing', async () => {
+  const answer = Promise.withResolvers<PostResult>()
+  const { engine, posts, settled } = await running({ due: [deliveryOf(1)], post: () => answer.promise })
+  await posts.until(1)
+  await engine.stop(1)
+  answer.resolve(fine)
+  await new Promise(setImmediate)
+  assert.equal(settled.all.length, 0)
+})
