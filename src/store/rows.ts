@@ -90,8 +90,16 @@ export function toAudit(row: AuditTable): AuditEntry {
 }
 
 export function fromAudit(entry: AuditEntry): AuditTable {
-  const { accountId, ...rest } = entry
-  return { ...rest, account_id: accountId }
+  const { accountId, actor, target, detail, ...rest } = entry
+  return { ...rest, account_id: accountId, actor: storable(actor), target: storable(target), detail: storable(detail) }
+}
+
+/**
+ * Text that a peer chose, as both databases can hold it: PostgreSQL refuses the character NUL, and a refused row would be tried for
+ * ever. Half a surrogate pair turns into the replacement character on its own.
+ */
+export function storable<Text extends string | null>(text: Text): Text {
+  return (text?.includes('\0') ? text.replaceAll('\0', '\ufffd') : text) as Text
 }
 
 export function toWebhook(row: WebhookTable): Webhook {

@@ -4,7 +4,7 @@ import type { EventDraft } from '../../events/event.ts'
 import type { Change, Held } from '../../files/port.ts'
 import type { PlannedDelivery } from '../../webhooks/webhook.ts'
 import { foldersAbove, locksOf, type PathLock, rangeBelow } from '../path.ts'
-import { toPlanned } from '../rows.ts'
+import { fromAudit, toPlanned } from '../rows.ts'
 import type { DeliveryTable } from '../tables.ts'
 import type { Writing } from './writing.ts'
 
@@ -110,7 +110,7 @@ function addUsage(writing: Writing, { accountId, usage }: Change['intent']): voi
 }
 
 function insertAudit(writing: Writing, entry: AuditEntry): void {
-  const { id, at, accountId, actor, address, door, action, target, result, detail } = entry
+  const { id, at, account_id: accountId, actor, address, door, action, target, result, detail } = fromAudit(entry)
   writing
     .prepare(
       `insert into audit (id, at, account_id, actor, address, door, action, target, result, detail)

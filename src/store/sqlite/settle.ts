@@ -1,5 +1,6 @@
 import type { Settlement, SettleResult } from '../../webhooks/port.ts'
 import type { Attempt } from '../../webhooks/webhook.ts'
+import { storable } from '../rows.ts'
 import type { Writing } from './writing.ts'
 
 /** Writes outcomes, each only while its claim holds: delivery and attempt together, or nothing. */
@@ -25,7 +26,7 @@ function settleOne(writing: Writing, settlement: Settlement, attempt: Attempt): 
       outcome.state === 'waiting' ? null : endedAt,
       attempt.number,
       attempt.statusCode,
-      attempt.error,
+      storable(attempt.error),
       settlement.deliveryId,
       settlement.webhookId,
       settlement.node,
@@ -51,9 +52,9 @@ function insertAttempt(writing: Writing, { deliveryId, webhookId }: Settlement, 
       startedAt,
       durationMs,
       statusCode,
-      error,
+      storable(error),
       responseHeaders === null ? null : JSON.stringify(responseHeaders),
-      responseBody,
+      storable(responseBody),
     )
 }
 
@@ -68,7 +69,7 @@ function putBack(writing: Writing, { deliveryId, webhookId, node, outcome, ended
       outcome.state,
       outcome.state === 'waiting' ? outcome.dueAt : null,
       outcome.state === 'waiting' ? null : endedAt,
-      outcome.state === 'failed' ? outcome.reason : null,
+      outcome.state === 'failed' ? storable(outcome.reason) : null,
       deliveryId,
       webhookId,
       node,
@@ -84,5 +85,6 @@ function failWebhook(writing: Writing, { webhookId, outcome, endedAt }: Settleme
     .prepare(
       `update webhook set state = 'failed', failed_reason = ?, updated_at = ? where id = ? and state = 'active' and removed_at is null`,
     )
-    .run(outcome.reason, endedAt, webhookId)
+
+    .run(storable(outcome.reason), endedAt, webhookId)
 }

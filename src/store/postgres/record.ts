@@ -1,0 +1,307 @@
+import type { Pool } from 'pg'
+import type { AuditEntry } from '../../audit/entry.ts'
+import { AppError } from '../../base/error.ts'
+import type { EventDraft } from '../../events/event.ts'
+import type { Change, Held } from '../../files/port.ts'
+import type { Plan } from '../../webhooks/port.ts'
+import type { PlannedDelivery } from '../../webhooks/webhook.ts'
+import { foldersAbove, locksOf, type PathLock, rangeBelow } from '../path.ts'
+import { fromAudit, toPlanned } from '../rows.ts'
+import type { DeliveryTable } from '../tables.ts'
+import { ADVISORY_LOCK, type Queryable, transaction } from './connection.ts'
+import type { Outcome } from './group.ts'
+import type { WebhookSet, WebhookSets } from './webhook-set.ts'
+
+/** Times that the set of webhooks may change under a planning before it gives up. */
+const PLANNINGS_MAX = 20
+
+export interface Recording {
+  readonly sets: WebhookSets
+  readonly plan: Plan
+  nudge(webhookId: string): void
+}
+
+/** Events that are true already, with the audit entry of a fact. One statement, which plans nothing when the webhooks have changed. */
+export async function recordEvents(
+  recording: Recording,
+  db: Queryable,
+  facts: readonly { event: EventDraft; audit: AuditEntry | null }[],
+): Promise<void> {
+  const distinct = [...new Map(facts.map((fact) => [fact.event.id, fact])).values()]
+  const events = distinct.map(({ event }) => event)
+  const audits = distinct.flatMap(({ event, audit }) => (audit === null ? [] : [{ eventId: event.id, audit }]))
+  const deliveries = await planned(recording, db, events, async (set, deliveries) => {
+    const { rows } = await db.query({
+      name: 'record_events',
+      text: `with hooks as materialized (select version from webhook_set for share),
+        e as (${insertEvents('said', 1, 'where (select version from hooks) = $6')} on conflict (id) do nothing returning id),
+        d as (${insertDeliveries('waiting', 7)} where p.event_id in (select id from e)),
+        a as (${insertAudits(15)} where p.event_id in (select id from e))
+        select (select version from hooks) as version, array(select id from e) as ids`,
+      values: [...eventColumns(events), set.version, ...deliveryColumns(deliveries, events), ...auditColumns(audits)],
+    })
+    return { version: rows[0].version, recorded: new Set<string>(rows[0].ids) }
+  })
+  for (const delivery of deliveries) recording.nudge(delivery.webhookId)
+}
+
+/**
+ * Changes before they are carried out. Plain ones share the lock of the paths and meet each other in the unique index; one that
+ * holds a subtree waits for all others, because no index knows what lies below a folder.
+ */
+export async function recordChange(recording: Recording, pool: Pool, changes: readonly Change[]): Promise<Outcome<Held>[]> {
+  const isExclusive = changes.some(({ intent }) => locksOf(intent.deed).some((lock) => lock.isSubtree))
+  const lock = isExclusive ? 'pg_advisory_xact_lock' : 'pg_advisory_xact_lock_shared'
+  return transaction(pool, `begin; select ${lock}(${ADVISORY_LOCK.paths})`, async (db) => {
+    const known = await readKnown(db, changes)
+    const free = freeOf(changes, known)
+    const deliveries = await insertChanges(recording, db, free)
+    return Promise.all(
+      changes.map(async (change): Promise<Outcome<Held>> => {
+        const eventId = change.event.id
+        if (known.events.has(eventId)) return { value: await recordedAlready(db, eventId) }
+        const own = deliveries.get(eventId)
+        return own === undefined ? { error: pathBusy() } : { value: { eventId, deliveries: own } }
+      }),
+    )
+  })
+}
+
+interface Known {
+  events: ReadonlySet<string>
+  /** Hashes of paths that open intents hold; true: with all below. */
+  held: Map<string, boolean>
+  /** Subtrees, by hash, that have a held path below. */
+  busyBelow: ReadonlySet<string>
+}
+
+async function readKnown(db: Queryable, changes: readonly Change[]): Promise<Known> {
+  const locks = changes.flatMap(({ intent }) => locksOf(intent.deed))
+  const hashes = [...new Set(locks.flatMap((lock) => [lock.hash, ...foldersAbove(lock)]))]
+  const { rows } = await db.query({
+    name: 'known_paths',
+    text: `select 'event' as kind, id, 0 as is_subtree from event where id = any ($1)
+           union all select 'path', path_hash, is_subtree from intent_path where path_hash = any ($2)`,
+    values: [changes.map(({ event }) => event.id), hashes],
+  })
+  const subtrees = locks.filter((lock) => lock.isSubtree)
+  const below = subtrees.length === 0 ? [] : await readBelow(db, subtrees)
+  return {
+    events: new Set(rows.filter((row) => row.kind === 'event').map((row) => row.id)),
+    held: new Map(rows.filter((row) => row.kind === 'path').map((row) => [row.id, row.is_subtree === 1])),
+    busyBelow: new Set(below),
+  }
+}
+
+async function readBelow(db: Queryable, subtrees: readonly PathLock[]): Promise<string[]> {
+  const ranges = subtrees.map(rangeBelow)
+  const { rows } = await db.query<{ hash: string }>(
+    `select r.hash from unnest($1::text[], $2::text[], $3::text[]) as r (hash, low, high)
+     where exists (select 1 from intent_path where path_hex >= r.low and path_hex < r.high)`,
+    [subtrees.map((lock) => lock.hash), ranges.map((range) => range.from), ranges.map((range) => range.to)],
+  )
+  return rows.map((row) => row.hash)
+}
+
+/** The changes of this group that may be recorded: no path held by others or by one before it in the group. */
+function freeOf(changes: readonly Change[], { events, held, busyBelow }: Known): Change[] {
+  const heldHere: PathLock[] = []
+  return changes.filter((change) => {
+    const locks = locksOf(change.intent.deed)
+    const isBusy = locks.some(
+      (lock) =>
+        held.has(lock.hash) ||
+        foldersAbove(lock).some((hash) => held.get(hash) === true) ||
+        (lock.isSubtree && (busyBelow.has(lock.hash) || heldHere.some((other) => isBelow(other, lock)))),
+    )
+    if (isBusy || events.has(change.event.id)) return false
+    for (const lock of locks) held.set(lock.hash, lock.isSubtree)
+    heldHere.push(...locks)
+    return true
+  })
+}
+
+function isBelow(other: PathLock, folder: PathLock): boolean {
+  const { from, to } = rangeBelow(folder)
+  return other.hex >= from && other.hex < to
+}
+
+/** Returns the deliveries of what was recorded, by event. What is missing met another node's intent in the unique index. */
+async function insertChanges(
+  recording: Recording,
+  db: Queryable,
+  changes: readonly Change[],
+): Promise<Map<string, PlannedDelivery[]>> {
+  if (changes.length === 0) return new Map()
+  const events = changes.map(({ event }) => event)
+  const audits = changes.map(({ event, audit }) => ({ eventId: event.id, audit }))
+  const intents = changes.map(({ intent }) => intent)
+  const paths = intents.flatMap((intent) => locksOf(intent.deed).map((lock) => ({ ...lock, intentId: intent.id })))
+  // In one order, so that two groups that meet wait and do not deadlock.
+  paths.sort((a, b) => (a.hash < b.hash ? -1 : 1))
+  let recorded: ReadonlySet<string> = new Set()
+  const deliveries = await planned(recording, db, events, async (set, deliveries) => {
+    const { rows } = await db.query({
+      name: 'record_changes',
+      text: `with hooks as materialized (select version from webhook_set for share),
+        path as (
+          insert into intent_path (path_hash, intent_id, path_hex, is_subtree)
+          select * from unnest($26::text[], $27::text[], $28::text[], $29::int[]) where (select version from hooks) = $6
+          on conflict (path_hash) do nothing returning intent_id),
+        ok as materialized (
+          select i.* from unnest($30::text[], $31::text[], $32::text[], $33::text[], $34::text[], $35::bigint[], $36::bigint[], $37::bigint[])
+            as i (id, node, event_id, account_id, deed, usage_bytes, usage_files, created_at)
+          where i.id in (select intent_id from path)),
+        intents as (
+          insert into intent (id, node, event_id, account_id, deed, usage_bytes, usage_files, created_at) select * from ok),
+        e as (${insertEvents('held', 1, 'where id in (select event_id from ok)')}),
+        d as (${insertDeliveries('held', 7)} where p.event_id in (select event_id from ok)),
+        a as (${insertAudits(15)} where p.event_id in (select event_id from ok)),
+        used as (
+          insert into account_usage as u (account_id, bytes, files)
+          select account_id, sum(usage_bytes), sum(usage_files) from ok group by account_id order by account_id
+          on conflict (account_id) do update set bytes = u.bytes + excluded.bytes, files = u.files + excluded.files),
+        ended as (delete from partial where id in (
+          select x.upload from unnest($38::text[], $39::text[]) as x (upload, event_id) where x.event_id in (select event_id from ok)))
+        select (select version from hooks) as version, array(select event_id from ok) as ids`,
+      values: [
+        ...eventColumns(events),
+        set.version,
+        ...deliveryColumns(deliveries, events),
+        ...auditColumns(audits),
+        ...pathColumns(paths),
+        ...intentColumns(intents),
+        changes.map((change) => change.endsUpload),
+        changes.map((change) => change.event.id),
+      ],
+    })
+    recorded = new Set(rows[0].ids)
+    return { version: rows[0].version, recorded }
+  })
+  const byEvent = new Map<string, PlannedDelivery[]>([...recorded].map((id) => [id, []]))
+  for (const delivery of deliveries) byEvent.get(delivery.eventId)!.push(delivery)
+  return byEvent
+}
+
+/** Plans with the known set of webhooks, and anew while the statement finds that it has changed. Returns the deliveries of what was recorded. */
+async function planned(
+  { sets, plan }: Recording,
+  db: Queryable,
+  events: readonly EventDraft[],
+  insert: (set: WebhookSet, deliveries: PlannedDelivery[]) => Promise<{ version: number; recorded: ReadonlySet<string> }>,
+): Promise<PlannedDelivery[]> {
+  let set = await sets.current(db)
+  for (let planning = 0; planning < PLANNINGS_MAX; planning += 1) {
+    const known = set
+    const deliveries = events.flatMap((event) => plan(event, known.active))
+    const { version, recorded } = await insert(known, deliveries)
+    if (version === known.version) return deliveries.filter((delivery) => recorded.has(delivery.eventId))
+    set = await sets.read(db)
+  }
+  throw new AppError(
+    'store_failed',
+    `The webhooks changed ${PLANNINGS_MAX} times while an event was planned; nothing was changed.`,
+  )
+}
+
+async function recordedAlready(db: Queryable, eventId: string): Promise<Held> {
+  const { rows } = await db.query<DeliveryTable>(`select * from delivery where event_id = $1 and cause = 'event' order by id`, [
+    eventId,
+  ])
+  return { eventId, deliveries: rows.map(toPlanned) }
+}
+
+function pathBusy(): AppError {
+  return new AppError('path_busy', 'Another change of this path is being carried out; try again.')
+}
+
+function insertEvents(state: 'held' | 'said', first: number, where: string): string {
+  const [id, type, account, at, data] = placeholders(first, ['text', 'text', 'text', 'bigint', 'text'])
+  return `insert into event (id, type, account_id, occurred_at, data, state, is_test)
+    select id, type, account_id, occurred_at, data, '${state}', 0
+    from unnest(${id}, ${type}, ${account}, ${at}, ${data}) as p (id, type, account_id, occurred_at, data) ${where}`
+}
+
+function eventColumns(events: readonly EventDraft[]): unknown[] {
+  return [
+    events.map((event) => event.id),
+    events.map((event) => event.type),
+    events.map((event) => event.accountId),
+    events.map((event) => event.occurredAt),
+    events.map((event) => JSON.stringify(event.data)),
+  ]
+}
+
+function insertDeliveries(state: 'held' | 'waiting', first: number): string {
+  const list = placeholders(first, ['text', 'text', 'text', 'text', 'text', 'text', 'text', 'bigint'])
+  return `insert into delivery (id, event_id, event_type, webhook_id, cause, dialect, body, state, due_at, attempts, created_at)
+    select p.id, p.event_id, p.event_type, p.webhook_id, p.cause, p.dialect, p.body, '${state}',
+      ${state === 'held' ? 'null' : 'p.created_at'}, 0, p.created_at
+    from unnest(${list.join(', ')}) as p (id, event_id, event_type, webhook_id, cause, dialect, body, created_at)`
+}
+
+/** The time of a delivery is that of its event. */
+function deliveryColumns(deliveries: readonly PlannedDelivery[], events: readonly EventDraft[]): unknown[] {
+  const times = new Map(events.map((event) => [event.id, event.occurredAt]))
+  return [
+    deliveries.map((delivery) => delivery.id),
+    deliveries.map((delivery) => delivery.eventId),
+    deliveries.map((delivery) => delivery.eventType),
+    deliveries.map((delivery) => delivery.webhookId),
+    deliveries.map((delivery) => delivery.cause),
+    deliveries.map((delivery) => delivery.dialect),
+    deliveries.map((delivery) => delivery.body),
+    deliveries.map((delivery) => times.get(delivery.eventId)),
+  ]
+}
+
+function insertAudits(first: number): string {
+  const types = ['text', 'text', 'bigint', 'text', 'text', 'text', 'text', 'text', 'text', 'text', 'text']
+  return `insert into audit (id, at, account_id, actor, address, door, action, target, result, detail)
+    select p.id, p.at, p.account_id, p.actor, p.address, p.door, p.action, p.target, p.result, p.detail
+    from unnest(${placeholders(first, types).join(', ')})
+      as p (event_id, id, at, account_id, actor, address, door, action, target, result, detail)`
+}
+
+function auditColumns(audits: readonly { eventId: string; audit: AuditEntry }[]): unknown[] {
+  const rows = audits.map(({ audit }) => fromAudit(audit))
+  return [
+    audits.map(({ eventId }) => eventId),
+    rows.map((row) => row.id),
+    rows.map((row) => row.at),
+    rows.map((row) => row.account_id),
+    rows.map((row) => row.actor),
+    rows.map((row) => row.address),
+    rows.map((row) => row.door),
+    rows.map((row) => row.action),
+    rows.map((row) => row.target),
+    rows.map((row) => row.result),
+    rows.map((row) => row.detail),
+  ]
+}
+
+function pathColumns(paths: readonly (PathLock & { intentId: string })[]): unknown[] {
+  return [
+    paths.map((path) => path.hash),
+    paths.map((path) => path.intentId),
+    paths.map((path) => path.hex),
+    paths.map((path) => (path.isSubtree ? 1 : 0)),
+  ]
+}
+
+function intentColumns(intents: readonly Change['intent'][]): unknown[] {
+  return [
+    intents.map((intent) => intent.id),
+    intents.map((intent) => intent.node),
+    intents.map((intent) => intent.eventId),
+    intents.map((intent) => intent.accountId),
+    intents.map((intent) => JSON.stringify(intent.deed)),
+    intents.map((intent) => intent.usage.bytes),
+    intents.map((intent) => intent.usage.files),
+    intents.map((intent) => intent.createdAt),
+  ]
+}
+
+function placeholders(first: number, types: readonly string[]): string[] {
+  return types.map((type, index) => `$${first + index}::${type}[]`)
+}

@@ -1,0 +1,84 @@
+import type { Pool } from 'pg'
+import type { Settlement, SettleResult } from '../../webhooks/port.ts'
+import { storable } from '../rows.ts'
+import { type Queryable, transaction } from './connection.ts'
+
+/** Writes outcomes, each only while its claim holds: delivery and attempt together, or nothing. No delivery may be named twice. */
+export async function settle(pool: Pool, settlements: readonly Settlement[]): Promise<SettleResult[]> {
+  if (!settlements.some(failsWebhook)) return settleAll(pool, settlements)
+  return transaction(pool, 'begin', async (db) => {
+    const results = await settleAll(db, settlements)
+    const fatal = settlements.filter((settlement, index) => failsWebhook(settlement) && results[index]!.written)
+    const failed = await failWebhooks(db, fatal)
+    return results.map((result, index) =>
+      failed.has(settlements[index]!.webhookId) ? { ...result, webhookState: 'failed' } : result,
+    )
+  })
+}
+
+async function settleAll(db: Queryable, settlements: readonly Settlement[]): Promise<SettleResult[]> {
+  const attempts = settlements.map(({ attempt }) => attempt)
+  const { rows } = await db.query<{ written: boolean; webhook_state: SettleResult['webhookState'] | null }>({
+    name: 'settle',
+    text: `with s as materialized (
+        select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[],
+                             $8::int[], $9::bigint[], $10::float8[], $11::int[], $12::text[], $13::text[], $14::text[])
+          with ordinality as s (delivery_id, webhook_id, node, state, due_at, settled_at, reason,
+                                number, started_at, duration_ms, status_code, error, response_headers, response_body, position)),
+      written as (
+        update delivery set state = s.state, due_at = s.due_at, settled_at = s.settled_at, claimed_by = null,
+          attempts = coalesce(s.number, delivery.attempts),
+          last_status_code = case when s.number is null then delivery.last_status_code else s.status_code end,
+          last_error = case when s.number is null then coalesce(s.reason, delivery.last_error) else s.error end
+        from s
+        where delivery.id = s.delivery_id and delivery.webhook_id = s.webhook_id and delivery.claimed_by = s.node
+          and delivery.state = 'waiting' and (s.number is null or delivery.attempts = s.number - 1)
+        returning s.position),
+      logged as (
+        insert into attempt
+          (delivery_id, number, webhook_id, started_at, duration_ms, status_code, error, response_headers, response_body)
+        select s.delivery_id, s.number, s.webhook_id, s.started_at, s.duration_ms, s.status_code, s.error, s.response_headers, s.response_body
+        from s where s.number is not null and s.position in (select position from written))
+      select s.position in (select position from written) as written, webhook.state as webhook_state
+      from s left join webhook on webhook.id = s.webhook_id and webhook.removed_at is null order by s.position`,
+    values: [
+      settlements.map(({ deliveryId }) => deliveryId),
+      settlements.map(({ webhookId }) => webhookId),
+      settlements.map(({ node }) => node),
+      settlements.map(({ outcome }) => outcome.state),
+      settlements.map(({ outcome }) => (outcome.state === 'waiting' ? outcome.dueAt : null)),
+      settlements.map(({ outcome, endedAt }) => (outcome.state === 'waiting' ? null : endedAt)),
+      settlements.map(({ outcome }) => (outcome.state === 'failed' ? storable(outcome.reason) : null)),
+      attempts.map((attempt) => attempt?.number ?? null),
+      attempts.map((attempt) => attempt?.startedAt ?? null),
+      attempts.map((attempt) => attempt?.durationMs ?? null),
+      attempts.map((attempt) => attempt?.statusCode ?? null),
+      attempts.map((attempt) => storable(attempt?.error ?? null)),
+      attempts.map((attempt) => (attempt?.responseHeaders ? JSON.stringify(attempt.responseHeaders) : null)),
+      attempts.map((attempt) => storable(attempt?.responseBody ?? null)),
+    ],
+  })
+  return rows.map((row) => ({ written: row.written, webhookState: row.webhook_state ?? 'removed' }))
+}
+
+function failsWebhook({ outcome }: Settlement): boolean {
+  return outcome.state === 'failed' && outcome.webhookFails
+}
+
+/** Turns webhooks off that are still on, each with the first reason. Returns which. */
+async function failWebhooks(db: Queryable, fatal: readonly Settlement[]): Promise<ReadonlySet<string>> {
+  if (fatal.length === 0) return new Set()
+  await db.query('update webhook_set set version = version + 1')
+  const first = [...new Map(fatal.toReversed().map((settlement) => [settlement.webhookId, settlement])).values()]
+  const { rows } = await db.query<{ id: string }>(
+    `update webhook set state = 'failed', failed_reason = f.reason, updated_at = f.at
+     from unnest($1::text[], $2::text[], $3::bigint[]) as f (id, reason, at)
+     where webhook.id = f.id and webhook.state = 'active' and webhook.removed_at is null returning webhook.id`,
+    [
+      first.map(({ webhookId }) => webhookId),
+      first.map(({ outcome }) => (outcome.state === 'failed' ? storable(outcome.reason) : null)),
+      first.map(({ endedAt }) => endedAt),
+    ],
+  )
+  return new Set(rows.map((row) => row.id))
+}
