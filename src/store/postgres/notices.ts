@@ -1,6 +1,5 @@
 import pg from 'pg'
 import type { Clock } from '../../base/clock.ts'
-import { newId } from '../../base/id.ts'
 import { SECOND_MS } from '../../base/units.ts'
 
 const CHANNEL = 'landfall_planned'
@@ -24,18 +23,18 @@ export class Notices {
   #clock: Clock
   #onPlanned: (webhookIds: string[]) => void
   /** Tells our own notices from those of others. */
-  #self: string
+  #node: string
   #pending = new Set<string>()
   #isSending = false
   #isStopped = false
   #listener: pg.Client | undefined
 
-  constructor(options: { url: string; pool: pg.Pool; clock: Clock; onPlanned: (webhookIds: string[]) => void }) {
+  constructor(options: { url: string; node: string; pool: pg.Pool; clock: Clock; onPlanned: (webhookIds: string[]) => void }) {
     this.#url = options.url
     this.#pool = options.pool
     this.#clock = options.clock
     this.#onPlanned = options.onPlanned
-    this.#self = newId('node', options.clock.now())
+    this.#node = options.node
   }
 
   /** Call after the commit. */
@@ -76,13 +75,13 @@ export class Notices {
     if (this.#isStopped) return
     const ids = [...this.#pending].slice(0, IDS_PER_NOTICE_MAX)
     for (const id of ids) this.#pending.delete(id)
-    await this.#pool.query('select pg_notify($1, $2)', [CHANNEL, [this.#self, ...ids].join(' ')]).catch(() => {})
+    await this.#pool.query('select pg_notify($1, $2)', [CHANNEL, [this.#node, ...ids].join(' ')]).catch(() => {})
     this.#isSending = false
     if (this.#pending.size > 0) this.#sendSoon()
   }
 
   #hear(payload: string): void {
     const [sender, ...webhookIds] = payload.split(' ')
-    if (sender !== this.#self && webhookIds.length > 0) this.#onPlanned(webhookIds)
+    if (sender !== this.#node && webhookIds.length > 0) this.#onPlanned(webhookIds)
   }
 }
