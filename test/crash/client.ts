@@ -8,7 +8,7 @@ import { Cut, type Login, OPEN_MODE, Refused, Session, STATUS_CODE } from './ses
 export type Habit = 'many' | 'large'
 
 /** Steps of a round; a large upload weighs as much as many small changes. */
-export const STEPS: Readonly<Record<Habit, number>> = { many: 12, large: 2 }
+export const STEPS: Readonly<Record<Habit, number>> = { many: 10, large: 1 }
 
 const SMALL_BYTES_MAX = 48 * KIB
 /** A partial is made durable every 8 MiB: these reach it once or twice. */
@@ -58,10 +58,10 @@ export class StormClient implements ClientFacts {
     this.#random = random
   }
 
-  /** One round: resolves when all steps are done or the connection is cut; never rejects. */
-  async work(address: string, tick: (what: 'acknowledged' | 'steps') => void): Promise<void> {
+  /** One round: resolves when all steps are done or the connection is cut, with which of the two; never rejects. */
+  async work(address: string, tick: (what: 'acknowledged' | 'steps') => void): Promise<'done' | 'cut'> {
     this.#onAcknowledged = () => tick('acknowledged')
-    await this.#connected(address, async () => {
+    return this.#connected(address, async () => {
       if (!this.#tree.folders.has(this.#home)) await this.#change({ kind: 'make_folder', path: this.#home })
       for (let step = 0; step < STEPS[this.#habit]; step++) {
         await this.#step()
@@ -76,18 +76,19 @@ export class StormClient implements ClientFacts {
     if (this.#cut !== undefined) this.faults.push(`${this.#home}: the last change could not be looked up`)
   }
 
-  async #connected(address: string, work: () => Promise<void>): Promise<void> {
+  async #connected(address: string, work: () => Promise<void>): Promise<'done' | 'cut'> {
     this.#address = address
     try {
       this.#session = await Session.open(address, this.#login)
       await this.#learn()
       await work()
     } catch (error) {
-      if (error instanceof Cut) return
+      if (error instanceof Cut) return 'cut'
       this.faults.push(`${this.#home}: ${(error as Error).message}`)
     } finally {
       this.#session?.cut()
     }
+    return 'done'
   }
 
   async #step(): Promise<void> {

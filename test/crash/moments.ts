@@ -12,9 +12,9 @@ export type Moment =
   | { kind: 'random'; steps: number; delayMs: number }
   | { kind: 'starting'; fraction: number }
 
-/** Points of large uploads come rarely; all others often. */
-const NTH_MAX: Readonly<Partial<Record<FailPoint, number>>> = { 'partial.synced': 2, 'partial.saved': 2 }
-const NTH_MAX_ELSE = 20
+/** Points of large uploads come once or twice in a round; all others often. */
+const NTH_MAX: Readonly<Partial<Record<FailPoint, number>>> = { 'partial.synced': 1, 'partial.saved': 1 }
+const NTH_MAX_ELSE = 10
 /** So that a random kill is not bound to the end of a step, ms. */
 const DELAY_MS_MAX = 40
 

@@ -149,17 +149,23 @@ class World {
     const ticks = { posted: 0, answered: 0, acknowledged: 0, steps: 0 }
     const tick = (what: keyof typeof ticks) => {
       ticks[what]++
-      if (moment.kind === what && ticks[what] === moment.nth) void server.kill().then(() => come.resolve(true))
+      if (moment.kind === what && ticks[what] === moment.nth) server.kill().then(() => come.resolve(true), come.reject)
       if (what === 'steps' && moment.kind === 'random' && ticks.steps === moment.steps)
         setTimeout(() => come.resolve(true), moment.delayMs)
     }
     this.#receivers.onPost = tick
-    const work = this.#clients.map((client) => client.work(ready.sftp, tick))
-    const deadline = AbortSignal.timeout(LIFE_MS_MAX)
-    const over = new Promise<false>((resolve) => deadline.addEventListener('abort', () => resolve(false)))
-    const selfEnded = server.ended.then(() => true)
-    const wasHit = await Promise.race([come.promise, selfEnded, over, Promise.all(work).then(() => false)])
+    const deadline = Promise.withResolvers<false>()
+    const timer = setTimeout(() => deadline.resolve(false), LIFE_MS_MAX)
+    let cutOff = 0
+    const work = this.#clients.map(async (client) => {
+      if ((await client.work(ready.sftp, tick)) === 'cut') cutOff++
+    })
+    // Clients see the end of the server before the driver does: who is cut off is not done.
+    const finished = Promise.all(work).then(() => (cutOff === 0 ? false : deadline.promise))
+    const wasHit = await Promise.race([come.promise, server.ended.then(() => true), deadline.promise, finished])
+    clearTimeout(timer)
     this.#receivers.onPost = () => {}
+    if (!wasHit && cutOff > 0) this.#faults.push('a living server cut off its clients')
     await server.kill()
     await Promise.all(work)
     return wasHit
