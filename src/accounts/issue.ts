@@ -129,7 +129,7 @@ export function createIssuer(needs: { store: AccountStore; clock: Clock; random?
     async ensureAdminToken(given) {
       if (given !== '') {
         const known = await findAdminToken(checkAdminToken(given))
-        if (known?.name !== FIRST_ADMIN) await replaceServerToken(FIRST_ADMIN, given)
+        if (known === undefined) await replaceServerToken(FIRST_ADMIN, given)
         return undefined
       }
       const { rows } = await store.listAdminTokens({ limit: TOKENS_SEEN_MAX, offset: 0 })

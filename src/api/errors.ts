@@ -42,6 +42,8 @@ export interface Refusal {
   readonly code: ErrorCode
   readonly message: string
   readonly field: string | undefined
+  /** Whether field and message use our own names; what the schema of a route refuses is said in the caller's already. */
+  readonly ownNames: boolean
   readonly retryAfterSeconds: number | undefined
 }
 
@@ -49,21 +51,26 @@ export interface Refusal {
 export function refusalOf(error: unknown): Refusal {
   if (error instanceof AppError) {
     const { code, message, field, retryAfterSeconds } = error
-    return { status: HTTP_STATUS[code], code, message, field, retryAfterSeconds }
+    return { status: HTTP_STATUS[code], code, message, field, ownNames: true, retryAfterSeconds }
   }
-  const { code, validation, validated } = error as {
+  const { code, statusCode, validation, validated } = error as {
     code?: string
+    statusCode?: number
     validation?: unknown[]
     validated?: { schema: object; value: unknown }
   }
   if (validation !== undefined && validated !== undefined) return invalid(400, sentenceOf(validation, validated))
   const framework = code === undefined ? undefined : FRAMEWORK_REFUSALS[code]
   if (framework !== undefined) return invalid(framework.status, { message: framework.message, field: undefined })
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    return invalid(statusCode, { message: 'the request is malformed or was cut', field: undefined })
+  }
   return {
     status: 500,
     code: 'internal',
     message: 'the server failed; its log has the details',
     field: undefined,
+    ownNames: true,
     retryAfterSeconds: undefined,
   }
 }
@@ -86,5 +93,5 @@ const FRAMEWORK_REFUSALS: Record<string, { status: number; message: string }> = 
 }
 
 function invalid(status: number, { message, field }: { message: string; field: string | undefined }): Refusal {
-  return { status, code: status === 404 ? 'not_found' : 'invalid', message, field, retryAfterSeconds: undefined }
+  return { status, code: status === 404 ? 'not_found' : 'invalid', message, field, ownNames: false, retryAfterSeconds: undefined }
 }

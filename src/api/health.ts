@@ -35,8 +35,8 @@ const MEMORY_PERCENT = { warn: 75, fail: 90 }
 const DISK_PERCENT = { warn: 80, fail: 90 }
 /** A database this slow is worth an alert (the same page), ms. */
 const LATENCY_WARN_MS = 500
-/** A database that has not answered by then counts as down. */
-const DATABASE_DEADLINE_MS = 5 * SECOND_MS
+/** A part that has not answered by then counts as down. */
+const ANSWER_MS = 5 * SECOND_MS
 /** Anybody may ask for the health; the parts are asked at most this often. */
 const REPORT_KEPT_MS = SECOND_MS
 
@@ -45,7 +45,7 @@ export function createHealth(probes: HealthProbes, clock: Clock): () => Promise<
   let kept: { report: Promise<HealthReport>; until: number } | undefined
 
   async function ask(): Promise<HealthReport> {
-    const [database, disk] = await Promise.all([checkDatabase(probes, clock), checkDisk(probes)])
+    const [database, disk] = await Promise.all([checkDatabase(probes, clock), checkDisk(probes, clock)])
     const { usedBytes, totalBytes } = probes.memory()
     const undecided = probes.undecided()
     const storage = { status: undecided === 0 ? ('pass' as const) : ('fail' as const), undecided }
@@ -62,19 +62,17 @@ export function createHealth(probes: HealthProbes, clock: Clock): () => Promise<
 
 async function checkDatabase(probes: HealthProbes, clock: Clock): Promise<HealthReport['checks']['database']> {
   const startedAt = clock.monotonic()
-  const failed = await within(probes.database(), clock, DATABASE_DEADLINE_MS)
+  const answer = await inTime(probes.database(), clock)
   const latency = Math.round((clock.monotonic() - startedAt) * 10) / 10
-  return { status: failed ? 'fail' : latency > LATENCY_WARN_MS ? 'warn' : 'pass', latency }
+  return { status: answer === undefined ? 'fail' : latency > LATENCY_WARN_MS ? 'warn' : 'pass', latency }
 }
 
 /** A storage that cannot say how full it is does not answer at all. */
-async function checkDisk(probes: HealthProbes): Promise<SpaceCheck> {
-  try {
-    const { totalBytes, freeBytes } = await probes.disk()
-    return checkSpace(totalBytes - freeBytes, totalBytes, DISK_PERCENT)
-  } catch {
-    return { status: 'fail', used: 0, total: 0, percentage: 0 }
-  }
+async function checkDisk(probes: HealthProbes, clock: Clock): Promise<SpaceCheck> {
+  const answer = await inTime(probes.disk(), clock)
+  if (answer === undefined) return { status: 'fail', used: 0, total: 0, percentage: 0 }
+  const { totalBytes, freeBytes } = answer.value
+  return checkSpace(totalBytes - freeBytes, totalBytes, DISK_PERCENT)
 }
 
 function checkSpace(used: number, total: number, limits: { warn: number; fail: number }): SpaceCheck {
@@ -87,14 +85,14 @@ function overall(checks: { status: CheckStatus }[]): HealthReport['status'] {
   return checks.some(({ status }) => status === 'warn') ? 'degraded' : 'healthy'
 }
 
-/** Whether the work rejected or did not end in time. */
-function within(work: Promise<unknown>, clock: Clock, ms: number): Promise<boolean> {
+/** What the work resolved to; undefined when it rejected or did not end in time. */
+function inTime<Value>(work: Promise<Value>, clock: Clock): Promise<{ value: Value } | undefined> {
   return new Promise((resolve) => {
-    const cancel = clock.after(ms, () => resolve(true))
+    const cancel = clock.after(ANSWER_MS, () => resolve(undefined))
     work
       .then(
-        () => resolve(false),
-        () => resolve(true),
+        (value) => resolve({ value }),
+        () => resolve(undefined),
       )
       .finally(cancel)
   })

@@ -98,6 +98,7 @@ export function createApi(needs: ApiNeeds): ApiServer {
   for (const shape of [...MFTPLUS_SHAPES, ...TRUEFTP_SHAPES]) app.addSchema(shape)
   const guards = createGuards({ accounts: needs.accounts, clock, keyRateWindowMs: needs.settings.keyRateWindowMs })
   addDocs(app, needs.version)
+  app.get('/', { schema: { hide: true } }, async (_request, reply) => reply.redirect('/docs'))
   app.register(async (face) => addMftplusFace(face as Api, needs, guards), { prefix: MFTPLUS_BASE })
   app.register(async (face) => addTrueftpFace(face as Api, needs, guards), { prefix: TRUEFTP_BASE })
 

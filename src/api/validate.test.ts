@@ -63,7 +63,7 @@ const refused: { value: unknown; field: string | undefined; message: string }[] 
 for (const { value, field, message } of refused) {
   test(`a body is refused: ${message}`, () => {
     const { refusal } = check('body', value)
-    assert.deepEqual(refusal, { status: 400, code: 'invalid', message, field, retryAfterSeconds: undefined })
+    assert.deepEqual(refusal, { status: 400, code: 'invalid', message, field, ownNames: false, retryAfterSeconds: undefined })
   })
 }
 

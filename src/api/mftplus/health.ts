@@ -45,7 +45,10 @@ export function addHealthRoutes(api: Api, { health, clock, version }: ApiNeeds):
         ...docs,
         operationId: 'getHealth',
         summary: 'Whether the server and its parts are well; 503 when one fails',
-        response: { 200: { description: 'Well, or degraded', ...refTo(Health) }, 503: { description: 'A part fails', ...refTo(Health) } },
+        response: {
+          200: { description: 'Well, or degraded', ...refTo(Health) },
+          503: { description: 'A part fails', ...refTo(Health) },
+        },
       },
     },
     async (_request, reply) => {

@@ -17,12 +17,18 @@ export const TrueftpError = Type.Object(
 )
 
 /** `names` are this route's names of fields, where they are not the snake_case of ours. */
-export function asTrueftpError({ code, message, field }: Refusal, names: Record<string, string>): Static<typeof TrueftpError> {
+export function asTrueftpError(
+  { code, message, field, ownNames }: Refusal,
+  names: Record<string, string>,
+): Static<typeof TrueftpError> {
   if (field === undefined) return { error: { code, message } }
+  if (!ownNames) return { error: { code, message, field } }
   const known = field
     .replace(/^[A-Za-z]+/, (name) => names[name] ?? name)
     .replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
-  return { error: { code, message: message.replaceAll(field, known), field: known } }
+  // A message begins with its field; further on the same word may be part of a value.
+  const told = message.startsWith(field) ? known + message.slice(field.length) : message
+  return { error: { code, message: told, field: known } }
 }
 
 const REFUSALS = {
