@@ -85,6 +85,12 @@ export class SftpSession {
     })
   }
 
+  /** Reads no more requests; ends when those under way have been answered. */
+  finish(): void {
+    this.#inputEnded = true
+    this.#endWhenDone()
+  }
+
   /** The connection is gone, or the user may not go on: nothing is answered any more, open handles are abandoned. */
   cut(): void {
     if (this.#state === 'over') return

@@ -61,6 +61,8 @@ const REFUSAL = 'this server offers SFTP only\n'
  */
 export class Connection {
   readonly address: string
+  /** Resolves when the socket is closed. */
+  readonly gone: Promise<void>
   readonly #socket: Socket
   readonly #needs: ConnectionNeeds
   readonly #log: Log
@@ -72,7 +74,9 @@ export class Connection {
   #client: Ssh2Connection | undefined
   #user: User | undefined
   #state: 'handshake' | 'login' | 'open' | 'over' = 'handshake'
-  #cancelTimer: () => void
+  #cancelHandshake: () => void
+  #cancelLogin: () => void
+  #cancelIdle: () => void = () => {}
   #cancelRekey: () => void = () => {}
   #rekeyedAtBytes = 0
   #rekeying = false
@@ -90,9 +94,15 @@ export class Connection {
       socket.resume()
       this.#flow.room()
     })
-    socket.once('close', () => this.#over())
+    this.gone = new Promise((resolve) => {
+      socket.once('close', () => {
+        this.#over()
+        resolve()
+      })
+    })
     const { clock, limits } = needs
-    this.#cancelTimer = clock.after(limits.handshakeDeadlineMs, () => this.#expire('handshake'))
+    this.#cancelHandshake = clock.after(limits.handshakeDeadlineMs, () => this.#expire('handshake'))
+    this.#cancelLogin = clock.after(limits.loginDeadlineMs, () => this.#expire('login'))
   }
 
   get user(): User | undefined {
@@ -150,15 +160,13 @@ export class Connection {
     this.#needs.clock.after(this.#needs.limits.handshakeDeadlineMs, () => this.#socket.destroy())
   }
 
-  /** No new requests; ends when those under way have ended. */
-  finish(): void {
+  /** No new requests; ends when those under way have ended and been answered. */
+  async finish(): Promise<void> {
     this.#flow.hold()
-    const look = () => {
-      if (this.#state === 'over') return
-      if (this.#flow.requests === 0) this.end('the server stops')
-      else setImmediate(look)
-    }
-    look()
+    const sessions = [...this.#sessions]
+    for (const session of sessions) session.finish()
+    await Promise.all(sessions.map(({ over }) => over))
+    this.end('the server stops')
   }
 
   destroy(): void {
@@ -166,38 +174,32 @@ export class Connection {
   }
 
   #onKeys(): void {
-    const { clock, limits } = this.#needs
-    if (this.#state === 'handshake') {
-      this.#state = 'login'
-      this.#cancelTimer()
-      this.#cancelTimer = clock.after(Math.max(0, limits.loginDeadlineMs), () => this.#expire('login'))
-    }
+    if (this.#state === 'handshake') this.#state = 'login'
+    this.#cancelHandshake()
     this.#rekeying = false
     this.#rekeyedAtBytes = this.#wireBytes
     this.#cancelRekey()
-    this.#cancelRekey = clock.after(this.#rekeyAfter.ms, () => this.#rekey())
+    this.#cancelRekey = this.#needs.clock.after(this.#rekeyAfter.ms, () => this.#rekey())
     this.#flow.resume()
   }
 
   #onReady(): void {
     this.#state = 'open'
-    this.#cancelTimer()
+    this.#cancelLogin()
     this.#watchIdle()
   }
 
   /** One timer for the connection: it asks whether anything has moved since it was set. */
   #watchIdle(): void {
     const { progress } = this.#flow
-    this.#cancelTimer = this.#needs.clock.after(this.#needs.limits.idleMs, () => {
+    this.#cancelIdle = this.#needs.clock.after(this.#needs.limits.idleMs, () => {
       if (progress === this.#flow.progress && !this.isBusy) this.#expire('idle')
       else this.#watchIdle()
     })
   }
 
   #expire(deadline: 'handshake' | 'login' | 'idle'): void {
-    this.end(
-      `${deadline} deadline of ${this.#needs.limits[`${deadline}${deadline === 'idle' ? '' : 'Deadline'}Ms` as keyof ConnectionLimits]} ms`,
-    )
+    this.end(`the ${deadline} deadline has passed`)
   }
 
   #onBytes(): void {
@@ -221,7 +223,7 @@ export class Connection {
     this.#flow.hold()
     this.#client.rekey()
     this.#cancelRekey()
-    this.#cancelRekey = this.#needs.clock.after(this.#needs.limits.handshakeDeadlineMs, () => this.#expire('handshake'))
+    this.#cancelHandshake = this.#needs.clock.after(this.#needs.limits.handshakeDeadlineMs, () => this.#expire('handshake'))
   }
 
   #onSession(session: Ssh2Session): void {
@@ -309,8 +311,7 @@ export class Connection {
     if (this.#state === 'over') return
     const wasOpen = this.#state === 'open'
     this.#state = 'over'
-    this.#cancelTimer()
-    this.#cancelRekey()
+    for (const cancel of [this.#cancelHandshake, this.#cancelLogin, this.#cancelIdle, this.#cancelRekey]) cancel()
     this.#cutSessions()
     const user = this.#user
     if (wasOpen && user !== undefined) {

@@ -98,7 +98,7 @@ export function createSshServer(needs: SshServerNeeds): SshServer {
       ...(rekey === undefined ? {} : { rekey }),
     })
     connections.add(connection)
-    socket.once('close', () => connections.delete(connection))
+    void connection.gone.then(() => connections.delete(connection))
     bySocket.set(socket, connection)
     ssh.injectSocket(socket)
   }
@@ -121,11 +121,12 @@ export function createSshServer(needs: SshServerNeeds): SshServer {
       if (listener === undefined) return
       const closed = new Promise<void>((resolve) => listener!.close(() => resolve()))
       listener = undefined
-      for (const connection of connections) connection.finish()
+      const gone = [...connections].map((connection) => connection.gone)
+      for (const connection of connections) void connection.finish()
       const cancel = clock.after(deadlineMs, () => {
         for (const connection of connections) connection.destroy()
       })
-      await closed
+      await Promise.all([closed, ...gone])
       cancel()
     },
     disconnectUser(userId) {
