@@ -1,0 +1,131 @@
+import { Pool } from 'undici'
+import { openStore } from '../src/app/open-store.ts'
+import { systemClock } from '../src/base/clock.ts'
+import { newId } from '../src/base/id.ts'
+import { silentLog } from '../src/base/log.ts'
+import { createSeal, MASTER_KEY_BYTES } from '../src/base/seal.ts'
+import { mftplus } from '../src/dialects/mftplus.ts'
+import type { EventDraft } from '../src/events/event.ts'
+import { createRecorder } from '../src/events/record.ts'
+import { createEgressGuard } from '../src/http/guard.ts'
+import { createPoster } from '../src/http/post.ts'
+import { createEngine, LANE_CONCURRENCY_DEFAULT } from '../src/webhooks/engine.ts'
+import { planDelivery } from '../src/webhooks/plan.ts'
+import { type Webhook, webhookSecretPurpose } from '../src/webhooks/webhook.ts'
+
+/**
+ * A process that delivers to one receiver as fast as it can, in one of two ways: with everything that makes a
+ * delivery durable, or in a bare loop. Both send the same events in the same dialect, 16 at a time, by undici.
+ */
+export type Task =
+  | { kind: 'bare'; url: string; deliveries: number }
+  /** `database` is a file of SQLite or a `postgres://` address. */
+  | { kind: 'durable'; url: string; deliveries: number; database: string }
+
+export interface Done {
+  readonly seconds: number
+  /** CPU time of the thread that posts, and of all others of this process (store, garbage collection, file system). */
+  readonly mainCpuMicroseconds: number
+  readonly otherCpuMicroseconds: number
+}
+
+const SECRET = 'a secret of the benchmark, as long as most are'
+const clock = systemClock
+
+/** Events recorded by one call, as many as an upload burst may bring, and recorded ahead of what is delivered. */
+const RECORD_BATCH = 100
+const AHEAD_MAX = 2_000
+const PROGRESS_MS = 2
+
+function draft(number: number): EventDraft {
+  const data = { path: `/incoming/orders/file-${number}.bin`, size: 20_480, username: 'pipeline', client_ip: '203.0.113.5' }
+  return createRecorder(clock).draft('file.uploaded', null, { ...data, sha256: 'c0ffee'.padEnd(64, '0') })
+}
+
+function webhookTo(url: string, sealedSecret: string | null, id: string): Webhook {
+  const times = { createdAt: clock.now(), updatedAt: clock.now() }
+  const rules = { events: ['*'], dialect: 'mftplus', retryDelaysSeconds: null, state: 'active', failedReason: null } as const
+  return { id, accountId: null, name: 'receiver', url, sealedSecret, ...rules, ...times }
+}
+
+/** The baseline: requests made and signed before the clock starts, and sent with the settings of the real sender. */
+async function bare({ url, deliveries }: Task & { kind: 'bare' }): Promise<Done> {
+  const webhook = webhookTo(url, null, newId('webhook', clock.now()))
+  const requests = Array.from({ length: deliveries }, (_, number) => {
+    const { id, eventType, body } = planDelivery(draft(number), webhook, 'event', clock.now())
+    const bytes = Buffer.from(body)
+    const facts = { deliveryId: id, eventType, startedAt: clock.now(), body: bytes, secret: SECRET }
+    return { body: bytes, headers: mftplus.headers(facts) }
+  })
+  const { origin, pathname } = new URL(url)
+  const pool = new Pool(origin, { connections: LANE_CONCURRENCY_DEFAULT, pipelining: 1, allowH2: false })
+  const stop = startWatch()
+  let next = 0
+  async function sendInTurn(): Promise<void> {
+    for (let request = requests[next++]; request !== undefined; request = requests[next++]) {
+      const answer = await pool.request({ method: 'POST', path: pathname, ...request })
+      await answer.body.text()
+      if (answer.statusCode !== 200) throw new Error(`the receiver answered ${answer.statusCode}`)
+    }
+  }
+  await Promise.all(Array.from({ length: LANE_CONCURRENCY_DEFAULT }, sendInTurn))
+  const done = stop()
+  await pool.close()
+  return done
+}
+
+/** The store and the engine as the server has them; ends when the last outcome is committed. */
+async function durable({ url, deliveries, database }: Task & { kind: 'durable' }): Promise<Done> {
+  const node = newId('node', clock.now())
+  const seal = createSeal(Buffer.alloc(MASTER_KEY_BYTES, 7))
+  const store = await openStore(database, node, { onPlanned: (webhookIds) => engine.nudge(webhookIds) })
+  const webhookId = newId('webhook', clock.now())
+  const webhook = webhookTo(url, seal.seal(SECRET, webhookSecretPurpose(webhookId)), webhookId)
+  const id = newId('audit', clock.now())
+  const who = { accountId: null, actor: 'bench', address: null, door: 'server' } as const
+  const what = { action: 'webhook.create', target: webhookId, result: 'ok', detail: null } as const
+  await store.createWebhook(webhook, { webhooksMax: 1 }, { id, at: clock.now(), ...who, ...what })
+  const guard = createEgressGuard({ allow: [], loopback: true })
+  const poster = createPoster({ guard, clock })
+  const engine = createEngine({ store, post: poster.post, seal, clock, node, log: silentLog })
+  engine.start()
+
+  const stop = startWatch()
+  for (let number = 0; number < deliveries; ) {
+    const batch = Array.from({ length: Math.min(RECORD_BATCH, deliveries - number) }, () => draft(number++))
+    await store.recordEvents(batch)
+    while (number - engine.stats().delivered > AHEAD_MAX) await pause()
+  }
+  while (engine.stats().delivered < deliveries) await pause()
+  const done = stop()
+
+  const { failed, retried, claimsLost } = engine.stats()
+  if (failed + retried + claimsLost > 0) throw new Error(`${failed} failed, ${retried} retried, ${claimsLost} claims lost`)
+  const { rows, total } = await store.listAttempts(webhookId, { offset: 0, limit: 1 })
+  if (total !== deliveries || rows[0]?.statusCode !== 200) throw new Error(`${total} attempts are in the log, not ${deliveries}`)
+  await engine.stop()
+  await poster.close()
+  await store.stop()
+  return done
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, PROGRESS_MS))
+}
+
+function startWatch(): () => Done {
+  const begun = performance.now()
+  const before = { all: process.cpuUsage(), main: process.threadCpuUsage() }
+  return () => {
+    const seconds = (performance.now() - begun) / 1000
+    const all = process.cpuUsage(before.all)
+    const main = process.threadCpuUsage(before.main)
+    const mainCpuMicroseconds = main.user + main.system
+    return { seconds, mainCpuMicroseconds, otherCpuMicroseconds: all.user + all.system - mainCpuMicroseconds }
+  }
+}
+
+process.once('message', (task: Task) => {
+  const work = task.kind === 'bare' ? bare(task) : durable(task)
+  void work.then((done) => process.send?.(done, undefined, undefined, () => process.disconnect?.()))
+})

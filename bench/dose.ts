@@ -1,0 +1,44 @@
+import { GIB, MIB } from '../src/base/units.ts'
+
+/** How much of everything one run measures. */
+export interface Dose {
+  /** Runs of each way, in turn; figures are medians over them. */
+  readonly runs: number
+  /** (a) */
+  readonly deliveries: number
+  /** (b) Files at each rate. */
+  readonly filesAtRate: Readonly<Record<10 | 100, number>>
+  /** (c) Receivers, how many of them hang, rows that wait, uploads of a burst, and uploads at a fixed rate. */
+  readonly receivers: number
+  readonly hanging: number
+  readonly waitingRows: number
+  readonly burstUploads: number
+  readonly pacedUploads: number
+  /** (e) */
+  readonly transferBytes: number
+}
+
+export const FULL_DOSE: Dose = {
+  runs: 3,
+  deliveries: 50_000,
+  filesAtRate: { 10: 200, 100: 1_500 },
+  receivers: 100,
+  hanging: 20,
+  waitingRows: 1_000_000,
+  burstUploads: 300,
+  pacedUploads: 150,
+  transferBytes: GIB,
+}
+
+/** Shows that every row still runs; its figures mean nothing. */
+export const QUICK_DOSE: Dose = {
+  runs: 1,
+  deliveries: 1_000,
+  filesAtRate: { 10: 10, 100: 50 },
+  receivers: 10,
+  hanging: 2,
+  waitingRows: 2_000,
+  burstUploads: 10,
+  pacedUploads: 10,
+  transferBytes: 8 * MIB,
+}
