@@ -61,6 +61,12 @@ export class Claims {
     this.#cancelSweep()
   }
 
+  /** There may be something due for these webhooks. */
+  nudge(webhookIds: readonly string[]): void {
+    this.#expect(webhookIds)
+    this.wake()
+  }
+
   /** Claims for whichever lane is hungry, unless that is being done already. */
   wake(): void {
     const { lanes, mayWork } = this.#parts
@@ -197,10 +203,5 @@ export class Claims {
       lane.mayHaveMore = true
       lanes.changed(lane)
     }
-  }
-
-  nudge(webhookIds: readonly string[]): void {
-    this.#expect(webhookIds)
-    this.wake()
   }
 }

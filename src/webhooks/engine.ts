@@ -281,6 +281,13 @@ class DeliveryEngine implements Engine {
       this.#claims.doubt()
     } else if (attempt !== null) this.#count[outcome.state]++
     if (outcome.state === 'waiting') this.#claims.sweepBy(outcome.dueAt)
+    if (written && outcome.state === 'failed' && outcome.webhookFails) {
+      const { webhookId, id: deliveryId } = held.delivery
+      this.#options.log.warn(
+        { webhookId, deliveryId, reason: outcome.reason },
+        'a webhook was turned off; set it active again by hand',
+      )
+    }
     lane.settling.delete(held)
     this.#lanes.changed(lane, 1)
     if (webhookState !== 'active') this.#turnOff(lane)

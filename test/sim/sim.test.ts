@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { simulate } from './simulate.ts'
 
 /** Enough worlds to meet every kind of fault many times; `npm run sim` lives through more. */
-const SEEDS = 150
+const SEEDS = 200
 
 test(`sim: the invariants of deliveries hold in ${SEEDS} worlds`, async () => {
   for (let seed = 1; seed <= SEEDS; seed++) {

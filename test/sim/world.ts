@@ -126,7 +126,7 @@ export class World {
 
   /** Events from before, all due at once. */
   #fillBacklog(webhook: Webhook): void {
-    const count = this.dice.between(50, 600)
+    const count = this.dice.chance(0.1) ? 600 : this.dice.between(20, 120)
     for (let index = 0; index < count; index++) {
       const event = this.#makeEvent()
       const [planned] = this.#plan({ ...event, accountId: webhook.accountId, type: 'file.uploaded' }, [
