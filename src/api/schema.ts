@@ -7,7 +7,7 @@ export function refTo<Schema extends TSchema & { $id?: string }>(schema: Schema)
   return Type.Unsafe<Static<Schema>>({ $ref: `${schema.$id}#` })
 }
 
-/** A value or null, in the short form that serialises fast: `type: [..., 'null']`. */
+/** A value or null, in the short form of JSON Schema: `type: [..., 'null']`. */
 export function nullable<Schema extends TSchema & { type?: string }>(schema: Schema) {
   return Type.Unsafe<Static<Schema> | null>({ ...schema, type: [schema.type, 'null'] })
 }

@@ -1,7 +1,10 @@
+import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import type { TSchema } from 'typebox'
+import { Compile } from 'typebox/compile'
 import { createAccountAdmin } from '../accounts/administer.ts'
 import { createPasswords } from '../accounts/password.ts'
 import { type Caller, SERVER_CALLER } from '../audit/caller.ts'
@@ -33,6 +36,45 @@ export function createMovableClock(): Clock & { ahead(ms: number): void } {
     ahead(ms) {
       offset += ms
     },
+  }
+}
+
+interface OpenApi {
+  components: { schemas: Record<string, object> }
+  paths: Record<string, Record<string, { responses: Record<string, { content?: { 'application/json': { schema: object } } }> }>>
+}
+
+/** Fails when an answer of a documented route is not what its schema says, to the member. */
+function createAnswerCheck(document: object) {
+  const { components, paths } = document as OpenApi
+  const routes = Object.entries(paths).map(([path, methods]) => ({
+    path: new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`),
+    parameters: path.split('{').length - 1,
+    methods,
+  }))
+  // `/health/ready` before `/health/{part}`.
+  routes.sort((one, other) => one.parameters - other.parameters)
+
+  function closed(value: unknown): unknown {
+    if (Array.isArray(value)) return value.map(closed)
+    if (typeof value !== 'object' || value === null) return value
+    const { $ref } = value as { $ref?: string }
+    if ($ref !== undefined) return closed(components.schemas[$ref.split('/').at(-1)!])
+    const members = Object.fromEntries(Object.entries(value).map(([name, member]) => [name, closed(member)]))
+    return 'properties' in members ? { additionalProperties: false, ...members } : members
+  }
+
+  return (method: string, path: string, status: number, json: unknown): void => {
+    const route = routes.find((known) => known.path.test(path.split('?')[0]!))
+    const operation = route?.methods[method.toLowerCase()]
+    if (operation === undefined) return
+    const answer = operation.responses[status]
+    const what = `${method} ${path} ${status}`
+    // Bodies that are too long and faults of the server are answered the same everywhere.
+    assert.ok(answer !== undefined || [413, 500].includes(status), `${what} is not documented`)
+    const schema = answer?.content?.['application/json'].schema
+    if (schema !== undefined)
+      assert.deepEqual(Compile(closed(schema) as TSchema).Errors(json), [], `${what} is not as documented`)
   }
 }
 
@@ -89,6 +131,7 @@ export async function openWorld() {
     version: '0.1.0',
   })
   const { url } = await api.start({ host: '127.0.0.1', port: 0 })
+  const assertDocumented = createAnswerCheck(await api.openapi())
 
   /** `token` null: no credentials. A body that is a text is sent as it is. */
   async function call(
@@ -105,7 +148,9 @@ export async function openWorld() {
     const answer = await fetch(url + path, request)
     const text = await answer.text()
     const isJson = answer.headers.get('content-type')?.startsWith('application/json')
-    return { status: answer.status, headers: answer.headers, text, json: isJson && text !== '' ? JSON.parse(text) : undefined }
+    const json = isJson && text !== '' ? JSON.parse(text) : undefined
+    assertDocumented(method, path, answer.status, json)
+    return { status: answer.status, headers: answer.headers, text, json }
   }
 
   async function close() {

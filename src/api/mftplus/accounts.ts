@@ -37,7 +37,7 @@ export function addAccountRoutes(api: Api, { accounts }: ApiNeeds): void {
     '/accounts',
     {
       schema: {
-        ...adminRoute('createAccount', 'Accounts', 'Make an account', { 201: Saved }, [400, 409]),
+        ...adminRoute('createAccount', 'Accounts', 'Make an account', { 201: Saved }, [409]),
         body: body({
           slug: text('Lower-case letters, digits and single hyphens between them.', { minLength: 1, maxLength: SLUG_CHARS_MAX }),
           name: Type.Optional(Name),
@@ -55,13 +55,9 @@ export function addAccountRoutes(api: Api, { accounts }: ApiNeeds): void {
     '/accounts',
     {
       schema: {
-        ...adminRoute(
-          'listAccounts',
-          'Accounts',
-          'List the accounts',
-          { 200: envelope({ accounts: Type.Array(refTo(AccountShape)), pagination: refTo(Pagination) }) },
-          [400],
-        ),
+        ...adminRoute('listAccounts', 'Accounts', 'List the accounts', {
+          200: envelope({ accounts: Type.Array(refTo(AccountShape)), pagination: refTo(Pagination) }),
+        }),
         querystring: query(PageQuery),
       },
     },
@@ -98,7 +94,7 @@ export function addAccountRoutes(api: Api, { accounts }: ApiNeeds): void {
     '/accounts/:account',
     {
       schema: {
-        ...adminRoute('updateAccount', 'Accounts', 'Change the name or the plan of an account', { 200: Saved }, [400, 404]),
+        ...adminRoute('updateAccount', 'Accounts', 'Change the name or the plan of an account', { 200: Saved }, [404]),
         params: byReference,
         body: body({ name: Type.Optional(Name), plan: Type.Optional(Plan) }),
       },

@@ -97,7 +97,7 @@ export function addDeliveryRoutes(api: Api, { webhooks }: ApiNeeds): void {
           'Deliveries',
           'List the deliveries of a webhook, newest first',
           { 200: envelope({ deliveries: Type.Array(refTo(DeliveryShape)), pagination: refTo(Pagination) }) },
-          [400, 404],
+          [404],
         ),
         params: byId,
         querystring: query({
@@ -156,13 +156,7 @@ export function addDeliveryRoutes(api: Api, { webhooks }: ApiNeeds): void {
     '/webhooks/:id/test',
     {
       schema: {
-        ...adminRoute(
-          'testWebhook',
-          'Deliveries',
-          'Send a sample event through the real path',
-          { 202: Planned },
-          [400, 404, 409],
-        ),
+        ...adminRoute('testWebhook', 'Deliveries', 'Send a sample event through the real path', { 202: Planned }, [404, 409]),
         params: byId,
         body: body({ event: text('The event type to simulate.', { minLength: 1, maxLength: TEXT_CHARS_MAX }) }),
       },

@@ -78,13 +78,9 @@ export function addEventRoutes(api: Api, { events, audit }: ApiNeeds): void {
     '/events',
     {
       schema: {
-        ...adminRoute(
-          'listEvents',
-          'Events',
-          'What happened, newest first',
-          { 200: envelope({ events: Type.Array(refTo(EventShape)), pagination: refTo(Pagination) }) },
-          [400],
-        ),
+        ...adminRoute('listEvents', 'Events', 'What happened, newest first', {
+          200: envelope({ events: Type.Array(refTo(EventShape)), pagination: refTo(Pagination) }),
+        }),
         querystring: query({
           ...PageQuery,
           event: Type.Optional(text('Only of this event type.', { maxLength: TEXT_CHARS_MAX })),
@@ -112,13 +108,9 @@ export function addEventRoutes(api: Api, { events, audit }: ApiNeeds): void {
     '/audit',
     {
       schema: {
-        ...adminRoute(
-          'listAudit',
-          'Audit',
-          'Who did what, from where, with what result; newest first',
-          { 200: envelope({ entries: Type.Array(refTo(AuditShape)), pagination: refTo(Pagination) }) },
-          [400],
-        ),
+        ...adminRoute('listAudit', 'Audit', 'Who did what, from where, with what result; newest first', {
+          200: envelope({ entries: Type.Array(refTo(AuditShape)), pagination: refTo(Pagination) }),
+        }),
         querystring: query({
           ...PageQuery,
           accountId: Type.Optional(idOf('account')),

@@ -49,7 +49,7 @@ export function addKeyRoutes(api: Api, { accounts }: ApiNeeds): void {
           'Keys',
           'Make a key of an account',
           { 201: envelope({ key: refTo(KeyShape), token: Token }) },
-          [400, 404, 409],
+          [404, 409],
         ),
         params: params({ account: accountReference }),
         body: body({
@@ -79,7 +79,7 @@ export function addKeyRoutes(api: Api, { accounts }: ApiNeeds): void {
           'Keys',
           'List the keys of an account',
           { 200: envelope({ keys: Type.Array(refTo(KeyShape)), pagination: refTo(Pagination) }) },
-          [400, 404],
+          [404],
         ),
         params: params({ account: accountReference }),
         querystring: query(PageQuery),
@@ -110,13 +110,9 @@ export function addKeyRoutes(api: Api, { accounts }: ApiNeeds): void {
     '/admin-tokens',
     {
       schema: {
-        ...adminRoute(
-          'createAdminToken',
-          'Keys',
-          'Make an administrator token',
-          { 201: envelope({ adminToken: refTo(AdminTokenShape), token: Token }) },
-          [400],
-        ),
+        ...adminRoute('createAdminToken', 'Keys', 'Make an administrator token', {
+          201: envelope({ adminToken: refTo(AdminTokenShape), token: Token }),
+        }),
         body: body({ name: Name }),
       },
     },
@@ -131,13 +127,9 @@ export function addKeyRoutes(api: Api, { accounts }: ApiNeeds): void {
     '/admin-tokens',
     {
       schema: {
-        ...adminRoute(
-          'listAdminTokens',
-          'Keys',
-          'List the administrator tokens',
-          { 200: envelope({ adminTokens: Type.Array(refTo(AdminTokenShape)), pagination: refTo(Pagination) }) },
-          [400],
-        ),
+        ...adminRoute('listAdminTokens', 'Keys', 'List the administrator tokens', {
+          200: envelope({ adminTokens: Type.Array(refTo(AdminTokenShape)), pagination: refTo(Pagination) }),
+        }),
         querystring: query(PageQuery),
       },
     },

@@ -40,15 +40,17 @@ const REFUSALS = {
   429: 'Rate limit exceeded; see Retry-After',
 } as const
 
-/** Docs and answers of a route for administrators. `refusals` are those besides 401 and 429, which every route has. */
+/** Docs and answers of a route for administrators. `refusals` are those besides 400, 401 and 429, which every route has. */
 export function adminRoute<const Answers extends Record<number, TSchema>>(
   operationId: string,
   tag: string,
   summary: string,
   answers: Answers,
-  refusals: readonly (400 | 403 | 404 | 409)[] = [],
+  refusals: readonly (403 | 404 | 409)[] = [],
 ) {
-  const refused = Object.fromEntries([...refusals, 401 as const, 429 as const].map((status) => [status, REFUSALS[status]]))
+  const refused = Object.fromEntries(
+    [...refusals, 400 as const, 401 as const, 429 as const].map((status) => [status, REFUSALS[status]]),
+  )
   const response = responses(answers, refTo(MftplusError), refused)
   return { operationId, tags: [tag], summary, security: [{ adminToken: [] }], response }
 }

@@ -85,7 +85,7 @@ export function addUserRoutes(api: Api, { accounts }: ApiNeeds): void {
     '/accounts/:account/users',
     {
       schema: {
-        ...adminRoute('createUser', 'Users', 'Make a transfer user', { 201: Saved }, [400, 404, 409]),
+        ...adminRoute('createUser', 'Users', 'Make a transfer user', { 201: Saved }, [404, 409]),
         params: byAccount,
         body: body({ name, ...Changeable }),
       },
@@ -105,7 +105,7 @@ export function addUserRoutes(api: Api, { accounts }: ApiNeeds): void {
           'Users',
           'List the transfer users of an account',
           { 200: envelope({ users: Type.Array(refTo(UserShape)), pagination: refTo(Pagination) }) },
-          [400, 404],
+          [404],
         ),
         params: byAccount,
         querystring: query(PageQuery),
@@ -128,7 +128,7 @@ export function addUserRoutes(api: Api, { accounts }: ApiNeeds): void {
     '/accounts/:account/users/:id',
     {
       schema: {
-        ...adminRoute('updateUser', 'Users', 'Change a transfer user; its live sessions end', { 200: Saved }, [400, 404, 409]),
+        ...adminRoute('updateUser', 'Users', 'Change a transfer user; its live sessions end', { 200: Saved }, [404, 409]),
         params: byIds,
         body: body({ name: Type.Optional(name), ...Changeable }),
       },

@@ -122,7 +122,7 @@ export function addWebhookRoutes(api: Api, { webhooks, accounts }: ApiNeeds): vo
   api.post(
     '/webhooks',
     {
-      schema: { ...adminRoute('createWebhook', 'Webhooks', 'Make a webhook', { 201: Saved }, [400, 403, 409]), body: CreateBody },
+      schema: { ...adminRoute('createWebhook', 'Webhooks', 'Make a webhook', { 201: Saved }, [403, 409]), body: CreateBody },
     },
     async ({ body: { accountId, ...input }, caller }, reply) => {
       const saved = await webhooks.create(inputOf(input) as WebhookInput, await placement(accountId, caller), caller)
@@ -146,13 +146,9 @@ export function addWebhookRoutes(api: Api, { webhooks, accounts }: ApiNeeds): vo
     '/webhooks',
     {
       schema: {
-        ...adminRoute(
-          'listWebhooks',
-          'Webhooks',
-          'List the webhooks',
-          { 200: envelope({ webhooks: Type.Array(refTo(WebhookShape)), pagination: refTo(Pagination) }) },
-          [400],
-        ),
+        ...adminRoute('listWebhooks', 'Webhooks', 'List the webhooks', {
+          200: envelope({ webhooks: Type.Array(refTo(WebhookShape)), pagination: refTo(Pagination) }),
+        }),
         querystring: query({ ...PageQuery, accountId: Type.Optional(idOf('account')) }),
       },
     },
@@ -178,7 +174,7 @@ export function addWebhookRoutes(api: Api, { webhooks, accounts }: ApiNeeds): vo
     '/webhooks/:id',
     {
       schema: {
-        ...adminRoute('updateWebhook', 'Webhooks', 'Change a webhook, pause it or bring it back', { 200: Saved }, [400, 404]),
+        ...adminRoute('updateWebhook', 'Webhooks', 'Change a webhook, pause it or bring it back', { 200: Saved }, [404]),
         params: byId,
         body: PatchBody,
       },

@@ -25,14 +25,9 @@ export function addEventRoute(api: Api, { events }: ApiNeeds): void {
     {
       config: { scope: 'read' },
       schema: {
-        ...keyRoute(
-          'listFileEvents',
-          'File events',
-          'File operations, newest first',
-          'read',
-          { 200: listOf(refTo(FileEventShape)) },
-          [400],
-        ),
+        ...keyRoute('listFileEvents', 'File events', 'File operations, newest first', 'read', {
+          200: listOf(refTo(FileEventShape)),
+        }),
         querystring: query(OffsetQuery),
       },
     },

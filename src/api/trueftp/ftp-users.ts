@@ -80,7 +80,7 @@ export function addFtpUserRoutes(api: Api, { accounts }: ApiNeeds): void {
     {
       config: reads,
       schema: {
-        ...keyRoute('listFtpUsers', 'FTP users', 'List the users', 'read', { 200: listOf(One) }, [400]),
+        ...keyRoute('listFtpUsers', 'FTP users', 'List the users', 'read', { 200: listOf(One) }),
         querystring: query(OffsetQuery),
       },
     },
@@ -94,7 +94,7 @@ export function addFtpUserRoutes(api: Api, { accounts }: ApiNeeds): void {
     '/ftp-users',
     {
       config: writes,
-      schema: { ...keyRoute('createFtpUser', 'FTP users', 'Make a user', 'write', { 201: One }, [400, 409]), body: CreateBody },
+      schema: { ...keyRoute('createFtpUser', 'FTP users', 'Make a user', 'write', { 201: One }, [409]), body: CreateBody },
     },
     async ({ body: input, caller }, reply) => {
       const user = await accounts.createUser(caller, accountOf(caller), inputOf(input) as UserInput)
@@ -123,7 +123,7 @@ export function addFtpUserRoutes(api: Api, { accounts }: ApiNeeds): void {
           'Change a user; what is absent stays; live sessions end',
           'write',
           { 200: One },
-          [400, 404, 409],
+          [404, 409],
         ),
         params: byId,
         body: UpdateBody,

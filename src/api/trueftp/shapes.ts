@@ -40,17 +40,17 @@ const REFUSALS = {
   429: 'The hourly limit of the key is used up; see Retry-After',
 } as const
 
-/** Docs, answers and the scope of a route for account keys. `refusals` are those besides 401, 403 and 429. */
+/** Docs, answers and the scope of a route for account keys. `refusals` are those besides 400, 401, 403 and 429. */
 export function keyRoute<const Answers extends Record<number, TSchema>>(
   operationId: string,
   tag: string,
   summary: string,
   scope: Scope,
   answers: Answers,
-  refusals: readonly (400 | 404 | 409)[] = [],
+  refusals: readonly (404 | 409)[] = [],
 ) {
   const refused = Object.fromEntries(
-    [...refusals, 401 as const, 403 as const, 429 as const].map((status) => [status, REFUSALS[status]]),
+    [...refusals, 400 as const, 401 as const, 403 as const, 429 as const].map((status) => [status, REFUSALS[status]]),
   )
   const response = responses(answers, refTo(TrueftpError), refused)
   const description = `Needs a key with the scope \`${scope}\`.`

@@ -124,7 +124,7 @@ export function addWebhookRoutes(api: Api, { webhooks, accounts }: ApiNeeds): vo
     {
       config: { scope: 'read' },
       schema: {
-        ...keyRoute('listAccountWebhooks', 'Account webhooks', 'List the webhooks', 'read', { 200: listOf(One) }, [400]),
+        ...keyRoute('listAccountWebhooks', 'Account webhooks', 'List the webhooks', 'read', { 200: listOf(One) }),
         querystring: query(OffsetQuery),
       },
     },
@@ -139,7 +139,7 @@ export function addWebhookRoutes(api: Api, { webhooks, accounts }: ApiNeeds): vo
     {
       config: { scope: 'write' },
       schema: {
-        ...keyRoute('createAccountWebhook', 'Account webhooks', 'Make a webhook', 'write', { 201: Saved }, [400, 409]),
+        ...keyRoute('createAccountWebhook', 'Account webhooks', 'Make a webhook', 'write', { 201: Saved }, [409]),
         body: CreateBody,
       },
     },
@@ -179,7 +179,7 @@ export function addWebhookRoutes(api: Api, { webhooks, accounts }: ApiNeeds): vo
           'Change a webhook; what is absent stays',
           'write',
           { 200: Saved },
-          [400, 404],
+          [404],
         ),
         params: byId,
         body: UpdateBody,
