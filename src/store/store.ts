@@ -21,6 +21,8 @@ export interface Store extends AccountStore, AuditStore, EventStore, WebhookStor
    * claimed), the others waiting, due and nobody's. Does nothing when the intent is not open or not this node's.
    */
   closeIntent(intent: { id: string; node: string }, claim: { node: string; deliveryIds: readonly string[] }): Promise<void>
+  /** The process of this node is certainly gone: what it holds may be taken at once, without waiting until it was silent for long. */
+  forgetNode(node: string): Promise<void>
   /** Resolves when the database answers. */
   ping(): Promise<void>
   /** Answers what was called before and refuses what comes after with `stopping`. */

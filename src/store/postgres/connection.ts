@@ -48,8 +48,11 @@ export function openPools(url: string): { queue: pg.Pool; cold: pg.Pool } {
   }
   const queue = new pg.Pool({ ...settings, max: QUEUE_CONNECTIONS_MAX, options: QUEUE_SETTINGS })
   const cold = new pg.Pool({ ...settings, max: COLD_CONNECTIONS_MAX })
-  // An idle connection that breaks is replaced by the pool; whoever needs one and gets none hears of it then.
-  for (const pool of [queue, cold]) pool.on('error', () => {})
+  for (const pool of [queue, cold]) {
+    // An idle connection that breaks is replaced by the pool; one that breaks in use fails the statement under way or the next one.
+    pool.on('error', () => {})
+    pool.on('connect', (client) => client.on('error', () => {}))
+  }
   return { queue, cold }
 }
 

@@ -5,7 +5,7 @@ import { isPassing, toStoreError } from './failure.ts'
 /** Units of one kind that may wait. Beyond that the database is too far behind to take more. */
 export const UNITS_WAITING_MAX = 50_000
 
-/** Tries of a unit alone after its group failed, and the pause before the 2nd, doubled each time, ms: about 6 s in all. */
+/** Tries of a group whose answer is lost, and the pause before the 2nd, doubled each time, ms: about 6 s in all. */
 const TRIES_MAX = 6
 const PAUSE_MS = 200
 
@@ -18,9 +18,9 @@ interface Waiting<Unit, Result> {
 }
 
 /**
- * Collects units of one kind: what waits when a lane is free runs together, as arrays in one transaction. When a group fails, its
- * units are tried one by one, so that a bad one fails alone; and where the database was lost on the way, until it is certain what
- * became of them. Units must bear being repeated.
+ * Collects units of one kind: what waits when a lane is free runs together, as arrays in one transaction. A group that the database
+ * refused is tried one by one, so that a bad unit fails alone. One whose answer was lost is repeated until there is an answer, so that it
+ * is certain what became of it: units must bear being repeated.
  */
 export class Group<Unit, Result> {
   #run: (units: Unit[]) => Promise<Outcome<Result>[]>
@@ -84,21 +84,17 @@ export class Group<Unit, Result> {
   }
 
   async #outcomes(units: Unit[]): Promise<Outcome<Result>[]> {
-    try {
-      return await this.#run(units)
-    } catch (error) {
-      if (units.length === 1 && !isPassing(error)) return [{ error: toStoreError(error) }]
-      return Promise.all(units.map((unit) => this.#alone(unit)))
-    }
-  }
-
-  async #alone(unit: Unit): Promise<Outcome<Result>> {
     for (let tried = 1; ; tried += 1) {
       try {
-        return (await this.#run([unit]))[0]!
+        return await this.#run(units)
       } catch (error) {
-        if (tried === TRIES_MAX || !isPassing(error)) return { error: toStoreError(error) }
-        await delay(this.#clock, PAUSE_MS * 2 ** (tried - 1))
+        if (isPassing(error) && tried < TRIES_MAX) {
+          await delay(this.#clock, PAUSE_MS * 2 ** (tried - 1))
+        } else if (isPassing(error) || units.length === 1) {
+          return units.map(() => ({ error: toStoreError(error) }))
+        } else {
+          return (await Promise.all(units.map((unit) => this.#outcomes([unit])))).flat()
+        }
       }
     }
   }

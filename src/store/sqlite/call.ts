@@ -62,10 +62,15 @@ export class ThreadCalls {
     })
   }
 
+  /** From now on every new call is rejected with `stopping`. */
+  refuse(): void {
+    this.#refusal ??= new AppError('stopping', 'The server is stopping; try again in a moment.')
+  }
+
   /** Resolves when what was called is answered and the thread has ended. */
   async stop(): Promise<void> {
+    this.refuse()
     this.#send()
-    this.#refusal ??= new AppError('stopping', 'The server is stopping; try again in a moment.')
     this.#thread.postMessage(STOP)
     await this.#ended
   }

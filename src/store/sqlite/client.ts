@@ -71,7 +71,8 @@ export async function openSqliteStore(options: { file: string; startThread: Star
       return results
     },
     async stop() {
-      // The writer last: it empties the journal, which it can only when nobody reads.
+      writer.refuse()
+      // The writer ends last: it empties the journal, which it can only when nobody reads.
       await reader.stop()
       await writer.stop()
     },

@@ -152,6 +152,21 @@ export function deliveryCases(world: World): void {
     assert.equal(await world.store.cancelOrphans(10), 1)
   })
 
+  test('whatever a receiver answers can be stored', async () => {
+    const { webhook, want } = await backlog(1)
+    const [claimed] = await world.store.claim('node_a', want(1), tick())
+    const attempt = anAttempt(1, 500, {
+      error: 'status 500',
+      responseBody: 'a\u0000b\ud800"\\{,}',
+      responseHeaders: { 'x-nul': '\u0000' },
+    })
+    await world.store.settle([settling(claimed!, { state: 'failed', reason: 'status\u0000', webhookFails: true }, { attempt })])
+    const detail = await world.store.findDelivery(webhook.id, claimed!.id)
+    assert.equal(detail?.attempts[0]?.responseBody, 'a\ufffdb\ufffd"\\{,}')
+    assert.deepEqual(detail?.attempts[0]?.responseHeaders, { 'x-nul': '\u0000' })
+    assert.equal((await world.store.findWebhook(webhook.id))?.failedReason, 'status\ufffd')
+  })
+
   test('many settlements at once are answered each for itself', async () => {
     const { webhook, want } = await backlog(250)
     const claimed = await world.store.claim('node_a', want(250), tick())

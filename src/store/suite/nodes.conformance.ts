@@ -72,6 +72,31 @@ export function nodeCases(world: World): void {
     await world.store.closeIntent({ id: change.intent.id, node: 'node_6' }, { node: 'node_6', deliveryIds: [] })
   })
 
+  test('what a forgotten node holds may be taken at once', async () => {
+    const made = await account()
+    const { id: accountId } = made
+    const webhook = aWebhook({ accountId })
+    await world.store.createWebhook(webhook, { webhooksMax: 5 }, anAudit())
+    await world.store.recordEvents([anEvent(accountId)])
+    const at = tick()
+    for (const id of ['node_9', 'node_10']) await world.store.beat({ id, startedAt: at }, at)
+    // What the tests before left behind by nodes that nobody knows.
+    await world.store.freeClaims('node_10', at, NODE_SILENT_MS)
+    await world.store.releasePartials('node_10')
+    assert.equal((await world.store.claim('node_9', [{ webhookId: webhook.id, room: 1 }], at)).length, 1)
+    const change = aChange(made, { path: '/n/forgotten' }, { node: 'node_9' })
+    await world.store.recordChange(change)
+    const user = aUser(made)
+    await world.store.savePartial(aPartial(user, { node: 'node_9' }))
+
+    await world.store.forgetNode('node_9')
+    assert.equal(await world.store.freeClaims('node_10', at, NODE_SILENT_MS), 1)
+    assert.deepEqual(await world.store.takeIntents('node_10', 10), [{ ...change.intent, node: 'node_10' }])
+    assert.equal(await world.store.releasePartials('node_10'), 1)
+    await world.store.closeIntent({ id: change.intent.id, node: 'node_10' }, { node: 'node_10', deliveryIds: [] })
+    await world.store.forgetNode('node_9')
+  })
+
   test('partials of a lost node become nobody’s', async () => {
     const user = aUser(await account())
     const partial = aPartial(user, { node: 'node_7' })

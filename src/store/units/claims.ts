@@ -1,17 +1,22 @@
 import { sql } from 'kysely'
 import type { DeliveryStore } from '../../webhooks/port.ts'
 import { toWebhook } from '../rows.ts'
+import type { Store } from '../store.ts'
 import { isLost } from './lost.ts'
 import type { Units } from './units.ts'
 
 /** What the engine asks for now and then; its hot path (`claim`, `dueWebhooks`, `settle`) is written by hand. */
-export const claimUnits: Units<Omit<DeliveryStore, 'claim' | 'dueWebhooks' | 'settle'>> = {
+export const claimUnits: Units<Omit<DeliveryStore, 'claim' | 'dueWebhooks' | 'settle'> & Pick<Store, 'forgetNode'>> = {
   async beat({ db }, node, at) {
     await db
       .insertInto('node')
       .values({ id: node.id, started_at: node.startedAt, beat_at: at })
       .onConflict((conflict) => conflict.column('id').doUpdateSet({ started_at: node.startedAt, beat_at: at }))
       .execute()
+  },
+
+  async forgetNode({ db }, node) {
+    await db.deleteFrom('node').where('id', '=', node).execute()
   },
 
   async freeClaims(work, node, now, silentMs) {

@@ -43,6 +43,7 @@ export const WRITES = [
   'revokeAdminToken',
   'appendAudit',
   'beat',
+  'forgetNode',
   'freeClaims',
   'unclaim',
   'unclaimAllBut',

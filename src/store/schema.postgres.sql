@@ -1,0 +1,219 @@
+-- columns
+account.id text collate "C" not null
+account.slug text not null
+account.name text not null
+account.plan text not null
+account.created_at bigint not null
+account.updated_at bigint not null
+account_usage.account_id text collate "C" not null
+account_usage.bytes bigint not null
+account_usage.files bigint not null
+admin_token.id text collate "C" not null
+admin_token.name text not null
+admin_token.token_hash text not null
+admin_token.created_at bigint not null
+admin_token.revoked_at bigint
+api_key.id text collate "C" not null
+api_key.account_id text collate "C" not null
+api_key.name text not null
+api_key.token_hash text not null
+api_key.scopes text not null
+api_key.hourly_limit integer not null
+api_key.created_at bigint not null
+api_key.revoked_at bigint
+attempt.delivery_id text collate "C" not null
+attempt.number integer not null
+attempt.webhook_id text collate "C" not null
+attempt.started_at bigint not null
+attempt.duration_ms double precision not null
+attempt.status_code integer
+attempt.error text
+attempt.response_headers text
+attempt.response_body text
+audit.id text collate "C" not null
+audit.at bigint not null
+audit.account_id text
+audit.actor text
+audit.address text
+audit.door text not null
+audit.action text not null
+audit.target text
+audit.result text not null
+audit.detail text
+delivery.id text collate "C" not null
+delivery.event_id text collate "C" not null
+delivery.event_type text not null
+delivery.webhook_id text collate "C" not null
+delivery.cause text not null
+delivery.dialect text not null
+delivery.body text not null
+delivery.state text not null
+delivery.due_at bigint
+delivery.claimed_by text
+delivery.attempts integer not null
+delivery.created_at bigint not null
+delivery.settled_at bigint
+delivery.last_status_code integer
+delivery.last_error text
+event.id text collate "C" not null
+event.type text not null
+event.account_id text
+event.occurred_at bigint not null
+event.data text not null
+event.state text not null
+event.is_test integer not null
+intent.id text collate "C" not null
+intent.node text not null
+intent.event_id text collate "C" not null
+intent.account_id text collate "C" not null
+intent.deed text not null
+intent.usage_bytes bigint not null
+intent.usage_files bigint not null
+intent.created_at bigint not null
+intent_path.path_hash text collate "C" not null
+intent_path.intent_id text collate "C" not null
+intent_path.path_hex text collate "C" not null
+intent_path.is_subtree integer not null
+node.id text collate "C" not null
+node.started_at bigint not null
+node.beat_at bigint not null
+partial.id text collate "C" not null
+partial.account_id text collate "C" not null
+partial.user_id text collate "C" not null
+partial.node text
+partial.path text not null
+partial.folder_hash text not null
+partial.temporary text not null
+partial.identity text not null
+partial.prefix_bytes bigint not null
+partial.started_at bigint not null
+partial.updated_at bigint not null
+schema_version.version integer not null
+schema_version.applied_at bigint not null
+user.id text collate "C" not null
+user.account_id text collate "C" not null
+user.name text not null
+user.password_hash text
+user.home text not null
+user.permissions text not null
+user.disabled integer not null
+user.created_at bigint not null
+user.updated_at bigint not null
+user_key.id text collate "C" not null
+user_key.user_id text collate "C" not null
+user_key.position integer not null
+user_key.type text not null
+user_key.blob text not null
+user_key.comment text not null
+user_key.fingerprint text not null
+webhook.id text collate "C" not null
+webhook.account_id text collate "C"
+webhook.name text not null
+webhook.url text not null
+webhook.events text not null
+webhook.dialect text not null
+webhook.sealed_secret text
+webhook.retry_delays_seconds text
+webhook.state text not null
+webhook.failed_reason text
+webhook.created_at bigint not null
+webhook.updated_at bigint not null
+webhook.removed_at bigint
+webhook_set.id integer not null
+webhook_set.version bigint not null
+
+-- constraints
+"user" CHECK ((disabled = ANY (ARRAY[0, 1])))
+"user" FOREIGN KEY (account_id) REFERENCES account(id)
+"user" PRIMARY KEY (id)
+"user" UNIQUE (account_id, name)
+account PRIMARY KEY (id)
+account UNIQUE (slug)
+account_usage PRIMARY KEY (account_id)
+admin_token PRIMARY KEY (id)
+admin_token UNIQUE (token_hash)
+api_key CHECK ((hourly_limit > 0))
+api_key FOREIGN KEY (account_id) REFERENCES account(id)
+api_key PRIMARY KEY (id)
+api_key UNIQUE (token_hash)
+attempt CHECK (((status_code IS NOT NULL) OR (error IS NOT NULL)))
+attempt CHECK ((duration_ms >= (0)::double precision))
+attempt CHECK ((number > 0))
+attempt PRIMARY KEY (delivery_id, number)
+audit CHECK ((door = ANY (ARRAY['sftp'::text, 'ftp'::text, 'api'::text, 'cli'::text, 'server'::text])))
+audit PRIMARY KEY (id)
+delivery CHECK (((claimed_by IS NULL) OR (state = 'waiting'::text)))
+delivery CHECK (((state <> 'delivered'::text) OR ((attempts > 0) AND (last_error IS NULL))))
+delivery CHECK (((state <> 'held'::text) OR (attempts = 0)))
+delivery CHECK (((state = 'waiting'::text) = (due_at IS NOT NULL)))
+delivery CHECK (((state = ANY (ARRAY['delivered'::text, 'failed'::text, 'cancelled'::text])) = (settled_at IS NOT NULL)))
+delivery CHECK ((attempts >= 0))
+delivery CHECK ((cause = ANY (ARRAY['event'::text, 'resend'::text, 'test'::text])))
+delivery CHECK ((state = ANY (ARRAY['held'::text, 'waiting'::text, 'delivered'::text, 'failed'::text, 'cancelled'::text])))
+delivery PRIMARY KEY (id)
+event CHECK (((is_test = 0) OR (state = 'said'::text)))
+event CHECK ((is_test = ANY (ARRAY[0, 1])))
+event CHECK ((state = ANY (ARRAY['held'::text, 'said'::text, 'void'::text])))
+event PRIMARY KEY (id)
+intent PRIMARY KEY (id)
+intent UNIQUE (event_id)
+intent_path CHECK ((is_subtree = ANY (ARRAY[0, 1])))
+intent_path PRIMARY KEY (path_hash)
+node PRIMARY KEY (id)
+partial CHECK ((prefix_bytes >= 0))
+partial PRIMARY KEY (id)
+schema_version PRIMARY KEY (version)
+user_key FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
+user_key PRIMARY KEY (id)
+user_key UNIQUE (user_id, "position")
+webhook CHECK (((state = 'failed'::text) = (failed_reason IS NOT NULL)))
+webhook CHECK ((state = ANY (ARRAY['active'::text, 'inactive'::text, 'failed'::text])))
+webhook FOREIGN KEY (account_id) REFERENCES account(id)
+webhook PRIMARY KEY (id)
+webhook_set CHECK ((id = 1))
+webhook_set PRIMARY KEY (id)
+
+-- indexes
+CREATE UNIQUE INDEX account_pkey ON public.account USING btree (id)
+CREATE UNIQUE INDEX account_slug_key ON public.account USING btree (slug)
+CREATE UNIQUE INDEX account_usage_pkey ON public.account_usage USING btree (account_id)
+CREATE UNIQUE INDEX admin_token_pkey ON public.admin_token USING btree (id)
+CREATE UNIQUE INDEX admin_token_token_hash_key ON public.admin_token USING btree (token_hash)
+CREATE INDEX api_key_of_account ON public.api_key USING btree (account_id, id)
+CREATE UNIQUE INDEX api_key_pkey ON public.api_key USING btree (id)
+CREATE UNIQUE INDEX api_key_token_hash_key ON public.api_key USING btree (token_hash)
+CREATE INDEX attempt_of_webhook ON public.attempt USING btree (webhook_id, started_at)
+CREATE UNIQUE INDEX attempt_pkey ON public.attempt USING btree (delivery_id, number)
+CREATE INDEX audit_of_account ON public.audit USING btree (account_id, id)
+CREATE UNIQUE INDEX audit_pkey ON public.audit USING btree (id)
+CREATE INDEX delivery_claimed ON public.delivery USING btree (claimed_by) WHERE (claimed_by IS NOT NULL)
+CREATE INDEX delivery_due ON public.delivery USING btree (webhook_id, due_at) WHERE ((state = 'waiting'::text) AND (claimed_by IS NULL))
+CREATE INDEX delivery_failed ON public.delivery USING btree (webhook_id, id) WHERE (state = 'failed'::text)
+CREATE INDEX delivery_of_webhook ON public.delivery USING btree (webhook_id, id)
+CREATE UNIQUE INDEX delivery_pkey ON public.delivery USING btree (id)
+CREATE UNIQUE INDEX delivery_planned_once ON public.delivery USING btree (event_id, webhook_id) WHERE (cause = 'event'::text)
+CREATE UNIQUE INDEX event_pkey ON public.event USING btree (id)
+CREATE INDEX event_shown ON public.event USING btree (account_id, id) WHERE ((state = 'said'::text) AND (is_test = 0))
+CREATE UNIQUE INDEX intent_event_id_key ON public.intent USING btree (event_id)
+CREATE INDEX intent_path_of_intent ON public.intent_path USING btree (intent_id)
+CREATE UNIQUE INDEX intent_path_pkey ON public.intent_path USING btree (path_hash)
+CREATE UNIQUE INDEX intent_pkey ON public.intent USING btree (id)
+CREATE UNIQUE INDEX node_pkey ON public.node USING btree (id)
+CREATE INDEX partial_of_user ON public.partial USING btree (user_id, folder_hash)
+CREATE UNIQUE INDEX partial_pkey ON public.partial USING btree (id)
+CREATE UNIQUE INDEX schema_version_pkey ON public.schema_version USING btree (version)
+CREATE UNIQUE INDEX user_account_id_name_key ON public."user" USING btree (account_id, name)
+CREATE UNIQUE INDEX user_key_pkey ON public.user_key USING btree (id)
+CREATE UNIQUE INDEX user_key_user_id_position_key ON public.user_key USING btree (user_id, "position")
+CREATE UNIQUE INDEX user_pkey ON public."user" USING btree (id)
+CREATE INDEX webhook_of_account ON public.webhook USING btree (account_id, id) WHERE (removed_at IS NULL)
+CREATE UNIQUE INDEX webhook_pkey ON public.webhook USING btree (id)
+CREATE INDEX webhook_removed ON public.webhook USING btree (id) WHERE (removed_at IS NOT NULL)
+CREATE UNIQUE INDEX webhook_set_pkey ON public.webhook_set USING btree (id)
+
+-- options
+attempt autovacuum_vacuum_scale_factor=0.01, autovacuum_analyze_scale_factor=0.01, autovacuum_vacuum_cost_delay=0
+delivery autovacuum_vacuum_scale_factor=0.01, autovacuum_analyze_scale_factor=0.01, autovacuum_vacuum_cost_delay=0
+event autovacuum_vacuum_scale_factor=0.01, autovacuum_analyze_scale_factor=0.01, autovacuum_vacuum_cost_delay=0
+intent autovacuum_vacuum_scale_factor=0.01, autovacuum_analyze_scale_factor=0.01, autovacuum_vacuum_cost_delay=0
+intent_path autovacuum_vacuum_scale_factor=0.01, autovacuum_analyze_scale_factor=0.01, autovacuum_vacuum_cost_delay=0
