@@ -38,6 +38,9 @@ export function createUserSpace(context: Context, session: Session): Space {
     return opening
   }
 
+  // The home is there from the login on; who cannot have one hears of it at the first operation.
+  root().catch(() => {})
+
   /** What all operations share: permission first, the storage's answers in the user's words, refusals in the audit trail. */
   async function guarded<Answer>(
     action: AuditAction,

@@ -6,8 +6,9 @@
 import { constants } from 'node:fs'
 import { chmod, type FileHandle, lutimes, open, opendir, readlink, stat, statfs, symlink, unlink, utimes } from 'node:fs/promises'
 import { AppError } from '../../base/error.ts'
+import { SECOND_MS } from '../../base/units.ts'
 import { childOf, folderOf, isDotDot, joinNames, joinPaths, nameOf, pathBelow, splitPath } from '../path.ts'
-import type { FileSystem } from '../space.ts'
+import type { AttributeChanges, FileSystem } from '../space.ts'
 import { type Entry, type Listing, type OpenFile, type Place, type Root, StorageError } from './backend.ts'
 import {
   entryOf,
@@ -270,7 +271,7 @@ export function createLocalRoot({ tree, home, byDescriptor, temporariesDevice }:
         if (entry?.kind === 'symlink') {
           // Linux has no permissions of links; their times it has.
           if (mode !== undefined) throw new StorageError('EOPNOTSUPP')
-          if (times !== undefined) await translated(() => lutimes(where, times.accessedAt, times.modifiedAt))
+          if (times !== undefined) await translated(() => lutimes(where, ...datesOf(times)))
           return
         }
         const handle = await openObject(O_PATH === 0 || !byDescriptor ? O_RDONLY : O_PATH)
@@ -278,7 +279,7 @@ export function createLocalRoot({ tree, home, byDescriptor, temporariesDevice }:
         try {
           if (entryOf(await handle.stat({ bigint: true })).kind === 'symlink') throw new Raced()
           if (mode !== undefined) await translated(() => chmod(object, mode))
-          if (times !== undefined) await translated(() => utimes(object, times.accessedAt, times.modifiedAt))
+          if (times !== undefined) await translated(() => utimes(object, ...datesOf(times)))
         } finally {
           await handle.close()
         }
@@ -308,6 +309,11 @@ export function createLocalRoot({ tree, home, byDescriptor, temporariesDevice }:
       }
     }
   }
+}
+
+/** As dates: node:fs takes a negative number for the present time. */
+export function datesOf({ accessedAt, modifiedAt }: NonNullable<AttributeChanges['times']>): [Date, Date] {
+  return [new Date(accessedAt * SECOND_MS), new Date(modifiedAt * SECOND_MS)]
 }
 
 export function openFile(handle: FileHandle): OpenFile {

@@ -4,7 +4,7 @@ import { copyFile, type FileHandle, mkdir, open, opendir, realpath, rename, rmdi
 import { childOf, folderOf, fromStoredPath, joinNames, nameOf, type StoredPath, splitPath, toStoredPath } from '../path.ts'
 import type { Deed } from '../port.ts'
 import { type Backend, type Entry, StorageError, type Temporary } from './backend.ts'
-import { createLocalRoot, openFile } from './local-root.ts'
+import { createLocalRoot, datesOf, openFile } from './local-root.ts'
 import {
   createTree,
   type Folder,
@@ -63,7 +63,7 @@ export function createLocalBackend({ folder, byDescriptor = existsSync('/proc/se
       resize: (bytes) => translated(() => handle.truncate(bytes)),
       async setAttributes({ mode, times }) {
         if (mode !== undefined) await translated(() => handle.chmod(mode))
-        if (times !== undefined) await translated(() => handle.utimes(times.accessedAt, times.modifiedAt))
+        if (times !== undefined) await translated(() => handle.utimes(...datesOf(times)))
       },
       sync: () => translated(() => handle.sync()),
     }
