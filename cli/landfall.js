@@ -3,11 +3,9 @@
 const major = Number(process.versions.node.split('.')[0])
 if (major < 26) {
   process.stderr.write(
-    'landfall needs Node 26 or newer and this is ' +
-      process.version +
-      ': run it through npm (npm start, npm run demo, npx landfall), which brings its own.\n',
+    `landfall needs Node 26 or newer and this is ${process.version}: run it through npm (npm start, npm run demo, npx landfall), which brings its own.\n`,
   )
   process.exitCode = 1
 } else {
-  import('./main.ts').then((cli) => cli.main(process.argv.slice(2)))
+  import('./start.ts').then((start) => start.run(process.argv.slice(2)))
 }

@@ -20,7 +20,7 @@ import { createSshServer, type SshServer } from '../protocols/ssh/server.ts'
 import { lockDataFolder } from '../store/sqlite/lock.ts'
 import { createWebhookAdmin } from '../webhooks/administer.ts'
 import { createEngine, type Engine } from '../webhooks/engine.ts'
-import { masterKeyOf, openDataFolder, removeRunning, writeRunning } from './data-folder.ts'
+import { lastNode, masterKeyOf, openDataFolder, removeRunning, writeNode, writeRunning } from './data-folder.ts'
 import { deliveringFiles } from './deliver.ts'
 import { openStore } from './open-store.ts'
 import { probesOf } from './probes.ts'
@@ -78,6 +78,11 @@ async function start(settings: Settings, hooks: AppHooks, life: Lifecycle): Prom
       onFailure: hooks.onStoreLost ?? endProcess(log),
     }),
   )
+
+  // The lock of the folder proves that the node before is gone. Its name is replaced only once the store has forgotten it.
+  const before = await lastNode(folder)
+  if (before !== undefined) await store.forgetNode(before)
+  await writeNode(folder, node)
 
   const guard = createEgressGuard({ allow: settings.egressAllow, loopback: reachesLoopback(settings) })
   const poster = createPoster({ guard, clock })

@@ -54,6 +54,18 @@ function decodeMasterKey(text: string, origin: string): Buffer {
   })
 }
 
+/**
+ * The node that last ran on this data folder, or undefined at the first start. Whoever holds the folder's lock knows that it is
+ * gone.
+ */
+export async function lastNode(folder: DataFolder): Promise<string | undefined> {
+  return (await readFile(join(folder.path, 'node'), 'utf8').catch(ignoreMissing))?.trim()
+}
+
+export async function writeNode(folder: DataFolder, node: string): Promise<void> {
+  await writePrivately(join(folder.path, 'node'), `${node}\n`)
+}
+
 /** Where the running server listens, and the token of this run for the local command line. */
 export interface RunningServer {
   readonly pid: number
