@@ -11,8 +11,8 @@ export const CLAIM_DELIVERIES_MAX = 1_000
 export const CLAIM_WEBHOOKS_MAX = 200
 /** The database is asked at least this often, ms: the most that a lost nudge costs. */
 export const SWEEP_MS = SECOND_MS
-/** Sweeps for retries that fall due are at least this far apart, ms. */
-const SWEEP_MS_MIN = 10
+/** Sweeps for retries that fall due are at least this far apart, ms: a sweep costs a seek for every webhook with something waiting. */
+const SWEEP_MS_MIN = 50
 /** Webhooks without a lane that one sweep can find, whatever number of lanes has a backlog. */
 const SWEEP_NEW_WEBHOOKS = 256
 /** Wait after a failure of the store, ms: doubled with each one in a row. */
