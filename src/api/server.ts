@@ -5,7 +5,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify, { type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify'
 import { AppError } from '../base/error.ts'
 import { SECOND_MS } from '../base/units.ts'
-import { createGuards } from './auth.ts'
+import { ADMIN_REQUESTS_PER_MINUTE, createGuards, REFUSED_PER_MINUTE } from './auth.ts'
 import { BODY_BYTES_MAX, type Refusal, refusalOf } from './errors.ts'
 import { addMftplusFace, MFTPLUS_SHAPES } from './mftplus/face.ts'
 import { asMftplusError } from './mftplus/shapes.ts'
@@ -40,6 +40,7 @@ const PARAM_CHARS_MAX = 100
 export const MFTPLUS_BASE = '/api'
 export const TRUEFTP_BASE = '/api/ext/v1'
 
+/** Builds the server without opening anything; a fault of a request is logged once and answered as `internal`. */
 export function createApi(needs: ApiNeeds): ApiServer {
   const { log, clock } = needs
   const app: Api = fastify({
@@ -142,6 +143,16 @@ function takeOnlyJson(app: Api): void {
   })
 }
 
+const DESCRIPTION = `Two faces of one system. Under ${MFTPLUS_BASE}: administrators, camelCase, \`{success, data}\`, \`page\` and \`limit\`.
+Under ${TRUEFTP_BASE}: keys of one account, snake_case, plain objects, \`limit\` and \`offset\`.
+
+A body is JSON of at most ${BODY_BYTES_MAX} bytes; members that are not known are refused. A refusal names the field, the bound and the
+value, and changes nothing.
+
+An administrator token may make ${ADMIN_REQUESTS_PER_MINUTE} requests a minute, an account key the number an hour that it was made with; \`X-RateLimit-Limit\`,
+\`X-RateLimit-Remaining\` and \`X-RateLimit-Reset\` (Unix time, seconds) say what is left. After ${REFUSED_PER_MINUTE} requests a minute with credentials that are not valid, an
+address waits for the minute to end. Beyond a limit the answer is 429 with \`Retry-After\`. Each node counts for itself.`
+
 /** `/docs` and `/docs/json`, with nothing loaded from elsewhere. */
 function addDocs(app: Api, version: string): void {
   app.register(swagger, {
@@ -150,8 +161,7 @@ function addDocs(app: Api, version: string): void {
       info: {
         title: 'Landfall',
         version,
-        description:
-          'Two faces of one system. Under /api: administrators, camelCase, `{success, data}`. Under /api/ext/v1: keys of one account, snake_case, plain objects.',
+        description: DESCRIPTION,
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
       components: {
