@@ -27,7 +27,10 @@ test('every route says what it is for, who may call it and what it answers', () 
   for (const { name, operation } of operations) {
     const { operationId, summary, tags, security, responses } = operation
     assert.ok(operationId && summary && tags?.length === 1 && security !== undefined, name)
-    assert.ok(Object.keys(responses).some((status) => status.startsWith('2')), name)
+    assert.ok(
+      Object.keys(responses).some((status) => status.startsWith('2')),
+      name,
+    )
     for (const [status, { description, content }] of Object.entries(responses)) {
       assert.notEqual(description, 'Default Response', `${name} ${status}`)
       assert.ok(content !== undefined || status === '204', `${name} ${status}`)
