@@ -5,7 +5,7 @@
 import type { AuditEntry } from '../audit/entry.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
-import { DAY_MS, HOUR_MS, MINUTE_MS } from '../base/units.ts'
+import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import type { Recorder } from '../events/record.ts'
 import type { Backend } from './backends/backend.ts'
 import { createChanges } from './change.ts'
@@ -14,7 +14,7 @@ import { createHashThreads } from './hash.ts'
 import { createPathLocks } from './locks.ts'
 import type { Reach } from './points.ts'
 import type { FileStore } from './port.ts'
-import { type RecoveryReport, recover, sweep } from './recover.ts'
+import { type RecoveryReport, recover, sweep, takeOver } from './recover.ts'
 import type { Session } from './session.ts'
 import type { Space } from './space.ts'
 import { createUserSpace } from './user-space.ts'
@@ -23,6 +23,8 @@ import { createUserSpace } from './user-space.ts'
 export const PARTIAL_KEEP_MS = 7 * DAY_MS
 /** Time between two sweeps, ms. */
 export const SWEEP_EVERY_MS = HOUR_MS
+/** Time between two looks for changes and cut uploads of nodes that are gone, ms. */
+export const TAKE_OVER_EVERY_MS = 10 * SECOND_MS
 /** Time a change waits for an earlier one of the same path, ms; hashing a large file takes part of it. */
 export const PATH_WAIT_MS = MINUTE_MS
 
@@ -45,7 +47,7 @@ export interface FilesOptions {
 
 export interface Files {
   openSpace(session: Session): Space
-  /** Once, before the first space: starts the storage and ends what an earlier life left open. Then sweeps every hour. */
+  /** Once, before the first space: starts the storage and ends what an earlier life left open. Then looks for more now and then, and sweeps. */
   recover(): Promise<RecoveryReport>
   /** Removes temporaries that nobody needs; their number. */
   sweep(): Promise<number>
@@ -66,18 +68,21 @@ export function createFiles(options: FilesOptions): Files {
     liveTemporaries: new Set(),
   }
   const sweepOptions = { partialKeepMs, isShared }
-  let cancelSweep = () => {}
-  let sweeping: Promise<unknown> = Promise.resolve()
+  const timers = new Map<string, () => void>()
+  const working = new Set<Promise<void>>()
   let stopped = false
 
-  function sweepLater(): void {
-    cancelSweep = clock.after(SWEEP_EVERY_MS, () => {
-      sweeping = sweep(context, sweepOptions)
-        .catch((cause: unknown) => log.warn({ err: cause }, 'the sweep of temporaries failed; the next one is in an hour'))
-        .then(() => {
-          if (!stopped) sweepLater()
-        })
+  /** Does the work again and again, the time between two counted from the end of the one before. */
+  function every(ms: number, what: string, work: () => Promise<unknown>): void {
+    async function once(): Promise<void> {
+      await work().catch((cause: unknown) => log.warn({ err: cause }, `${what} failed; trying again later`))
+      if (!stopped) every(ms, what, work)
+    }
+    const cancel = clock.after(ms, () => {
+      const running = once().finally(() => working.delete(running))
+      working.add(running)
     })
+    timers.set(what, cancel)
   }
 
   return {
@@ -86,7 +91,8 @@ export function createFiles(options: FilesOptions): Files {
     async recover() {
       await backend.start()
       const report = await recover(context, sweepOptions)
-      sweepLater()
+      every(SWEEP_EVERY_MS, 'the sweep of temporaries', () => sweep(context, sweepOptions))
+      every(TAKE_OVER_EVERY_MS, 'taking over from nodes that are gone', () => takeOver(context))
       return report
     },
 
@@ -96,8 +102,8 @@ export function createFiles(options: FilesOptions): Files {
 
     async stop() {
       stopped = true
-      cancelSweep()
-      await sweeping
+      for (const cancel of timers.values()) cancel()
+      await Promise.all(working)
       await changes.stop()
       await context.hashes.stop()
       await backend.stop()

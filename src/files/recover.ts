@@ -1,6 +1,6 @@
 /**
  * After a start, before anybody may log in: the changes that an earlier life recorded are brought to their end, cut uploads
- * become resumable, and temporaries that nobody names go.
+ * become resumable, and temporaries that nobody names go. Later the same for nodes that have died, temporaries apart.
  */
 import type { AuditAction, AuditEntry } from '../audit/entry.ts'
 import { codeOf } from '../base/error.ts'
@@ -12,13 +12,16 @@ import type { Deed, Intent } from './port.ts'
 /** Intents taken over at once. */
 const INTENTS_MAX = 200
 
-export interface RecoveryReport {
+export interface TakeOverReport {
   /** Changes that are done and whose events are said, or undone. */
   readonly ended: number
   /** Changes that stay open and are tried again, because the storage or the store does not answer. */
   readonly undecided: number
   /** Cut uploads that belong to nobody again. */
   readonly partials: number
+}
+
+export interface RecoveryReport extends TakeOverReport {
   /** Temporaries that were removed. */
   readonly swept: number
 }
@@ -31,6 +34,11 @@ export interface SweepOptions {
 }
 
 export async function recover(context: Context, options: SweepOptions): Promise<RecoveryReport> {
+  return { ...(await takeOver(context)), swept: await sweep(context, options) }
+}
+
+/** Ends the changes of processes that are gone, and gives their cut uploads free. */
+export async function takeOver(context: Context): Promise<TakeOverReport> {
   const { store, node, changes, locks } = context
   let ended = 0
   let undecided = 0
@@ -43,8 +51,7 @@ export async function recover(context: Context, options: SweepOptions): Promise<
       else undecided++
     }
   }
-  const partials = await store.releasePartials(node)
-  return { ended, undecided, partials, swept: await sweep(context, options) }
+  return { ended, undecided, partials: await store.releasePartials(node) }
 }
 
 /** Removes temporaries that neither a partial, an open intent nor a handle of this process names. */
