@@ -43,6 +43,8 @@ export const URL_LENGTH_MAX = 2048
 /** Longest host name and label, in characters (RFC 1035 §2.3.4, without the root's dot). */
 const NAME_LENGTH_MAX = 253
 const LABEL_LENGTH_MAX = 63
+/** Verdicts on urls that are kept. */
+const VERDICTS_KEPT_MAX = 1_000
 /** How long making a webhook waits for the name of its host, ms; a slower answer counts as none. */
 const RESOLVE_AT_CREATE_MS = 5 * SECOND_MS
 
@@ -56,6 +58,7 @@ const resolveBySystem: Resolve = (host) => systemLookup(host, { all: true, order
 export function createEgressGuard(policy: EgressPolicy, resolve: Resolve = resolveBySystem): EgressGuard {
   const allow = policy.allow.map(readAllowed)
   const resolveOnce = sharingLookups(resolve)
+  const verdicts = new Map<string, UrlVerdict>()
 
   function checkAddress(address: string, host = address): Verdict {
     const subject = host === address ? address : `${host} is at ${address}, which`
@@ -77,7 +80,17 @@ export function createEgressGuard(policy: EgressPolicy, resolve: Resolve = resol
     return ALLOWED
   }
 
+  /** Asked again at each attempt, and always the same: the policy is fixed, and nothing is resolved. */
   function checkUrl(text: string): UrlVerdict {
+    const known = verdicts.get(text)
+    if (known !== undefined) return known
+    const verdict = judgeUrl(text)
+    if (verdicts.size >= VERDICTS_KEPT_MAX) verdicts.clear()
+    verdicts.set(text, verdict)
+    return verdict
+  }
+
+  function judgeUrl(text: string): UrlVerdict {
     const form = readUrl(text)
     if (!form.allowed) return form
     const { url } = form
