@@ -6,6 +6,6 @@ export interface PageRequest {
 
 export interface Page<Row> {
   rows: Row[]
-  /** Number of rows in all, over every page. */
+  /** Number of rows in all, over every page; long lists are counted up to 100,000 only. */
   total: number
 }

@@ -1,4 +1,4 @@
-import type { Kysely, RawBuilder } from 'kysely'
+import { type Expression, type Kysely, type RawBuilder, sql } from 'kysely'
 import { AppError } from '../base/error.ts'
 import type { Page, PageRequest } from '../base/page.ts'
 import type { EventDraft } from '../events/event.ts'
@@ -47,9 +47,21 @@ export function found<T>(row: T | undefined, what: string): T {
   return row
 }
 
+/** Rows that a total counts at most: beyond that a list would hold up the ones behind it for as long as the table is long. */
+export const TOTAL_COUNTED_MAX = 100_000
+
+/** What a count selects of the rows it counts. */
+export const ONE = sql.lit(1).as('one')
+
+/** Number of the rows of a query that selects ONE up to TOTAL_COUNTED_MAX. */
+export async function countOf(db: Kysely<Tables>, rows: Expression<unknown>): Promise<number> {
+  const counted = await sql<{ total: number }>`select count(*) as total from ${rows} as counted`.execute(db)
+  return counted.rows[0]!.total
+}
+
 /** What one page needs of a query that counts and lists the same rows. */
 interface Pageable<Row> {
-  count(): Promise<{ total: number | string | bigint }>
+  count(): Promise<number>
   list(page: PageRequest): Promise<Row[]>
 }
 
@@ -58,7 +70,7 @@ export async function pageOf<Row, Value>(
   page: PageRequest,
   toValue: (row: Row) => Value,
 ): Promise<Page<Value>> {
-  const { total } = await query.count()
+  const total = await query.count()
   const rows = await query.list(page)
-  return { rows: rows.map(toValue), total: Number(total) }
+  return { rows: rows.map(toValue), total }
 }

@@ -20,6 +20,9 @@ const ANSWER_MS_MAX = 35 * SECOND_MS
  */
 const QUEUE_SETTINGS = '-c plan_cache_mode=force_custom_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off'
 
+/** Everything that is asked has an index; right after many inserts the planner does not know yet how much it would read without. */
+const COLD_SETTINGS = '-c enable_seqscan=off'
+
 /** Locks of the whole database, by number: one holds them for the length of a transaction. */
 export const ADVISORY_LOCK = { migrate: 76_001, paths: 76_002 } as const
 
@@ -47,7 +50,7 @@ export function openPools(url: string): { queue: pg.Pool; cold: pg.Pool } {
     keepAlive: true,
   }
   const queue = new pg.Pool({ ...settings, max: QUEUE_CONNECTIONS_MAX, options: QUEUE_SETTINGS })
-  const cold = new pg.Pool({ ...settings, max: COLD_CONNECTIONS_MAX })
+  const cold = new pg.Pool({ ...settings, max: COLD_CONNECTIONS_MAX, options: COLD_SETTINGS })
   for (const pool of [queue, cold]) {
     // An idle connection that breaks is replaced by the pool; one that breaks in use fails the statement under way or the next one.
     pool.on('error', () => {})

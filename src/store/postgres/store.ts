@@ -10,6 +10,7 @@ import type { Webhook } from '../../webhooks/webhook.ts'
 import { kyselyOver } from '../kysely.ts'
 import type { Store, StoreHooks } from '../store.ts'
 import type { Tables } from '../tables.ts'
+import { claimUnits } from '../units/claims.ts'
 import { coldUnits } from '../units/cold.ts'
 import { READS, WRITES } from '../units/names.ts'
 import type { Work } from '../work.ts'
@@ -96,7 +97,8 @@ export async function openPostgresStore(
 
   function runCold(name: string, args: unknown[]): Promise<unknown> {
     const nudged = new Set<string>()
-    return transaction(cold, 'begin', (client) => COLD[name]!(new ColdWork(client, { sets, plan, nudged }), ...args)).then(
+    const pool = name in claimUnits ? queue : cold
+    return transaction(pool, 'begin', (client) => COLD[name]!(new ColdWork(client, { sets, plan, nudged }), ...args)).then(
       (value) => {
         notices.planned([...nudged])
         return value

@@ -3,7 +3,7 @@ import type { User } from '../../accounts/user.ts'
 import type { AuditEntry } from '../../audit/entry.ts'
 import { AppError } from '../../base/error.ts'
 import { fromAudit, fromUserKey, toAccount, toAdminToken, toApiKey, toUser } from '../rows.ts'
-import { found, orTaken, pageOf, type Work } from '../work.ts'
+import { countOf, found, ONE, orTaken, pageOf, TOTAL_COUNTED_MAX, type Work } from '../work.ts'
 import type { Units } from './units.ts'
 
 /** Accounts, users, keys and tokens. */
@@ -38,7 +38,7 @@ export const accountUnits: Units<AccountStore> = {
     const query = db.selectFrom('account')
     return pageOf(
       {
-        count: () => query.select((e) => e.fn.countAll().as('total')).executeTakeFirstOrThrow(),
+        count: () => countOf(db, query.select(ONE).limit(TOTAL_COUNTED_MAX)),
         list: ({ limit, offset }) => query.selectAll().orderBy('id').limit(limit).offset(offset).execute(),
       },
       page,
@@ -143,7 +143,7 @@ export const accountUnits: Units<AccountStore> = {
     const query = db.selectFrom('api_key').where('account_id', '=', accountId)
     return pageOf(
       {
-        count: () => query.select((e) => e.fn.countAll().as('total')).executeTakeFirstOrThrow(),
+        count: () => countOf(db, query.select(ONE).limit(TOTAL_COUNTED_MAX)),
         list: ({ limit, offset }) => query.selectAll().orderBy('id').limit(limit).offset(offset).execute(),
       },
       page,
@@ -183,7 +183,7 @@ export const accountUnits: Units<AccountStore> = {
     const query = db.selectFrom('admin_token')
     return pageOf(
       {
-        count: () => query.select((e) => e.fn.countAll().as('total')).executeTakeFirstOrThrow(),
+        count: () => countOf(db, query.select(ONE).limit(TOTAL_COUNTED_MAX)),
         list: ({ limit, offset }) => query.selectAll().orderBy('id').limit(limit).offset(offset).execute(),
       },
       page,

@@ -1,6 +1,6 @@
 import type { AuditStore } from '../../audit/port.ts'
 import { fromAudit, toAudit } from '../rows.ts'
-import { pageOf } from '../work.ts'
+import { countOf, ONE, pageOf, TOTAL_COUNTED_MAX } from '../work.ts'
 import type { Units } from './units.ts'
 
 /** Rows of one statement, so that its parameters stay below the limit of 32,766 (SQLite) and 65,535 (PostgreSQL). */
@@ -21,7 +21,7 @@ export const auditUnits: Units<AuditStore> = {
     if (filter.action !== undefined) query = query.where('action', '=', filter.action)
     return pageOf(
       {
-        count: () => query.select((e) => e.fn.countAll().as('total')).executeTakeFirstOrThrow(),
+        count: () => countOf(db, query.select(ONE).limit(TOTAL_COUNTED_MAX)),
         // Ids begin with their time: newest first without an index of its own.
         list: ({ limit, offset }) => query.selectAll().orderBy('id', 'desc').limit(limit).offset(offset).execute(),
       },

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { EventStore } from '../../events/port.ts'
 import { toEvent } from '../rows.ts'
-import { pageOf } from '../work.ts'
+import { countOf, ONE, pageOf, TOTAL_COUNTED_MAX } from '../work.ts'
 import type { Units } from './units.ts'
 
 /** Reading events; recording them is hot and written by hand. */
@@ -22,7 +22,7 @@ export const eventUnits: Units<Omit<EventStore, 'recordEvents'>> = {
     if (filter.until !== undefined) query = query.where('occurred_at', '<', filter.until)
     return pageOf(
       {
-        count: () => query.select((e) => e.fn.countAll().as('total')).executeTakeFirstOrThrow(),
+        count: () => countOf(db, query.select(ONE).limit(TOTAL_COUNTED_MAX)),
         // Ids begin with their time: newest first without an index of its own.
         list: ({ limit, offset }) => query.selectAll().orderBy('id', 'desc').limit(limit).offset(offset).execute(),
       },

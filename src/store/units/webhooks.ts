@@ -5,7 +5,7 @@ import type { WebhookStore } from '../../webhooks/port.ts'
 import type { PlannedDelivery } from '../../webhooks/webhook.ts'
 import { fromWebhook, toAttempt, toDeliveryRecord, toPlanned, toWebhook } from '../rows.ts'
 import type { DeliveryTable } from '../tables.ts'
-import { found, orTaken, pageOf, type Work } from '../work.ts'
+import { countOf, found, ONE, orTaken, pageOf, TOTAL_COUNTED_MAX, type Work } from '../work.ts'
 import { note } from './accounts.ts'
 import type { Units } from './units.ts'
 
@@ -81,7 +81,7 @@ export const webhookUnits: Units<WebhookStore> = {
     if (filter.accountId !== undefined) query = query.where('account_id', '=', filter.accountId)
     return pageOf(
       {
-        count: () => query.select((e) => e.fn.countAll().as('total')).executeTakeFirstOrThrow(),
+        count: () => countOf(db, query.select(ONE).limit(TOTAL_COUNTED_MAX)),
         list: ({ limit, offset }) => query.selectAll().orderBy('id').limit(limit).offset(offset).execute(),
       },
       page,
@@ -90,14 +90,15 @@ export const webhookUnits: Units<WebhookStore> = {
   },
 
   async listDeliveries(work, filter, page) {
+    const { db } = work
     const webhook = await findRow(work, filter.webhookId)
-    let query = work.db.selectFrom('delivery').where('webhook_id', '=', filter.webhookId)
+    let query = db.selectFrom('delivery').where('webhook_id', '=', filter.webhookId)
     // Literals, not parameters: SQLite uses a partial index only where it can see the values.
     query = query.where((e) => e('state', filter.state === undefined ? '<>' : '=', sql.lit<string>(filter.state ?? 'held')))
     if (filter.eventType !== undefined) query = query.where('event_type', '=', filter.eventType)
     return pageOf(
       {
-        count: () => query.select((e) => e.fn.countAll().as('total')).executeTakeFirstOrThrow(),
+        count: () => countOf(db, query.select(ONE).limit(TOTAL_COUNTED_MAX)),
         list: ({ limit, offset }) => query.select(LISTED).orderBy('id', 'desc').limit(limit).offset(offset).execute(),
       },
       page,
@@ -128,7 +129,7 @@ export const webhookUnits: Units<WebhookStore> = {
     const query = db.selectFrom('attempt').where('attempt.webhook_id', '=', webhookId)
     return pageOf(
       {
-        count: () => query.select((e) => e.fn.countAll().as('total')).executeTakeFirstOrThrow(),
+        count: () => countOf(db, query.select(ONE).limit(TOTAL_COUNTED_MAX)),
         list: ({ limit, offset }) =>
           query
             .innerJoin('delivery', 'delivery.id', 'attempt.delivery_id')
