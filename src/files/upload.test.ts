@@ -67,10 +67,11 @@ withWorld('the old version stays readable until the new one is closed, and after
 })
 
 withWorld('writes out of order and in parallel are hashed all the same', async (world) => {
-  const content = randomBytes(300_000)
+  // More than is hashed on this thread.
+  const content = randomBytes(3_000_000)
   const handle = await world.space.openWrite(b('/a'), PUT)
   const blocks = Array.from({ length: 30 }, (_, n) => (n * 7) % 30)
-  await Promise.all(blocks.map((n) => handle.write([content.subarray(n * 10_000, (n + 1) * 10_000)], n * 10_000)))
+  await Promise.all(blocks.map((n) => handle.write([content.subarray(n * 100_000, (n + 1) * 100_000)], n * 100_000)))
   await handle.close()
   assert.deepEqual(await get(world.space, '/a'), content)
   assert.equal(world.lastData('file.uploaded')?.sha256, sha256(content))

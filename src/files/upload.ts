@@ -216,7 +216,7 @@ export class Upload implements FileHandle {
     const { backend, clock, node, recorder, reach } = context
     const temporary = await this.#openTemporary()
     await temporary.setAttributes({ mode: this.#mode, ...(this.#times === undefined ? {} : { times: this.#times }) })
-    const sha256 = this.#hash.digest(this.#size) ?? context.hashes.ofFile(temporary.descriptor, this.#size)
+    const sha256 = this.#hash.digest(this.#size) ?? context.hashes.ofFile(temporary, this.#size)
     const [digest] = await Promise.all([sha256, temporary.sync(), backend.syncTemporaries()])
     reach('upload.synced')
 

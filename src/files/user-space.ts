@@ -9,6 +9,7 @@ import type { Permission } from '../accounts/permission.ts'
 import type { AuditAction } from '../audit/entry.ts'
 import { codeOf } from '../base/error.ts'
 import type { Root } from './backends/backend.ts'
+import { closedOnFailure } from './backends/closing.ts'
 import type { Context } from './context.ts'
 import { createDirectoryHandle } from './directory.ts'
 import { createDownload } from './download.ts'
@@ -163,7 +164,7 @@ export function createUserSpace(context: Context, session: Session): Space {
         const { file, entry, where } = await tree.at(path, { follow: true }, async (place) => {
           if (place.entry === undefined) refuse('file_not_found', path, 'no such file')
           const file = await place.open()
-          return { file, entry: await file.entry(), where: place.path }
+          return { file, entry: await closedOnFailure(file, () => file.entry()), where: place.path }
         })
         return track(createDownload({ context, session, file, entry, path: viewOf(tree, where), onEnd }))
       }),

@@ -10,6 +10,7 @@ import { SECOND_MS } from '../../base/units.ts'
 import { childOf, folderOf, isDotDot, joinNames, joinPaths, nameOf, pathBelow, splitPath } from '../path.ts'
 import type { AttributeChanges, FileSystem } from '../space.ts'
 import { type Entry, type Listing, type OpenFile, type Place, type Root, StorageError } from './backend.ts'
+import { closedOnFailure } from './closing.ts'
 import {
   entryOf,
   errnoOf,
@@ -125,15 +126,12 @@ export function createLocalRoot({ tree, home, byDescriptor, temporariesDevice }:
 
   /** Takes the folder over: it is closed when the look fails. */
   async function lookIn(folder: Folder, name: Buffer): Promise<Walked> {
-    try {
+    return closedOnFailure(folder, async () => {
       if (isReserved(childOf(folder.path, name))) throw new StorageError('ENOENT')
       const entry = await unlessMissing(() => lookAt(folder.entry(name)))
       await folder.confirm()
       return { folder, name, entry, rest: [] }
-    } catch (cause) {
-      await folder.close()
-      throw cause
-    }
+    })
   }
 
   async function moveTo(from: Folder, path: Buffer): Promise<Folder> {
@@ -182,7 +180,7 @@ export function createLocalRoot({ tree, home, byDescriptor, temporariesDevice }:
   async function again<Answer>(act: () => Promise<Answer>): Promise<Answer> {
     for (let races = 0; ; races++) {
       try {
-        return await act()
+        return await translated(act)
       } catch (cause) {
         if (!(cause instanceof Raced)) throw cause
         if (races >= RACES_MAX) throw new AppError('path_busy', 'the path is being changed', { cause })
@@ -205,15 +203,14 @@ export function createLocalRoot({ tree, home, byDescriptor, temporariesDevice }:
         // It became a link after we looked.
         throw errnoOf(cause) === 'ELOOP' ? new Raced() : cause
       })
-      try {
-        if (!byDescriptor && entryOf(await handle.stat({ bigint: true })).identity !== (await lookAt(where)).identity)
-          throw new Raced()
+      return closedOnFailure(handle, async () => {
+        if (!byDescriptor) {
+          const { identity } = entryOf(await handle.stat({ bigint: true }))
+          if (identity !== (await lookAt(where)).identity) throw new Raced()
+        }
         await folder.confirm()
         return handle
-      } catch (cause) {
-        await handle.close()
-        throw cause
-      }
+      })
     }
 
     return {
@@ -228,15 +225,12 @@ export function createLocalRoot({ tree, home, byDescriptor, temporariesDevice }:
 
       async open() {
         const handle = await openObject(O_RDONLY)
-        try {
+        return closedOnFailure(handle, async () => {
           const { kind } = entryOf(await handle.stat({ bigint: true }))
           if (kind === 'directory') throw new StorageError('EISDIR')
           if (kind !== 'file') throw new StorageError('EACCES')
-        } catch (cause) {
-          await handle.close()
-          throw cause
-        }
-        return openFile(handle)
+          return openFile(handle)
+        })
       },
 
       list: async () => openListing(await tree.open(path)),
@@ -326,13 +320,10 @@ export function openFile(handle: FileHandle): OpenFile {
 }
 
 async function openListing(folder: Folder): Promise<Listing> {
-  const directory = await translated(() =>
+  const directory = await closedOnFailure(folder, () =>
     // Types of node:fs know only text encodings here; the documentation has 'buffer' for names as bytes.
-    opendir(folder.self, { encoding: 'buffer' as BufferEncoding, bufferSize: READ_ENTRIES }),
-  ).catch(async (cause: unknown) => {
-    await folder.close()
-    throw cause
-  })
+    translated(() => opendir(folder.self, { encoding: 'buffer' as BufferEncoding, bufferSize: READ_ENTRIES })),
+  )
   const look = (name: Buffer) => unlessMissing(() => lookAt(folder.entry(name)))
   return {
     look,

@@ -12,6 +12,7 @@ import { lstat, open, readlink, realpath } from 'node:fs/promises'
 import { childOf, isRoot, joinPaths } from '../path.ts'
 import type { Attributes } from '../space.ts'
 import { type Entry, StorageError } from './backend.ts'
+import { closedOnFailure } from './closing.ts'
 
 // Windows has neither flag; there a folder cannot be opened anyway.
 const FOLDER_FLAGS = constants.O_RDONLY | (constants.O_DIRECTORY ?? 0) | (constants.O_NOFOLLOW ?? 0)
@@ -51,12 +52,10 @@ async function openByDescriptor(host: Buffer, path: Buffer): Promise<Folder> {
   const where = joinPaths(host, path)
   const handle = await open(where, FOLDER_FLAGS)
   const self = pathOfDescriptor(handle.fd)
-  try {
-    const real = (await readlink(self, { encoding: 'buffer' })) as Buffer
-    if (!real.equals(where)) throw new StorageError('ENOTDIR')
-  } catch (cause) {
+  const real = await closedOnFailure(handle, async () => (await readlink(self, { encoding: 'buffer' })) as Buffer)
+  if (!real.equals(where)) {
     await handle.close()
-    throw cause
+    throw new StorageError('ENOTDIR')
   }
   return {
     path,

@@ -4,6 +4,7 @@ import { copyFile, type FileHandle, mkdir, open, opendir, realpath, rename, rmdi
 import { childOf, folderOf, fromStoredPath, joinNames, nameOf, type StoredPath, splitPath, toStoredPath } from '../path.ts'
 import type { Deed } from '../port.ts'
 import { type Backend, type Entry, StorageError, type Temporary } from './backend.ts'
+import { closedOnFailure } from './closing.ts'
 import { createLocalRoot, datesOf, openFile } from './local-root.ts'
 import {
   createTree,
@@ -102,7 +103,10 @@ export function createLocalBackend({ folder, byDescriptor = existsSync('/proc/se
 
     async copyToTemporary(name, source) {
       const path = temporaryPath(name)
-      if (!byDescriptor) return copyByHand(await this.createTemporary(name), source)
+      if (!byDescriptor) {
+        const copy = await this.createTemporary(name)
+        return closedOnFailure(copy, () => copyByHand(copy, source))
+      }
       const from = pathOfDescriptor(source.descriptor)
       await translated(() => copyFile(from, temporaryEntry(path), COPYFILE_EXCL | COPYFILE_FICLONE))
       return temporary(path, await openOwn(temporaryEntry(path)))
@@ -112,7 +116,8 @@ export function createLocalBackend({ folder, byDescriptor = existsSync('/proc/se
       const handle = await unlessMissing(() => translated(() => open(temporaryEntry(path), O_RDWR | O_NOFOLLOW)))
       if (handle === undefined) return undefined
       const found = temporary(path, handle)
-      if ((await found.entry()).identity === identity) return found
+      const entry = await closedOnFailure(handle, () => found.entry())
+      if (entry.identity === identity) return found
       await handle.close()
       return undefined
     },
