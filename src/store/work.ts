@@ -12,8 +12,8 @@ export interface Work {
    * `nodes`: only what belongs to a node without a recent beat is lost.
    */
   readonly others: 'nobody' | 'nodes'
-  /** The values of a list as a subquery with one parameter, however long the list. */
-  listed(values: readonly string[]): RawBuilder<string>
+  /** Whether the column has one of these values; one parameter, however many they are. */
+  isAmong(column: 'id', values: readonly string[]): RawBuilder<boolean>
   /** Stores an event that is true already, its deliveries planned and due. */
   recordEvent(event: EventDraft): Promise<void>
   /** Call before any write of a webhook: makes other writers of webhooks wait and copies of the set stale. */

@@ -165,8 +165,8 @@ class ColdWork implements Work {
     this.db = kyselyOver('postgres', executeOn(client))
   }
 
-  listed(values: readonly string[]) {
-    return sql<string>`(select unnest(${values}::text[]))`
+  isAmong(column: 'id', values: readonly string[]) {
+    return sql<boolean>`${sql.ref(column)} = any (${values}::text[])`
   }
 
   async recordEvent(event: EventDraft) {

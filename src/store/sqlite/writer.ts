@@ -87,8 +87,8 @@ export class Writer implements Writing, Work {
     this.#nudged.add(webhookId)
   }
 
-  listed(values: readonly string[]) {
-    return sql<string>`(select value from json_each(${JSON.stringify(values)}))`
+  isAmong(column: 'id', values: readonly string[]) {
+    return sql<boolean>`${sql.ref(column)} in (select value from json_each(${JSON.stringify(values)}))`
   }
 
   async runGroup(calls: readonly Call[]): Promise<Answers> {

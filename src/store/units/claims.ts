@@ -33,7 +33,7 @@ export const claimUnits: Units<Omit<DeliveryStore, 'claim' | 'dueWebhooks' | 'se
     await work.db
       .updateTable('delivery')
       .set({ claimed_by: null })
-      .where('id', 'in', work.listed(deliveryIds))
+      .where(work.isAmong('id', deliveryIds))
       .where('claimed_by', '=', node)
       .execute()
   },
@@ -43,7 +43,7 @@ export const claimUnits: Units<Omit<DeliveryStore, 'claim' | 'dueWebhooks' | 'se
       .updateTable('delivery')
       .set({ claimed_by: null })
       .where('claimed_by', '=', node)
-      .where('id', 'not in', work.listed(kept))
+      .where(sql<boolean>`not (${work.isAmong('id', kept)})`)
       .executeTakeFirstOrThrow()
     return Number(numUpdatedRows)
   },
@@ -59,11 +59,11 @@ export const claimUnits: Units<Omit<DeliveryStore, 'claim' | 'dueWebhooks' | 'se
     return rows.map(toWebhook)
   },
 
-  async cancelOrphans({ db }, limit) {
-    const orphans = db
-      .selectFrom('delivery')
-      .innerJoin('webhook', 'webhook.id', 'delivery.webhook_id')
-      .select('delivery.id')
+  async cancelOrphans(work, limit) {
+    const orphans = await work.db
+      .selectFrom('webhook')
+      .innerJoin('delivery', 'delivery.webhook_id', 'webhook.id')
+      .select(['delivery.id', 'webhook.removed_at'])
       .where((e) =>
         e.and([
           e('removed_at', 'is not', null),
@@ -72,15 +72,19 @@ export const claimUnits: Units<Omit<DeliveryStore, 'claim' | 'dueWebhooks' | 'se
         ]),
       )
       .limit(limit)
-    const { numUpdatedRows } = await db
-      .updateTable('delivery')
-      .from('webhook')
-      // The removal was their end: a row needs no time of its own for that.
-      .set((e) => ({ state: 'cancelled', due_at: null, settled_at: e.ref('webhook.removed_at') }))
-      .whereRef('webhook.id', '=', 'delivery.webhook_id')
-      .where('delivery.id', 'in', orphans)
-      .where((e) => e.and([e('delivery.state', '=', sql.lit<string>('waiting')), e('claimed_by', 'is', null)]))
-      .executeTakeFirstOrThrow()
-    return Number(numUpdatedRows)
+      .execute()
+    let cancelled = 0
+    // The removal was their end, so it is also its time.
+    for (const [removedAt, rows] of Map.groupBy(orphans, (row) => row.removed_at)) {
+      const ids = rows.map((row) => row.id)
+      const { numUpdatedRows } = await work.db
+        .updateTable('delivery')
+        .set({ state: 'cancelled', due_at: null, settled_at: removedAt })
+        .where(work.isAmong('id', ids))
+        .where((e) => e.and([e('state', '=', sql.lit<string>('waiting')), e('claimed_by', 'is', null)]))
+        .executeTakeFirstOrThrow()
+      cancelled += Number(numUpdatedRows)
+    }
+    return cancelled
   },
 }
