@@ -44,8 +44,6 @@ export interface Changes {
   recover(intent: Intent, auditOfUndoing: (error: unknown) => AuditEntry, lock: Lock): Promise<boolean>
   /** Changes that are neither done nor undone, beyond the usual moment. */
   undecided(): number
-  /** Resolves when nothing more goes on in the background but what waits to be tried again. */
-  settled(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -212,10 +210,6 @@ export function createChanges({ backend, store, clock, log, reach }: ChangesOpti
     },
 
     undecided: () => undecided.size,
-
-    async settled() {
-      await Promise.all(ending)
-    },
 
     async stop() {
       stopped = true
