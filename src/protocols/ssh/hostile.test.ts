@@ -116,7 +116,6 @@ async function measureAgainst(before: number): Promise<void> {
     last = bytes
   }
   const added = highest.rss - before
-  process.stderr.write(`held ${(highest.bytes / MIB).toFixed(1)} MiB, added ${(added / MIB).toFixed(1)} MiB\n`)
   assert.ok(highest.bytes < 12 * MIB, `${highest.bytes} bytes were held`)
   assert.ok(added <= ADDED_BYTES_MAX, `${(added / MIB).toFixed(1)} MiB were added`)
 }
