@@ -3,23 +3,6 @@ import { randomFillSync } from 'node:crypto'
 /** Fills an array with random bytes; the simulation passes a seeded one. */
 export type RandomBytes = (into: Uint8Array<ArrayBuffer>) => void
 
-/** Random bytes drawn at once: asking the system for each id's few would cost 2.5 µs an id. */
-const POOL_BYTES = 4096
-const pool = new Uint8Array(POOL_BYTES)
-let poolUsed = POOL_BYTES
-
-/** Each byte is handed out once and then wiped. */
-const systemRandom: RandomBytes = (into) => {
-  if (into.length > POOL_BYTES) return void getRandomValues(into)
-  if (poolUsed + into.length > POOL_BYTES) {
-    getRandomValues(pool)
-    poolUsed = 0
-  }
-  into.set(pool.subarray(poolUsed, poolUsed + into.length))
-  pool.fill(0, poolUsed, poolUsed + into.length)
-  poolUsed += into.length
-}
-
 const ALPHABET = '0123456789abcdefghijklmnopqrstuvwxyz'
 const TIME_CHARACTERS = 8
 
