@@ -72,6 +72,7 @@ export const claimUnits: Units<Omit<DeliveryStore, 'claim' | 'dueWebhooks' | 'se
         ]),
       )
       .limit(limit)
+      .$if(work.others === 'nodes', (query) => query.forUpdate('delivery').skipLocked())
       .execute()
     let cancelled = 0
     // The removal was their end, so it is also its time.
@@ -80,8 +81,8 @@ export const claimUnits: Units<Omit<DeliveryStore, 'claim' | 'dueWebhooks' | 'se
       const { numUpdatedRows } = await work.db
         .updateTable('delivery')
         .set({ state: 'cancelled', due_at: null, settled_at: removedAt })
+        // By id alone: they are ours until the commit, and other conditions would tempt the planner to another index.
         .where(work.isAmong('id', ids))
-        .where((e) => e.and([e('state', '=', sql.lit<string>('waiting')), e('claimed_by', 'is', null)]))
         .executeTakeFirstOrThrow()
       cancelled += Number(numUpdatedRows)
     }
