@@ -1,4 +1,5 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=2
+// The flag bounds V8's young generation, MiB: the default of 16 costs a server that mostly waits 40 MB of memory.
 // Plain JavaScript without newer syntax, so that an older Node reaches the refusal instead of a syntax error.
 const major = Number(process.versions.node.split('.')[0])
 if (major < 26) {
