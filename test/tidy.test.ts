@@ -24,14 +24,7 @@ const LAYERS: Record<string, { folders: readonly string[]; packages?: readonly s
   protocols: { folders: ['wire', 'audit', 'accounts', 'files'], packages: ['ssh2'] },
   api: {
     folders: ['events', 'dialects', 'audit', 'accounts', 'files', 'webhooks'],
-    packages: [
-      'fastify',
-      'typebox',
-      '@fastify/type-provider-typebox',
-      '@fastify/swagger',
-      '@fastify/swagger-ui',
-      '@fastify/rate-limit',
-    ],
+    packages: ['fastify', 'typebox', '@fastify/type-provider-typebox', '@fastify/swagger', '@fastify/swagger-ui'],
   },
   app: { folders: '*' as unknown as string[] },
   cli: { folders: ['config', 'app', 'sdk'], packages: ['ssh2'] },
