@@ -52,7 +52,7 @@ CREATE TABLE audit (
   account_id text,
   actor      text,
   address    text,
-  door       text    not null check (door in ('sftp', 'ftp', 'api', 'cli', 'server')),
+  door       text    not null check (door = 'sftp' or door = 'ftp' or door = 'api' or door = 'cli' or door = 'server'),
   action     text    not null,
   target     text,
   result     text    not null,
@@ -64,10 +64,11 @@ CREATE TABLE delivery (
   event_id         text    not null,
   event_type       text    not null,
   webhook_id       text    not null,
-  cause            text    not null check (cause in ('event', 'resend', 'test')),
+  cause            text    not null check (cause = 'event' or cause = 'resend' or cause = 'test'),
   dialect          text    not null,
   body             text    not null,
-  state            text    not null check (state in ('held', 'waiting', 'delivered', 'failed', 'cancelled')),
+  state            text    not null
+    check (state = 'held' or state = 'waiting' or state = 'delivered' or state = 'failed' or state = 'cancelled'),
   due_at           integer,  -- while it waits, also when its webhook is off: it resumes with this
   claimed_by       text,     -- the node whose lane has it
   attempts         integer not null check (attempts >= 0),
@@ -77,7 +78,7 @@ CREATE TABLE delivery (
   last_error       text,
   check ((state = 'waiting') = (due_at is not null)),
   check (claimed_by is null or state = 'waiting'),
-  check ((state in ('delivered', 'failed', 'cancelled')) = (settled_at is not null)),
+  check ((state in ('held', 'waiting')) = (settled_at is null)),
   check (state <> 'held' or attempts = 0),
   check (state <> 'delivered' or (attempts > 0 and last_error is null))
 ) strict;
@@ -88,7 +89,7 @@ CREATE TABLE event (
   account_id  text,
   occurred_at integer not null,
   data        text    not null check (json_valid(data)),
-  state       text    not null check (state in ('held', 'said', 'void')),
+  state       text    not null check (state = 'held' or state = 'said' or state = 'void'),
   is_test     integer not null check (is_test in (0, 1)),
   check (is_test = 0 or state = 'said')
 ) strict;

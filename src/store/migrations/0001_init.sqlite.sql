@@ -1,4 +1,6 @@
 -- Times are ms since 1970 UTC, sizes bytes, yes/no 0 and 1, lists and records JSON text.
+-- Where rows come by the thousand, a check spells out its words with `or`: for `in` with more than two, SQLite builds and
+-- drops a table at every row (measured: 3 µs a check, 20 µs of the 75 that a delivery cost the writer).
 
 create table account (
   id         text    primary key,
@@ -67,7 +69,7 @@ create table audit (
   account_id text,
   actor      text,
   address    text,
-  door       text    not null check (door in ('sftp', 'ftp', 'api', 'cli', 'server')),
+  door       text    not null check (door = 'sftp' or door = 'ftp' or door = 'api' or door = 'cli' or door = 'server'),
   action     text    not null,
   target     text,
   result     text    not null,
@@ -111,7 +113,7 @@ create table event (
   account_id  text,
   occurred_at integer not null,
   data        text    not null check (json_valid(data)),
-  state       text    not null check (state in ('held', 'said', 'void')),
+  state       text    not null check (state = 'held' or state = 'said' or state = 'void'),
   is_test     integer not null check (is_test in (0, 1)),
   check (is_test = 0 or state = 'said')
 ) strict;
@@ -123,10 +125,11 @@ create table delivery (
   event_id         text    not null,
   event_type       text    not null,
   webhook_id       text    not null,
-  cause            text    not null check (cause in ('event', 'resend', 'test')),
+  cause            text    not null check (cause = 'event' or cause = 'resend' or cause = 'test'),
   dialect          text    not null,
   body             text    not null,
-  state            text    not null check (state in ('held', 'waiting', 'delivered', 'failed', 'cancelled')),
+  state            text    not null
+    check (state = 'held' or state = 'waiting' or state = 'delivered' or state = 'failed' or state = 'cancelled'),
   due_at           integer,  -- while it waits, also when its webhook is off: it resumes with this
   claimed_by       text,     -- the node whose lane has it
   attempts         integer not null check (attempts >= 0),
@@ -136,7 +139,7 @@ create table delivery (
   last_error       text,
   check ((state = 'waiting') = (due_at is not null)),
   check (claimed_by is null or state = 'waiting'),
-  check ((state in ('delivered', 'failed', 'cancelled')) = (settled_at is not null)),
+  check ((state in ('held', 'waiting')) = (settled_at is null)),
   check (state <> 'held' or attempts = 0),
   check (state <> 'delivered' or (attempts > 0 and last_error is null))
 ) strict;
