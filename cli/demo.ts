@@ -7,7 +7,6 @@ import { type Client, createClient } from './client.ts'
 import type { Call, Command } from './command.ts'
 import { type Arrival, Receiver } from './demo/receiver.ts'
 import { DemoServer } from './demo/server.ts'
-import { upload } from './demo/upload.ts'
 import { paint } from './terminal.ts'
 
 /** How long one expected delivery may take before the demo says that it failed. */
@@ -113,6 +112,8 @@ class Stage {
   /** Uploads and tells it; answers when the client closed its handle. */
   async upload(path: string): Promise<number> {
     const content = randomBytes(20_480)
+    // Loaded here, so that the other commands start without the SSH client.
+    const { upload } = await import('./demo/upload.ts')
     const { closedAt, acknowledgedAt } = await upload(this.server.ready, this.login, path, content)
     const took = acknowledgedAt - closedAt
     this.say(

@@ -1,4 +1,3 @@
-import { startApp } from '../src/app/app.ts'
 import { loadSettings } from '../src/config/load.ts'
 import { flagOf, SETTINGS } from '../src/config/settings.ts'
 import type { Command } from './command.ts'
@@ -16,6 +15,8 @@ export const serve: Command = {
     const flags: Record<string, string> = {}
     for (const [name, value] of Object.entries(call.flags)) if (typeof value === 'string') flags[`--${name}`] = value
     const settings = loadSettings(flags, process.env)
+    // Loaded here, so that the other commands start at once.
+    const { startApp } = await import('../src/app/app.ts')
     const app = await startApp(settings)
 
     const { addresses, adminToken } = app

@@ -1,0 +1,193 @@
+import assert from 'node:assert/strict'
+import { execFile, spawnSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { startTestServer, type TestServer } from '../server.ts'
+
+// The command line as people type it, against a running server.
+
+const ENTRY = fileURLToPath(new URL('../../cli/landfall.js', import.meta.url))
+let server: TestServer
+before(async () => {
+  server = await startTestServer()
+})
+after(() => server.stop())
+
+interface Ended {
+  status: number
+  out: string
+  error: string
+}
+
+function landfall(args: readonly string[], input = ''): Promise<Ended> {
+  return new Promise((resolve) => {
+    const child = execFile(process.execPath, [ENTRY, ...args], { env: { PATH: process.env.PATH } }, (error, out, stderr) => {
+      resolve({ status: typeof error?.code === 'number' ? error.code : 0, out, error: stderr })
+    })
+    child.stdin?.end(input)
+  })
+}
+
+/** A command on the test server's data folder that must succeed; its JSON. */
+async function json<Answer>(args: readonly string[], input?: string): Promise<Answer> {
+  const { status, out, error } = await landfall([...args, '--data', server.folder, '--json'], input)
+  assert.equal(status, 0, error)
+  return JSON.parse(out) as Answer
+}
+
+test('user add, list, disable, enable, remove', async () => {
+  const permissions = ['list', 'read']
+  const added = await json<{ id: string; login: string; permissions: string[]; disabled: boolean }>(
+    ['user', 'add', 'pipeline', '--account', 'default', '--permissions', permissions.join(','), '--password-stdin'],
+    'a long password\n',
+  )
+  assert.deepEqual([added.login, added.permissions, added.disabled], ['pipeline', permissions, false])
+  assert.equal((await json<{ disabled: boolean }>(['user', 'disable', 'pipeline'])).disabled, true)
+  assert.equal((await json<{ disabled: boolean }>(['user', 'enable', 'pipeline'])).disabled, false)
+  assert.deepEqual(
+    (await json<{ id: string }[]>(['user', 'list'])).map(({ id }) => id),
+    [added.id],
+  )
+  await json(['user', 'remove', 'pipeline'])
+  assert.deepEqual(await json(['user', 'list']), [])
+})
+
+test('key create shows the token once, and the TrueFTP face takes it until it is revoked', async () => {
+  const made = await json<{ id: string; token: string; scopes: string[] }>([
+    'key',
+    'create',
+    '--account',
+    'default',
+    '--scopes',
+    'read,write',
+  ])
+  assert.match(made.token, /^tftp_.{32}$/)
+  const ask = () => fetch(`${server.http}/api/ext/v1/account`, { headers: { authorization: `Bearer ${made.token}` } })
+  assert.equal((await ask()).status, 200)
+  const listed = await landfall(['key', 'list', '--data', server.folder])
+  assert(listed.out.includes(made.id) && !listed.out.includes(made.token))
+  await json(['key', 'revoke', made.id])
+  assert.equal((await ask()).status, 401)
+})
+
+test('webhook create, deactivate, activate, test, deliveries, remove', async () => {
+  const url = 'http://127.0.0.1:9/hook'
+  const made = await json<{ id: string; secret?: string; dialect: string }>([
+    'webhook',
+    'create',
+    '--url',
+    url,
+    '--events',
+    'file.*,dir.created',
+    '--dialect',
+    'trueftp',
+    '--account',
+    'default',
+  ])
+  assert.equal(made.dialect, 'trueftp')
+  assert.equal(typeof made.secret, 'string')
+  assert.equal((await json<{ state: string }>(['webhook', 'deactivate', made.id])).state, 'inactive')
+  assert.equal((await json<{ state: string }>(['webhook', 'activate', made.id])).state, 'active')
+  const delivery = await json<{ id: string }>(['webhook', 'test', made.id, '--event', 'file.uploaded'])
+  const deliveries = await json<{ id: string }[]>(['webhook', 'deliveries', made.id])
+  assert.deepEqual(
+    deliveries.map(({ id }) => id),
+    [delivery.id],
+  )
+  await json(['webhook', 'remove', made.id])
+  assert.deepEqual(await json(['webhook', 'list']), [])
+})
+
+test('account and token commands', async () => {
+  await json(['account', 'create', 'acme', '--name', 'Acme Ltd'])
+  assert.deepEqual((await json<{ slug: string }[]>(['account', 'list'])).map(({ slug }) => slug).sort(), ['acme', 'default'])
+  const { id, token } = await json<{ id: string; token: string }>(['token', 'create', '--name', 'ci'])
+  const ask = () => fetch(`${server.http}/api/webhooks`, { headers: { authorization: `Bearer ${token}` } })
+  assert.equal((await ask()).status, 200)
+  await json(['token', 'revoke', id])
+  assert.equal((await ask()).status, 401)
+})
+
+const refusals = [
+  { name: 'an unknown command', args: ['webhok'], status: 2, says: /no command webhok/ },
+  {
+    name: 'an unknown option',
+    args: ['user', 'list', '--acount', 'x'],
+    status: 2,
+    says: /Unknown option '--acount'.*landfall user list --help/,
+  },
+  { name: 'a missing word', args: ['user', 'add'], status: 2, says: /usage: landfall user add NAME/ },
+  {
+    name: 'no server on the folder',
+    args: ['user', 'list', '--data', '/nonexistent'],
+    status: 2,
+    says: /no server runs on \/nonexistent/,
+  },
+  {
+    name: 'an unknown setting',
+    args: ['serve', '--htp-address', '127.0.0.1:0'],
+    status: 2,
+    says: /Unknown option '--htp-address'/,
+  },
+  {
+    name: 'a setting out of its bounds',
+    args: ['serve', '--http-address', 'localhost'],
+    status: 1,
+    says: /--http-address is host:port/,
+  },
+] as const
+for (const { name, args, status, says } of refusals) {
+  test(`refuses ${name} in one line`, async () => {
+    const ended = await landfall(args)
+    assert.equal(ended.status, status)
+    assert.match(ended.error, says)
+    assert.equal(ended.error.trim().split('\n').length, 1)
+  })
+}
+
+test('a second server on the same data folder is refused in one line', async () => {
+  const ended = await landfall([
+    'serve',
+    '--data',
+    server.folder,
+    '--http-address',
+    '127.0.0.1:0',
+    '--sftp-address',
+    '127.0.0.1:0',
+  ])
+  assert.deepEqual([ended.status, ended.error.trim().split('\n').length], [1, 1])
+  assert.match(ended.error, /Another Landfall process uses this data folder/)
+})
+
+test('every command has a help page that names its options', async () => {
+  const { out } = await landfall(['--help'])
+  for (const name of ['serve', 'demo', 'user add', 'key create', 'webhook create']) {
+    assert(out.includes(name), name)
+    const page = await landfall([...name.split(' '), '--help'])
+    assert.match(page.out, /Usage: landfall .*\n[\s\S]*--json/)
+  }
+})
+
+const OLDER = ['/usr/bin/node', '/usr/local/bin/node'].find(
+  (path) => existsSync(path) && Number(spawnSync(path, ['-p', 'process.versions.node']).stdout.toString().split('.')[0]) < 26,
+)
+test('an older Node is refused in one line', {
+  skip: OLDER === undefined ? 'There is no Node older than 26 on this machine.' : false,
+}, () => {
+  const ended = spawnSync(OLDER!, [ENTRY, 'serve'])
+  assert.equal(ended.status, 1)
+  assert.match(ended.stderr.toString(), /^landfall needs Node 26 or newer and this is v\d+.*\n$/)
+})
+
+test('the note for the local command line is readable by the owner only, and gone after a stop', async () => {
+  const own = await startTestServer()
+  const note = `${own.folder}/running.json`
+  assert.equal(JSON.parse(readFileSync(note, 'utf8')).http, own.http)
+  const { stdout } = spawnSync('stat', ['-c', '%a', note])
+  assert.equal(stdout.toString().trim(), '600')
+  await own.app.stop()
+  assert.equal(existsSync(note), false)
+  // A second stop is harmless.
+  await own.stop()
+})
