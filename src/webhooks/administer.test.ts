@@ -32,7 +32,9 @@ function worldOf() {
       webhooks.set(webhook.id, webhook)
       audits.push(audit)
     },
-    async updateWebhook(webhook, audit) {
+    async updateWebhook(webhook, before, audit) {
+      const now = webhooks.get(webhook.id)!
+      if (now.state !== before.state || now.updatedAt !== before.updatedAt) throw new AppError('conflict', 'changed')
       webhooks.set(webhook.id, webhook)
       audits.push(audit)
     },
@@ -318,4 +320,18 @@ test('test: an unknown type, and a webhook that is off', async () => {
   })
   await service.update(webhook.id, { active: false }, owner)
   await assert.rejects(service.test(webhook.id, 'file.uploaded', owner), { code: 'conflict' })
+})
+
+test('update: a webhook that the engine fails in between stays failed, and the change is made to it', async () => {
+  const { service, webhooks, store } = worldOf()
+  const { webhook } = await service.create(input, placement, owner)
+  const { findWebhook } = store
+  let reads = 0
+  store.findWebhook = async (id) => {
+    const found = await findWebhook(id)
+    if (++reads === 1) webhooks.set(id, { ...webhook, state: 'failed', failedReason: 'attempts used up', updatedAt: NOW + 1 })
+    return found
+  }
+  const { webhook: changed } = await service.update(webhook.id, { name: 'renamed' }, owner)
+  assert.deepEqual([changed.name, changed.state, changed.failedReason], ['renamed', 'failed', 'attempts used up'])
 })

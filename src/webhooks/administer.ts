@@ -1,6 +1,6 @@
 import type { AuditEntry, Door } from '../audit/entry.ts'
 import type { Clock } from '../base/clock.ts'
-import { AppError } from '../base/error.ts'
+import { AppError, codeOf } from '../base/error.ts'
 import { newId, type RandomBytes, randomText } from '../base/id.ts'
 import { nearest } from '../base/nearest.ts'
 import type { Page, PageRequest } from '../base/page.ts'
@@ -94,6 +94,8 @@ export interface WebhookAdminParts {
 
 const MADE_SECRET_PREFIX = 'whsec_'
 const MADE_SECRET_CHARACTERS = 32
+/** Tries to change a webhook that others change at the same time. */
+const UPDATE_TRIES_MAX = 5
 const MASKED_SIGNATURE = 'sha256=********'
 
 export function createWebhookAdmin(parts: WebhookAdminParts): WebhookAdmin {
@@ -125,7 +127,18 @@ export function createWebhookAdmin(parts: WebhookAdminParts): WebhookAdmin {
     return { webhook, madeSecret, warnings }
   }
 
+  /** Applied to the webhook as it is: read again, when the engine or another caller changed it in between. */
   async function update(id: string, patch: Partial<WebhookInput>, caller: Caller): Promise<SavedWebhook> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await updateOnce(id, patch, caller)
+      } catch (error) {
+        if (codeOf(error) !== 'conflict' || tries === UPDATE_TRIES_MAX) throw error
+      }
+    }
+  }
+
+  async function updateOnce(id: string, patch: Partial<WebhookInput>, caller: Caller): Promise<SavedWebhook> {
     const before = await get(id, caller)
     const { warnings } = patch.url === undefined || patch.url === before.url ? { warnings: [] } : await checkedUrl(patch.url)
     checkInput(patch)
@@ -143,7 +156,7 @@ export function createWebhookAdmin(parts: WebhookAdminParts): WebhookAdmin {
       failedReason: patch.active === undefined ? before.failedReason : null,
       updatedAt: clock.now(),
     }
-    await store.updateWebhook(webhook, audit('webhook.update', webhook, caller))
+    await store.updateWebhook(webhook, before, audit('webhook.update', webhook, caller))
     if (webhook.state === 'active') nudge([id])
     return { webhook, madeSecret, warnings }
   }

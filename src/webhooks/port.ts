@@ -15,8 +15,11 @@ import type {
 export interface WebhookStore {
   /** `webhooksMax` counts the account's webhooks inside the transaction: `limit_reached`. */
   createWebhook(webhook: Webhook, limits: { webhooksMax: number }, audit: AuditEntry): Promise<void>
-  /** Replaces all members but id, account and creation time; reactivation makes its waiting deliveries due again. `not_found` if it is gone. */
-  updateWebhook(webhook: Webhook, audit: AuditEntry): Promise<void>
+  /**
+   * Replaces all members but id, account and creation time; reactivation makes its waiting deliveries due again. `not_found` if it
+   * is gone, `conflict` if it is no longer as it was read `before`: an engine may have failed it meanwhile.
+   */
+  updateWebhook(webhook: Webhook, before: Pick<Webhook, 'state' | 'updatedAt'>, audit: AuditEntry): Promise<void>
   /** Gone at once for everybody; its waiting deliveries turn cancelled (by `cancelOrphans`, in small steps). */
   removeWebhook(id: string, audit: AuditEntry): Promise<void>
   findWebhook(id: string): Promise<Webhook | undefined>

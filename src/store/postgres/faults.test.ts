@@ -67,7 +67,7 @@ describe('postgres: several nodes and lost connections', () => {
     await store.recordEvents([anEvent(account.id)])
     assert.deepEqual(await heard, [webhook.id])
     await other.targets([webhook.id])
-    await store.updateWebhook({ ...webhook, state: 'inactive' }, anAudit())
+    await store.updateWebhook({ ...webhook, state: 'inactive' }, webhook, anAudit())
     assert.equal((await other.targets([webhook.id]))[0]?.state, 'inactive')
     await other.recordEvents([anEvent(account.id)])
     assert.equal((await store.listDeliveries({ webhookId: webhook.id }, PAGE)).total, 1)

@@ -137,7 +137,7 @@ export function deliveryCases(world: World): void {
     const rows = await record(webhook.id)
     assert.deepEqual(rows.map((row) => [row.state, row.nextAttemptAt]), [['waiting', null], ['failed', null], ['failed', null]]) // biome-ignore format: one line
     assert.equal((await world.store.listDeliveries({ webhookId: webhook.id, state: 'failed' }, PAGE)).total, 2)
-    await world.store.updateWebhook(webhook, anAudit())
+    await world.store.updateWebhook(webhook, { state: 'failed', updatedAt: end.endedAt }, anAudit())
     assert.equal((await world.store.claim('node_a', want(5), tick())).length, 1)
   })
 

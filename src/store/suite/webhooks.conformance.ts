@@ -28,10 +28,20 @@ export function webhookCases(world: World): void {
     assert.deepEqual(await world.store.listWebhooks({ accountId: made.accountId! }, PAGE), { rows: [made], total: 1 })
     assert.deepEqual(await world.store.targets([made.id, 'wh_x']), [made])
     const changed = { ...made, retryDelaysSeconds: null, sealedSecret: null, state: 'inactive' as const, updatedAt: tick() }
-    await world.store.updateWebhook(changed, anAudit('webhook.update'))
+    await world.store.updateWebhook(changed, made, anAudit('webhook.update'))
     assert.deepEqual(await world.store.findWebhook(made.id), changed)
     assert.deepEqual(await world.store.targets([made.id]), [changed])
-    await assert.rejects(world.store.updateWebhook(aWebhook(), anAudit()), code('not_found'))
+    await assert.rejects(world.store.updateWebhook(aWebhook(), made, anAudit()), code('not_found'))
+  })
+
+  test('a change of what is no longer as it was read is refused and changes nothing', async () => {
+    const made = await webhook()
+    const off = { ...made, state: 'inactive' as const, updatedAt: tick() }
+    await world.store.updateWebhook(off, made, anAudit())
+    const late = { ...made, name: 'late', updatedAt: tick() }
+    await assert.rejects(world.store.updateWebhook(late, made, anAudit()), code('conflict'))
+    await assert.rejects(world.store.updateWebhook(late, { ...off, state: 'failed' }, anAudit()), code('conflict'))
+    assert.deepEqual(await world.store.findWebhook(made.id), off)
   })
 
   test('the limit of webhooks counts those of the account, also for those made at the same time', async () => {
@@ -57,7 +67,7 @@ export function webhookCases(world: World): void {
     const { rows, total } = await world.store.listDeliveries({ webhookId: made.id }, PAGE)
     assert.deepEqual([total, rows[0]?.state], [1, 'cancelled'])
     await assert.rejects(world.store.removeWebhook(made.id, anAudit()), code('not_found'))
-    await assert.rejects(world.store.updateWebhook(made, anAudit()), code('not_found'))
+    await assert.rejects(world.store.updateWebhook(made, made, anAudit()), code('not_found'))
   })
 
   test('orphans are cancelled in steps', async () => {
@@ -73,13 +83,13 @@ export function webhookCases(world: World): void {
   test('what waits for a webhook that is off has no time, and is due again when it is on', async () => {
     const made = await webhook()
     await world.store.recordEvents([anEvent(made.accountId)])
-    await world.store.updateWebhook({ ...made, state: 'inactive' }, anAudit())
+    await world.store.updateWebhook({ ...made, state: 'inactive' }, made, anAudit())
     const off = await world.store.listDeliveries({ webhookId: made.id }, PAGE)
     assert.deepEqual([off.rows[0]?.state, off.rows[0]?.nextAttemptAt], ['waiting', null])
     assert.deepEqual(await world.store.claim('node_a', [{ webhookId: made.id, room: 5 }], tick()), [])
     assert.ok(!(await world.store.dueWebhooks(tick(), 1_000)).webhookIds.includes(made.id))
     world.nudged.length = 0
-    await world.store.updateWebhook(made, anAudit())
+    await world.store.updateWebhook(made, { ...made, state: 'inactive' }, anAudit())
     assert.deepEqual(world.nudged, [made.id])
     assert.ok((await world.store.dueWebhooks(tick(), 1_000)).webhookIds.includes(made.id))
     assert.equal((await world.store.claim('node_a', [{ webhookId: made.id, room: 5 }], tick())).length, 1)

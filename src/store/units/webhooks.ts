@@ -42,7 +42,7 @@ export const webhookUnits: Units<WebhookStore> = {
     await note(work, audit)
   },
 
-  async updateWebhook(work, webhook, audit) {
+  async updateWebhook(work, webhook, before, audit) {
     await work.changeWebhooks()
     const { id, account_id: _account, created_at: _created, removed_at: _removed, ...columns } = fromWebhook(webhook)
     const row = await work.db
@@ -50,9 +50,20 @@ export const webhookUnits: Units<WebhookStore> = {
       .set(columns)
       .where('id', '=', id)
       .where('removed_at', 'is', null)
+      .where('state', '=', before.state)
+      .where('updated_at', '=', before.updatedAt)
       .returning('id')
       .executeTakeFirst()
-    found(row, 'webhook')
+    if (row === undefined) {
+      const now = await work.db
+        .selectFrom('webhook')
+        .select('id')
+        .where('id', '=', id)
+        .where('removed_at', 'is', null)
+        .executeTakeFirst()
+      found(now, 'webhook')
+      throw new AppError('conflict', 'the webhook was changed meanwhile; try again')
+    }
     // Waiting deliveries kept their times while the webhook was off, so there is nothing to write for its reactivation.
     if (webhook.state === 'active') work.nudge(id)
     await note(work, audit)
