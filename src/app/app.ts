@@ -22,6 +22,7 @@ import { createWebhookAdmin } from '../webhooks/administer.ts'
 import { createEngine, type Engine } from '../webhooks/engine.ts'
 import { lastNode, masterKeyOf, openDataFolder, removeRunning, writeNode, writeRunning } from './data-folder.ts'
 import { deliveringFiles } from './deliver.ts'
+import { currentUser, watchUsers } from './live-users.ts'
 import { openStore } from './open-store.ts'
 import { probesOf } from './probes.ts'
 import { VERSION } from './version.ts'
@@ -151,7 +152,7 @@ async function start(settings: Settings, hooks: AppHooks, life: Lifecycle): Prom
     address: settings.sftpAddress,
     limits: settings,
     authenticator: createAuthenticator({ store, passwords }),
-    openSession: async (user, address) => files.openSpace({ user, address, door: 'sftp' }),
+    openSession: async (user, address) => files.openSpace({ user: await currentUser(store, user), address, door: 'sftp' }),
     audit,
     clock,
     log: log.child({ part: 'ssh' }),
@@ -159,6 +160,7 @@ async function start(settings: Settings, hooks: AppHooks, life: Lifecycle): Prom
   const sftp = await ssh.start()
   doors.ssh = ssh
   life.add('SFTP', { stop: () => ssh.stop(settings.stopDeadlineMs) })
+  life.add('the watch over live users', watchUsers({ store, ssh, clock, log }))
 
   await writeRunning(folder, { pid: process.pid, http: url, token: localToken })
   life.add('the note of the running server', { stop: () => removeRunning(folder) })

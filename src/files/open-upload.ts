@@ -32,7 +32,17 @@ export async function openUpload({ context, session, tree, path, options, viewOf
     const file = entry !== undefined && !truncate ? await place.open() : undefined
     return { target: place.path, entry, file }
   })
-  const base = { context, session, root: tree, path: target, view: viewOf(target), append, exclusive, ...rest }
+  const base = {
+    context,
+    session,
+    root: tree,
+    path: target,
+    view: viewOf(target),
+    append,
+    exclusive,
+    mode: options.mode,
+    ...rest,
+  }
 
   if (entry === undefined && !truncate && !exclusive) {
     const taken = await takePartial(context, session.user.id, target)

@@ -37,6 +37,8 @@ export interface UploadOptions {
   append: boolean
   /** The path must still be free at close. */
   exclusive: boolean
+  /** Permissions of a new file; absent: FILE_MODE. */
+  mode: number | undefined
   id: string
   /** What it begins with: nothing, the partial of an earlier try, or the present file, which is copied when first needed. */
   start:
@@ -83,8 +85,8 @@ export class Upload implements FileHandle {
     this.path = view
     this.target = path
     this.#isUpload = start.from === 'nothing'
-    this.#mode = FILE_MODE
-    if (start.from === 'nothing') this.#mode = (start.replaces?.mode ?? FILE_MODE) & 0o777
+    this.#mode = options.mode ?? FILE_MODE
+    if (start.from === 'nothing') this.#mode = (start.replaces?.mode ?? this.#mode) & 0o777
     if (start.from === 'file') this.#mode = start.entry.mode & 0o777
     if (start.from !== 'nothing') {
       this.#size = start.from === 'file' ? start.entry.size : start.partial.prefixBytes

@@ -43,6 +43,8 @@ export interface SshServer {
   stop(deadlineMs: number): Promise<void>
   /** Ends all connections of a user, who was disabled or removed. Returns how many. */
   disconnectUser(userId: string): number
+  /** Who is logged in, as read at login; one entry for each connection. */
+  readonly users: readonly User[]
   /** Open connections, logged in or not. */
   readonly connections: number
   /** Bytes held for clients, as far as they are counted. */
@@ -133,6 +135,9 @@ export function createSshServer(needs: SshServerNeeds): SshServer {
       const theirs = [...connections].filter(({ user }) => user?.id === userId)
       for (const connection of theirs) connection.end('the user may not go on')
       return theirs.length
+    },
+    get users() {
+      return [...connections].flatMap(({ user }) => user ?? [])
     },
     get connections() {
       return connections.size
