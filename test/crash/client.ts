@@ -2,7 +2,7 @@ import { KIB, MIB } from '../../src/base/units.ts'
 import type { Random } from '../random.ts'
 import { contentOf, hashOf } from './content.ts'
 import { type Deed, type Entry, Tree, tookPlace } from './log.ts'
-import { Cut, type Login, OPEN_MODE, Refused, Session, STATUS_CODE } from './session.ts'
+import { Cut, type Login, OPEN_MODE, Refused, Session } from './session.ts'
 
 /** `many`: all kinds of changes of small files. `large`: uploads beyond the size at which partials are made durable. */
 export type Habit = 'many' | 'large'
@@ -151,8 +151,7 @@ export class StormClient implements ClientFacts {
   async #uploadInTwoSessions(upload: Upload): Promise<void> {
     this.#begin(upload)
     const flags = OPEN_MODE.WRITE | OPEN_MODE.CREAT | OPEN_MODE.TRUNC
-    const stop = this.#random.between(0, upload.bytes)
-    await this.#write(upload, await this.#session.open(upload.path, flags), 0, stop)
+    await this.#write(upload, await this.#session.open(upload.path, flags), 0, { share: this.#random.next() })
     this.#session.cut()
     this.#session = await Session.open(this.#address, this.#login)
     await this.#learn()
@@ -182,10 +181,11 @@ export class StormClient implements ClientFacts {
       return this.#end(entry, 'lost')
     }
     if (before !== undefined && this.#random.chance(0.5)) return this.#end(entry, 'lost')
-    const from = before === undefined ? await this.#kept(upload) : 0
-    await this.#told(entry, () =>
-      this.#send(upload, from > 0 ? this.#resumeFlags() : OPEN_MODE.WRITE | OPEN_MODE.CREAT | OPEN_MODE.TRUNC, from),
-    )
+    const kept = before === undefined ? await this.#kept(upload) : 0
+    // A client that resumes always writes something: where all has arrived, the last byte again, which cannot be appended.
+    const from = Math.min(kept, upload.bytes - 1)
+    const flags = from > 0 ? this.#resumeFlags(from === kept) : OPEN_MODE.WRITE | OPEN_MODE.CREAT | OPEN_MODE.TRUNC
+    await this.#told(entry, () => this.#send(upload, flags, Math.max(from, 0)))
     if (from > 0) this.resumed++
   }
 
@@ -196,40 +196,40 @@ export class StormClient implements ClientFacts {
     return (await this.#session.read(path)) !== undefined
   }
 
-  /** Bytes to go on from: what shows at the path, and always leaving one to write, as a client that resumes does. */
+  /** Bytes to go on from: what shows at the path. */
   async #kept(upload: Upload): Promise<number> {
-    const found = await this.#session.look(upload.path)
-    if (found === undefined) return 0
-    if (found.bytes > upload.bytes)
-      this.faults.push(`${upload.path}: a partial shows ${found.bytes} bytes, but ${upload.bytes} were sent at most`)
-    return Math.min(found.bytes, upload.bytes - 1)
+    const bytes = (await this.#session.look(upload.path))?.bytes ?? 0
+    if (bytes > upload.bytes)
+      this.faults.push(`${upload.path}: a partial shows ${bytes} bytes, but ${upload.bytes} were sent at most`)
+    return bytes
   }
 
   /** Clients differ in how they go on: OpenSSH writes at offsets, others open for appending. */
-  #resumeFlags(): number {
-    return this.#random.pick([
-      OPEN_MODE.WRITE,
-      OPEN_MODE.WRITE | OPEN_MODE.CREAT,
-      OPEN_MODE.WRITE | OPEN_MODE.CREAT | OPEN_MODE.APPEND,
-    ])
+  #resumeFlags(mayAppend: boolean): number {
+    const atOffsets = [OPEN_MODE.WRITE, OPEN_MODE.WRITE | OPEN_MODE.CREAT]
+    return this.#random.pick(mayAppend ? [...atOffsets, OPEN_MODE.WRITE | OPEN_MODE.CREAT | OPEN_MODE.APPEND] : atOffsets)
   }
 
   async #send(upload: Upload, flags: number, from: number): Promise<void> {
     const handle = await this.#session.open(upload.path, flags)
     // What is appended lands in the order of arrival, so it is sent in order.
-    await this.#write(upload, handle, from, upload.bytes, (flags & OPEN_MODE.APPEND) !== 0)
+    await this.#write(upload, handle, from, { inOrder: (flags & OPEN_MODE.APPEND) !== 0 })
     await this.#session.close(handle)
   }
 
-  async #write(upload: Upload, handle: Buffer, from: number, to: number, inOrder = false): Promise<void> {
+  /** Sends `share` of what is to be sent, in an order of its own: often with a chunk held back to the very end, so that there is a hole. */
+  async #write(upload: Upload, handle: Buffer, from: number, { inOrder = false, share = 1 }): Promise<void> {
     const content = contentOf(contentName(upload), upload.bytes)
-    const offsets: number[] = []
-    for (let offset = from; offset < to; offset += CHUNK_BYTES) offsets.push(offset)
+    let offsets: number[] = []
+    for (let offset = from; offset < upload.bytes; offset += CHUNK_BYTES) offsets.push(offset)
+    const heldBack = !inOrder && offsets.length > 0 && this.#random.chance(0.6) ? [this.#random.pick(offsets)] : []
+    offsets = [...offsets.filter((offset) => !heldBack.includes(offset)), ...heldBack]
+    offsets = offsets.slice(0, Math.ceil(offsets.length * share))
     for (let at = 0; at < offsets.length; at += WRITES_IN_FLIGHT) {
       const group = offsets.slice(at, at + WRITES_IN_FLIGHT)
       const order = inOrder || this.#random.chance(0.5) ? group : this.#random.shuffle(group)
       await Promise.all(
-        order.map((offset) => this.#session.write(handle, content.subarray(offset, Math.min(offset + CHUNK_BYTES, to)), offset)),
+        order.map((offset) => this.#session.write(handle, content.subarray(offset, offset + CHUNK_BYTES), offset)),
       )
     }
   }
@@ -253,9 +253,7 @@ export class StormClient implements ClientFacts {
       await ask()
     } catch (error) {
       if (!(error instanceof Refused)) throw error
-      this.faults.push(
-        `${JSON.stringify(entry.deed)} was refused with status ${error.status} (${STATUS_CODE[error.status]}): ${error.message}`,
-      )
+      this.faults.push(`${JSON.stringify(entry.deed)} was refused with status ${error.status}: ${error.message}`)
       return this.#end(entry, 'refused')
     }
     this.#end(entry, 'acknowledged')

@@ -54,8 +54,9 @@ const USER = 'storm'
 
 /** One storm on one store: rounds on the same data folder, each ended by a kill; then the proofs. */
 export async function storm(options: StormOptions): Promise<Report> {
-  const world = await World.open(options)
+  const world = new World(options)
   try {
+    await world.open()
     const moments = momentsOf(options.rounds, STEPS_OF_ALL, world.random.fork('moments'))
     for (const [index, moment] of moments.entries()) {
       const { wasHit, ms } = await world.round(moment)
@@ -89,14 +90,7 @@ class World {
   #startMs = 0
   #server: ServerProcess | undefined
 
-  static async open(options: StormOptions): Promise<World> {
-    const world = new World(options)
-    await world.#receivers.start()
-    await world.#prepare()
-    return world
-  }
-
-  private constructor({ seed, folder, database }: StormOptions) {
+  constructor({ seed, folder, database }: StormOptions) {
     this.random = seeded(seed)
     this.#folder = folder
     this.#database = database
@@ -109,7 +103,8 @@ class World {
   }
 
   /** A first life without harm, in which user and webhooks are made. */
-  async #prepare(): Promise<void> {
+  async open(): Promise<void> {
+    await this.#receivers.start()
     const startedAt = performance.now()
     const { http } = await this.#start(null)
     this.#startMs = performance.now() - startedAt
