@@ -3,7 +3,7 @@ import { chmod, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { loadHostKeys } from './host-keys.ts'
+import { loadHostKeys, newPrivateKey } from './host-keys.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'landfall-keys-'))
 after(() => rm(folder, { recursive: true, force: true }))
@@ -35,4 +35,14 @@ test('a file that is no key is refused and stays', async () => {
   const path = join(folder, 'ssh_host_ed25519_key')
   await writeFile(path, 'not a key')
   await assert.rejects(loadHostKeys(folder), { code: 'setting_invalid', message: /ssh_host_ed25519_key cannot be read/ })
+})
+
+test('a key that cannot be read again is made anew, not stored', async () => {
+  const good = await newPrivateKey('ed25519', {})
+  const made = ['-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n', 'no key at all', good]
+  assert.equal(await newPrivateKey('ed25519', {}, async () => ({ private: made.shift()! })), good)
+  await assert.rejects(
+    newPrivateKey('ed25519', {}, async () => ({ private: 'no key at all' })),
+    /no readable ed25519 key in 10 tries/,
+  )
 })
