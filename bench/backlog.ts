@@ -17,7 +17,7 @@ const INACTIVE_WEBHOOKS = 50
 export function fillBacklog(file: string, rows: number, now: number): number {
   const db = new DatabaseSync(file)
   try {
-    db.exec('pragma synchronous = off; pragma temp_store = memory; pragma cache_size = -262144')
+    db.exec('pragma synchronous = off; pragma temp_store = memory; pragma cache_size = -65536')
     db.function('id_of', { deterministic: true }, (prefix, kind, at, number) =>
       idOf(String(prefix), String(kind), Number(at), Number(number)),
     )

@@ -2,15 +2,17 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import packageJson from '../package.json' with { type: 'json' }
 import { endsWithUs } from './scratch.ts'
 
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const READY_MS = 30_000
 /** Of what the server said, for the message when it does not start. */
 const SAID_CHARACTERS_MAX = 2_000
 const ADMIN_TOKEN = 'a-token-of-the-benchmark-that-is-long-enough'
 const USER = { name: 'pipeline', password: 'a password of the benchmark' }
 
-/** The real server, `landfall serve`, in a process of its own on free ports of loopback. */
+/** The real server, started as `npm start` does, in a process of its own on free ports of loopback. */
 export class Server {
   readonly http: string
   readonly sftp: { readonly host: string; readonly port: number }
@@ -21,7 +23,7 @@ export class Server {
 
   /** `settings` are flags of the command line, such as `--database`. */
   static async start(data: string, settings: readonly string[] = []): Promise<Server> {
-    const entry = fileURLToPath(new URL('../cli/landfall.js', import.meta.url))
+    const [, ...words] = (packageJson.scripts.start as string).split(' ')
     const own = [
       '--data',
       data,
@@ -35,7 +37,8 @@ export class Server {
     ]
     const environment: NodeJS.ProcessEnv = { LANDFALL_ADMIN_TOKEN: ADMIN_TOKEN }
     for (const [name, value] of Object.entries(process.env)) if (!name.startsWith('LANDFALL_')) environment[name] = value
-    const child = spawn(process.execPath, [entry, 'serve', ...own, ...settings], {
+    const child = spawn(process.execPath, [...words, ...own, ...settings], {
+      cwd: ROOT,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: environment,
     })
