@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
-import ssh2 from 'ssh2'
 import { createClient } from '../../cli/client.ts'
 import type { Random } from '../random.ts'
 import { seeded } from '../random.ts'
+import { newKeyPair } from '../ssh-key.ts'
 import { faultsOf } from './check.ts'
 import { type Habit, STEPS, StormClient } from './client.ts'
 import { readDisk } from './disk.ts'
@@ -96,7 +96,7 @@ class World {
     this.#database = database
     this.#log = openSync(join(folder, 'server.log'), 'a')
     this.#receivers = new Receivers(this.#secrets, String(seed))
-    const keys = ssh2.utils.generateKeyPairSync('ed25519')
+    const keys = newKeyPair()
     this.#publicKey = keys.public
     const login = { username: USER, privateKey: keys.private }
     this.#clients = HABITS.map((habit, index) => new StormClient(`c${index}`, habit, login, this.random.fork(`client ${index}`)))

@@ -4,8 +4,8 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import ssh2 from 'ssh2'
 import { startTestServer, type TestServer } from '../server.ts'
+import { newKeyPair } from '../ssh-key.ts'
 
 /** Why a test that needs OpenSSH's client cannot run here; undefined when it can. */
 export const opensshMissing = existsSync('/usr/bin/sftp') ? undefined : 'needs sftp: install the Debian package openssh-client'
@@ -31,7 +31,7 @@ export interface Finished {
 
 export async function startOpenSsh(): Promise<OpenSsh> {
   const server = await startTestServer()
-  const key = ssh2.utils.generateKeyPairSync('ed25519')
+  const key = newKeyPair()
   const { home } = await server.makeUser('pipeline', { publicKeys: [key.public] })
   await mkdir(home, { recursive: true })
   const local = await mkdtemp(join(tmpdir(), 'landfall-openssh-'))

@@ -6,6 +6,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, test } from 'node:test'
 import ssh2, { type Client, type ClientChannel, type ConnectConfig } from 'ssh2'
+import { newKeyPair } from '../../../test/ssh-key.ts'
 import { type Clock, systemClock } from '../../base/clock.ts'
 import { AppError } from '../../base/error.ts'
 import { KIB, MIB, SECOND_MS } from '../../base/units.ts'
@@ -93,7 +94,7 @@ test('a password, a login with its slug, and an RSA key open the door, and it is
 const strangers: { name: string; options: () => ConnectConfig; disable?: boolean }[] = [
   { name: 'a wrong password', options: () => ({ password: 'wrong' }) },
   { name: 'an unknown user', options: () => ({ username: 'nobody' }) },
-  { name: 'a strange key', options: () => ({ privateKey: ssh2.utils.generateKeyPairSync('ed25519').private }) },
+  { name: 'a strange key', options: () => ({ privateKey: newKeyPair().private }) },
   { name: 'a disabled user with a key', options: () => ({ privateKey: server!.privateKey }), disable: true },
 ]
 for (const { name, options, disable } of strangers) {

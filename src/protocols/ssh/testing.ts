@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import ssh2 from 'ssh2'
+import { newKeyPair } from '../../../test/ssh-key.ts'
 import type { User } from '../../accounts/user.ts'
 import type { AuditEntry } from '../../audit/entry.ts'
 import { systemClock } from '../../base/clock.ts'
@@ -43,7 +44,7 @@ let hostKey: HostKey | undefined
 /** One ed25519 key for all servers of a test run: making one takes longer than most tests. */
 function testHostKey(): HostKey {
   if (hostKey === undefined) {
-    const { private: privateKey } = ssh2.utils.generateKeyPairSync('ed25519')
+    const { private: privateKey } = newKeyPair()
     hostKey = { type: 'ssh-ed25519', fingerprint: '', publicLine: '', privateKey }
   }
   return hostKey
