@@ -23,7 +23,6 @@ export const HTTP_STATUS = {
   is_a_directory: 409,
   directory_not_empty: 409,
   upload_incomplete: 409,
-  quota_exceeded: 413,
   storage_full: 507,
   storage_failed: 500,
   storage_undecided: 503,

@@ -23,7 +23,6 @@ export const ERROR_CODES = {
   is_a_directory: 'The path is a folder where a file is needed.',
   directory_not_empty: 'The folder still holds something.',
   upload_incomplete: 'The upload was closed with a hole between its written ranges; it is kept as a partial.',
-  quota_exceeded: 'The change would take the account over its quota.',
   storage_full: 'The storage has no room left.',
   storage_failed: 'The storage answered with an error.',
   storage_undecided: 'The storage did not say whether the change happened; it is held and tried again.',

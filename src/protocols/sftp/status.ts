@@ -24,7 +24,6 @@ export const STATUS_OF = {
   is_a_directory: STATUS.FAILURE,
   directory_not_empty: STATUS.FAILURE,
   upload_incomplete: STATUS.FAILURE,
-  quota_exceeded: STATUS.FAILURE,
   storage_full: STATUS.FAILURE,
   storage_failed: STATUS.FAILURE,
   storage_undecided: STATUS.FAILURE,
