@@ -42,7 +42,10 @@ export interface FileHandle {
   setAttributes(changes: AttributeChanges): Promise<void>
   /** Fills `into` from `offset`; returns the bytes read, 0 at the end of the file. */
   read(into: Buffer, offset: number): Promise<number>
-  /** Writes the chunks one after the other at `offset` (at the end for an append handle). */
+  /**
+   * Writes the chunks one after the other at `offset` (at the end for an append handle). Once it resolves their memory is the
+   * caller's again, who may fill it with other bytes.
+   */
   write(chunks: readonly Buffer[], offset: number): Promise<void>
   sync(): Promise<void>
   /** Ends the handle. Resolves once the event is durable and the file in its place; a rejection means: not uploaded. */

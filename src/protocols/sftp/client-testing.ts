@@ -95,6 +95,9 @@ export interface TestSession {
 /** A session over a pair of streams, without SSH. */
 export function startSession(space: Space, options: { handlesMax?: number; wire?: Wire; reads?: boolean } = {}): TestSession {
   const [near, pipe] = duplexPair()
+  // As SSH does: the bytes are the session's again once they are called taken.
+  const pass = near._write.bind(near)
+  near._write = (bytes: Buffer, encoding, taken) => pass(Buffer.from(bytes), encoding, taken)
   let exit: number | undefined
   const stderr = new PassThrough()
   const channel = Object.assign(near, {

@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream'
 import { KIB } from '../../base/units.ts'
 import type { Flow } from './flow.ts'
+import { rooms } from './rooms.ts'
 
 /** Replies below this are joined with their neighbours: each write is a packet of its own, with cipher and padding. */
 const SMALL_BYTES = 4 * KIB
@@ -74,6 +75,8 @@ export class Outbox {
     this.#flow.cork()
     this.#channel.write(bytes, () => {
       if (this.#closed) return
+      // The SSH layer has made its own packets of them.
+      rooms.giveBack(bytes)
       this.#pendingBytes -= bytes.length
       this.#flow.release(bytes.length)
       if (this.#pendingBytes > 0) return

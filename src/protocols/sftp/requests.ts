@@ -10,14 +10,14 @@ import type { Clock } from '../../base/clock.ts'
 import { AppError } from '../../base/error.ts'
 import type { Space, WriteOptions } from '../../files/space.ts'
 import { OPEN_FLAG, STATUS } from '../../wire/sftp/constants.ts'
-import { DATA_HEAD_BYTES, encodeAttributes, encodeHandle, encodePath, encodeStatus } from '../../wire/sftp/reply.ts'
+import { encodeAttributes, encodeHandle, encodePath, encodeStatus } from '../../wire/sftp/reply.ts'
 import type { Request, RequestOf } from '../../wire/sftp/request.ts'
 import { changesOf, wireAttributes } from './attributes.ts'
 import { copyData, expandPath, fileSystem, homeDirectory, limits } from './extensions.ts'
 import { type Handles, OpenFile, OpenFolder, turnOn } from './handles.ts'
 import { LISTING_BYTES, readFolder } from './listing.ts'
 import type { Order, Turn } from './order.ts'
-import { read, readBytes } from './reads.ts'
+import { read, readReplyBytes } from './reads.ts'
 
 /** What the requests of one session work on. */
 export interface Desk {
@@ -55,8 +55,7 @@ export function plan(desk: Desk, request: Exclude<Request, { kind: 'init' | 'wri
       return close(desk, request)
     case 'read': {
       const open = handles.file(request.handle)
-      const replyBytes = DATA_HEAD_BYTES + readBytes(request)
-      return { turns: [turnOn(open, 'reading')], replyBytes, work: () => read(open, request) }
+      return { turns: [turnOn(open, 'reading')], replyBytes: readReplyBytes(request), work: () => read(open, request) }
     }
     case 'fstat': {
       const open = handles.get(request.handle)

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, test } from 'node:test'
 import { KIB, MIB } from '../../base/units.ts'
 import { decodeFileSystem, decodeLimits, packet, string } from '../../wire/sftp/client.ts'
 import { DATA_BYTES_MAX, OPEN_FLAG, PACKET, STATUS } from '../../wire/sftp/constants.ts'
-import { type Ask, type RawClient, type ReplyOf, startSession, type TestSession } from './client-testing.ts'
+import { type Ask, RawClient, type ReplyOf, startSession, type TestSession } from './client-testing.ts'
 import { REPLY_BYTES_MAX, REQUEST_BYTES_MAX } from './flow.ts'
 import { type FolderSpace, folderSpace } from './testing.ts'
 
@@ -70,6 +70,44 @@ test('a second INIT ends the session', async () => {
   await started.session.over
   assert.match(started.stderr(), /INIT came twice/)
   assert.equal(started.exit(), 1)
+})
+
+test('buffers that are used again hold the bytes of one packet at a time, in both directions', async (t) => {
+  const { pipe, session } = startSession(space, { reads: false })
+  t.after(() => session.cut())
+  const cut = (bytes: Buffer) => {
+    for (let at = 0; at < bytes.length; at += 32 * KIB) pipe.write(bytes.subarray(at, at + 32 * KIB))
+    return true
+  }
+  // Slowly, so that replies wait in the channel while others are made.
+  const take = async (listener: (chunk: Buffer) => void) => {
+    for await (const chunk of pipe) {
+      listener(chunk)
+      await turns(5)
+    }
+  }
+  const client = new RawClient({ write: cut, on: (_, listener) => void take(listener) })
+  await client.init()
+  const data = randomBytes(16 * MIB)
+  const sizes = [200_000, 33_000, 70_000, DATA_BYTES_MAX, 5_000, 20_000]
+  const parts: { offset: number; length: number }[] = []
+  for (let offset = 0; offset < data.length; offset += parts.at(-1)!.length) {
+    parts.push({ offset, length: Math.min(sizes[parts.length % sizes.length]!, data.length - offset) })
+  }
+  const handle = await client.handle(open('/x', NEW | OPEN_FLAG.READ))
+  const write = async ({ offset, length }: { offset: number; length: number }) => {
+    const reply = await client.ask(writeAt(handle, offset, data.subarray(offset, offset + length)))
+    assert.equal(reply.kind === 'status' && reply.code, STATUS.OK)
+  }
+  const read = async ({ offset, length }: { offset: number; length: number }) => {
+    const reply = await client.ask(readAt(handle, offset, length))
+    assert.ok(reply.kind === 'data' && reply.data.equals(data.subarray(offset, offset + length)), `at ${offset}`)
+  }
+  // The second half is written while the first is read, through the same buffers.
+  const half = parts.findIndex(({ offset }) => offset >= data.length / 2)
+  await Promise.all(parts.slice(0, half).map(write))
+  await Promise.all(parts.flatMap((part, index) => (index < half ? [read(part)] : [write(part)])))
+  await Promise.all(parts.map(read))
 })
 
 test('what is written in any order is read back', async () => {

@@ -14,6 +14,7 @@ import { Handles } from './handles.ts'
 import { enterAll, Order } from './order.ts'
 import { Outbox } from './outbox.ts'
 import { type Desk, plan } from './requests.ts'
+import { rooms } from './rooms.ts'
 import { statusOf } from './status.ts'
 import { write } from './writes.ts'
 
@@ -50,7 +51,7 @@ export class SftpSession {
   readonly #log: Log
   readonly #outbox: Outbox
   readonly #desk: Desk
-  readonly #reader = new PacketReader()
+  readonly #reader = new PacketReader((bytes) => rooms.take(bytes).subarray(0, bytes))
   readonly #pump = () => this.#readRequests()
   #state: 'new' | 'greeted' | 'ending' | 'over' = 'new'
   #requests = 0

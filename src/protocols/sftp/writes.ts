@@ -2,6 +2,7 @@ import { AppError } from '../../base/error.ts'
 import { MIB } from '../../base/units.ts'
 import type { RequestOf } from '../../wire/sftp/request.ts'
 import type { OpenFile } from './handles.ts'
+import { rooms } from './rooms.ts'
 
 /** Bytes of contiguous writes that are handed to the storage in one call. */
 export const BATCH_BYTES_MAX = MIB
@@ -56,6 +57,7 @@ async function carryOut(open: OpenFile, batch: WriteBatch): Promise<void> {
   let failure: unknown
   try {
     await open.file.write(batch.chunks, batch.offset)
+    for (const chunk of batch.chunks) rooms.giveBack(chunk)
   } catch (error) {
     failure = error
   }

@@ -7,13 +7,14 @@ import { LENGTH_BYTES, PACKET_BYTES_MAX } from './constants.ts'
  *
  * A packet that lies whole in one chunk is a view on that chunk: whoever keeps part of it longer than the request
  * copies it, or the whole chunk stays in memory. A packet cut over several chunks is copied once, into a buffer of its
- * own, as its chunks come, so that many tiny chunks are not kept. After `next` returned undefined the reader therefore
+ * own from `allocate`, as its chunks come, so that many tiny chunks are not kept. After `next` returned undefined the reader therefore
  * holds no chunk, and at most PACKET_BYTES_MAX + LENGTH_BYTES bytes.
  *
  * To pause, stop calling `next` and stop pushing; what was pushed waits, and `bufferedBytes` counts it.
  * A ProtocolError is final: the stream cannot be followed any further, every later `next` throws it again.
  */
 export class PacketReader {
+  readonly #allocate: (bytes: number) => Buffer
   /** Chunks not looked at yet, of which the first is used up to `#chunkAt`. */
   readonly #chunks: Buffer[] = []
   #chunkAt = 0
@@ -24,6 +25,11 @@ export class PacketReader {
   #packet: Buffer | undefined
   #packetBytes = 0
   #bufferedBytes = 0
+
+  /** `allocate` returns a buffer of exactly so many bytes. */
+  constructor(allocate: (bytes: number) => Buffer = Buffer.allocUnsafe) {
+    this.#allocate = allocate
+  }
 
   /** Bytes pushed and not yet returned by `next`. */
   get bufferedBytes(): number {
@@ -74,7 +80,7 @@ export class PacketReader {
   }
 
   #startPacket(length: number, chunk: Buffer): Buffer | undefined {
-    this.#packet = Buffer.allocUnsafe(length)
+    this.#packet = this.#allocate(length)
     this.#packetBytes = 0
     return this.#continue(this.#packet, chunk)
   }
