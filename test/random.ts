@@ -45,3 +45,10 @@ function fnv1a(text: string): number {
   for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193)
   return hash | 0
 }
+
+/** Fills arrays with bytes of a generator, as `newId` wants them. */
+export function bytesOf(random: Random): (into: Uint8Array) => void {
+  return (into) => {
+    for (let index = 0; index < into.length; index++) into[index] = random.between(0, 255)
+  }
+}

@@ -1,4 +1,5 @@
-import type { AuditEntry, Door } from '../audit/entry.ts'
+import { type Caller, changeEntry } from '../audit/caller.ts'
+import type { AuditAction, AuditEntry } from '../audit/entry.ts'
 import type { Clock } from '../base/clock.ts'
 import { AppError, codeOf } from '../base/error.ts'
 import { newId, type RandomBytes, randomText } from '../base/id.ts'
@@ -17,15 +18,6 @@ import { planDelivery } from './plan.ts'
 import type { WebhookStore } from './port.ts'
 import type { Attempt, DeliveryRecord, DeliveryState, PlannedDelivery, Webhook } from './webhook.ts'
 import { webhookSecretPurpose } from './webhook.ts'
-
-/** Who asks. `accountId` bounds what is seen and changed; null is an administrator, who sees all. */
-export interface Caller {
-  readonly accountId: string | null
-  /** Name of the key, token or administrator, for the audit trail. */
-  readonly actor: string | null
-  readonly address: string | null
-  readonly door: Door
-}
 
 /** Where a new webhook belongs, and what the plan of that account allows. */
 export interface Placement {
@@ -241,11 +233,9 @@ export function createWebhookAdmin(parts: WebhookAdminParts): WebhookAdmin {
     return { sealedSecret: sealed(madeSecret), madeSecret }
   }
 
-  function audit(action: AuditEntry['action'], webhook: Webhook, caller: Caller, detail: string | null = null): AuditEntry {
-    const at = clock.now()
-    const { actor, address, door } = caller
-    const { accountId, id: target } = webhook
-    return { id: newId('audit', at, random), at, accountId, actor, address, door, action, target, result: 'ok', detail }
+  function audit(action: AuditAction, webhook: Webhook, caller: Caller, detail?: string): AuditEntry {
+    const change = { accountId: webhook.accountId, action, target: webhook.id, ...(detail === undefined ? {} : { detail }) }
+    return changeEntry(caller, clock.now(), change, random)
   }
 
   return {

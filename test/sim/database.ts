@@ -1,7 +1,7 @@
 import type { EventDraft } from '../../src/events/event.ts'
 import type { DeliveryStore, Settlement, SettleResult } from '../../src/webhooks/port.ts'
 import type { Attempt, ClaimedDelivery, DeliveryState, PlannedDelivery, Webhook } from '../../src/webhooks/webhook.ts'
-import type { Dice } from './dice.ts'
+import type { Random } from '../random.ts'
 import type { FakeTime } from './time.ts'
 
 export interface DeliveryRow {
@@ -46,9 +46,9 @@ export class Database {
   /** True: claims of all but the asking node are free to take; false: only those of silent nodes. */
   readonly isSingleProcess: boolean
   readonly #time: FakeTime
-  readonly #dice: Dice
+  readonly #dice: Random
 
-  constructor(time: FakeTime, dice: Dice, isSingleProcess: boolean) {
+  constructor(time: FakeTime, dice: Random, isSingleProcess: boolean) {
     this.#time = time
     this.#dice = dice
     this.isSingleProcess = isSingleProcess

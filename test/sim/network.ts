@@ -1,8 +1,8 @@
 import { SECOND_MS } from '../../src/base/units.ts'
 import type { PostResult } from '../../src/http/post.ts'
 import type { Post } from '../../src/webhooks/attempt.ts'
+import type { Random } from '../random.ts'
 import type { Client } from './database.ts'
-import type { Dice } from './dice.ts'
 import type { FakeTime } from './time.ts'
 
 export const BEHAVIOURS = [
@@ -40,9 +40,9 @@ export class Network {
   /** Called at the start of every POST. */
   onPost: (posted: Posted) => void = () => {}
   readonly #time: FakeTime
-  readonly #dice: Dice
+  readonly #dice: Random
 
-  constructor(time: FakeTime, dice: Dice) {
+  constructor(time: FakeTime, dice: Random) {
     this.#time = time
     this.#dice = dice
   }

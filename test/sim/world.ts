@@ -5,8 +5,8 @@ import type { EventDraft } from '../../src/events/event.ts'
 import { createEngine, type Engine } from '../../src/webhooks/engine.ts'
 import { createPlan } from '../../src/webhooks/plan.ts'
 import type { PlannedDelivery, Webhook } from '../../src/webhooks/webhook.ts'
+import { bytesOf, type Random, seeded } from '../random.ts'
 import { type Client, Database } from './database.ts'
-import { Dice } from './dice.ts'
 import { type Behaviour, Network, type Phases } from './network.ts'
 import { FakeTime } from './time.ts'
 
@@ -33,7 +33,7 @@ export interface Process extends Client {
 
 /** One simulated world, made of nothing but its seed. `calm`: nothing of our own ever fails, only receivers. */
 export class World {
-  readonly dice: Dice
+  readonly dice: Random
   readonly time = new FakeTime(START_AT)
   readonly database: Database
   readonly network: Network
@@ -52,12 +52,12 @@ export class World {
   #secretsBrokenUntil = 0
 
   constructor(seed: number) {
-    this.dice = new Dice(seed)
+    this.dice = seeded(seed)
     const isShared = this.dice.chance(0.4)
     this.isCalm = this.dice.chance(0.3)
     this.database = new Database(this.time, this.dice, !isShared)
     this.network = new Network(this.time, this.dice)
-    this.#plan = createPlan(this.dice.bytes)
+    this.#plan = createPlan(bytesOf(this.dice))
     if (!this.isCalm) this.#breakThings()
     const webhooks = this.dice.between(2, 8)
     for (let number = 1; number <= webhooks; number++) this.#makeWebhook(number)
@@ -218,7 +218,7 @@ export class World {
   #makeEvent(): EventDraft {
     const type = this.dice.pick(TYPES)
     const accountId = type === 'system.error' ? null : this.dice.pick(ACCOUNTS)
-    const id = `whevt_${Math.floor(this.dice.fraction() * 2 ** 48).toString(36)}`
+    const id = `whevt_${Math.floor(this.dice.next() * 2 ** 48).toString(36)}`
     return { id, type, accountId, occurredAt: this.time.now, data: { path: `/données/${id}`, size: this.dice.between(0, 1e9) } }
   }
 
