@@ -2,7 +2,7 @@
  * With whom a task may run at the same time: tasks of one class that stand next to each other in the queue run
  * together; one that is `alone` runs by itself.
  */
-export type Sharing = 'alone' | 'reading' | 'looking' | 'closing'
+export type Sharing = 'alone' | 'reading' | 'looking' | 'placing'
 
 /**
  * Runs tasks in the order of their arrival, neighbours of one sharing class together. The draft (section 4.1) demands

@@ -3,7 +3,9 @@
  *
  * The rule of order: requests on one handle keep their order (reads run together), requests that name a path keep
  * theirs (those that only look run together), and the CLOSE of a written file is both, because it puts the file in
- * its place. A handle's and a path's requests do not wait for each other otherwise.
+ * its place. Such a CLOSE runs beside others and beside an OPEN that begins an empty file: neither sees what the other does,
+ * so that a client with many files under way does not wait for the sync of each. A handle's and a path's requests do not
+ * wait for each other otherwise.
  */
 
 import type { Clock } from '../../base/clock.ts'
@@ -16,7 +18,7 @@ import { changesOf, wireAttributes } from './attributes.ts'
 import { copyData, expandPath, fileSystem, homeDirectory, limits } from './extensions.ts'
 import { type Handles, OpenFile, OpenFolder, turnOn } from './handles.ts'
 import { LISTING_BYTES, readFolder } from './listing.ts'
-import type { Order, Turn } from './order.ts'
+import type { Order, Sharing, Turn } from './order.ts'
 import { read, readReplyBytes } from './reads.ts'
 
 /** What the requests of one session work on. */
@@ -50,7 +52,7 @@ export function plan(desk: Desk, request: Exclude<Request, { kind: 'init' | 'wri
 
   switch (request.kind) {
     case 'open':
-      return { turns: isWriting(request.flags) ? changing : looking, work: () => openFile(desk, request) }
+      return { turns: [{ order: paths, sharing: sharingOf(request.flags) }], work: () => openFile(desk, request) }
     case 'close':
       return close(desk, request)
     case 'read': {
@@ -149,6 +151,12 @@ export function plan(desk: Desk, request: Exclude<Request, { kind: 'init' | 'wri
 const FOLDER_MODE = 0o755
 const CHANGING_FLAGS = OPEN_FLAG.CREATE | OPEN_FLAG.TRUNCATE | OPEN_FLAG.EXCLUSIVE
 
+function sharingOf(flags: number): Sharing {
+  if (!isWriting(flags)) return 'looking'
+  const startsEmpty = (flags & OPEN_FLAG.TRUNCATE) !== 0 && (flags & OPEN_FLAG.EXCLUSIVE) === 0
+  return startsEmpty ? 'placing' : 'alone'
+}
+
 function isWriting(flags: number): boolean {
   return (flags & OPEN_FLAG.WRITE) !== 0
 }
@@ -210,7 +218,7 @@ async function admit<Opened extends OpenFile | OpenFolder>(
 function close({ handles, paths }: Desk, { id, handle }: RequestOf<'close'>): Plan {
   const open = handles.take(handle)
   const turns: Turn[] = [turnOn(open, 'alone')]
-  if (open.kind === 'file' && open.writable) turns.push({ order: paths, sharing: 'closing' })
+  if (open.kind === 'file' && open.writable) turns.push({ order: paths, sharing: 'placing' })
   const work = async () => {
     await (open.kind === 'file' ? open.file.close() : open.folder.close())
     return encodeStatus(id, STATUS.OK, 'done')

@@ -160,6 +160,26 @@ test('requests that name a path keep their order without waiting for replies', a
   )
 })
 
+test('a CLOSE that takes its time holds up what looks at paths, but not the OPEN of the next file', async () => {
+  await client.init()
+  const handle = await client.handle(open('/x', NEW))
+  const disk = Promise.withResolvers<void>()
+  space.stall = disk.promise
+  const written = client.status(writeAt(handle, 0, Buffer.alloc(10)))
+  const closed = client.status(close(handle))
+  // Answered while the disk stands still: an empty beginning needs nothing of the file before it.
+  await client.handle(open('/y', NEW))
+  let looked = false
+  const appended = client.handle(open('/x', OPEN_FLAG.WRITE | OPEN_FLAG.APPEND)).then(() => {
+    looked = true
+  })
+  await turns(10)
+  assert.equal(looked, false)
+  disk.resolve()
+  assert.deepEqual([(await written).code, (await closed).code], [STATUS.OK, STATUS.OK])
+  await appended
+})
+
 test('contiguous writes that wait are joined, and each is answered', async () => {
   await client.init()
   const handle = await client.handle(open('/x', NEW))
