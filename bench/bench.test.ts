@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -56,6 +56,8 @@ test('a fixed rate begins the next piece of work whether or not the one before h
 
 test('a quick run measures every row, and leaves nothing behind', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'landfall-bench-test-'))
+  // As root, PostgreSQL runs as somebody else, who must get in.
+  await chmod(folder, 0o755)
   try {
     const file = join(folder, 'report.json')
     const main = new URL('main.ts', import.meta.url).pathname
@@ -67,7 +69,7 @@ test('a quick run measures every row, and leaves nothing behind', async () => {
     )
     for (const { row, targets, figures, skipped } of report.rows) {
       assert.match(stdout, new RegExp(`^\\(${row}\\) `, 'm'))
-      assert.ok(skipped !== undefined || targets.length > 0, `row ${row} has targets`)
+      assert.ok((row === 'e' && skipped !== undefined) || targets.length > 0, `row ${row} has targets: ${skipped}`)
       for (const { name, value } of [...figures, ...targets]) assert.ok(value > 0, `(${row}) ${name} is ${value}`)
       for (const { reached } of targets) assert.equal(typeof reached, 'boolean')
     }

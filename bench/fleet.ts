@@ -49,22 +49,21 @@ export async function measureFleet(dose: Dose, progress: (text: string) => void)
     return await withFolder('fleet', async (folder) => {
       const sides = new Map<Way, Side>()
       try {
-        const idle: number[] = []
+        const idle = await Promise.all(WAYS.map((way) => prepare(way, join(folder, way), receivers, dose)))
+        progress('(c) databases prepared')
         for (const way of WAYS) {
-          const data = join(folder, way)
-          idle.push(await prepare(way, data, receivers, dose))
-          progress(`(c) ${WAY_NAMES[way]}: prepared`)
-          const server = await Server.start(data)
+          const server = await Server.start(join(folder, way))
           const uploaders: Uploader[] = []
           sides.set(way, { server, uploaders })
           for (let n = 0; n < UPLOADERS; n++) uploaders.push(await Uploader.connect(server.sftp, server.login, FILE_BYTES))
         }
         return await measure(dose, progress, receivers, sides, median(idle))
       } finally {
-        for (const { server, uploaders } of sides.values()) {
+        const stopping = [...sides.values()].map(({ server, uploaders }) => {
           for (const uploader of uploaders) uploader.end()
-          await server.stop()
-        }
+          return server.stop()
+        })
+        await Promise.all(stopping)
       }
     })
   } finally {
