@@ -1,5 +1,5 @@
-#!/usr/bin/env -S node --max-semi-space-size=2
-// The flag bounds V8's young generation, MiB: the default of 16 costs a server that mostly waits 40 MB of memory.
+#!/usr/bin/env -S node --max-semi-space-size=2 --max-old-space-size=384
+// The flags bound V8's two generations, MiB. By default it lets garbage lie while memory is free: 40 MB more at rest, 150 under load.
 // Plain JavaScript without newer syntax, so that an older Node reaches the refusal instead of a syntax error.
 const major = Number(process.versions.node.split('.')[0])
 if (major < 26) {
