@@ -144,39 +144,43 @@ for (const byDescriptor of ways) {
     await world.end()
     assert.deepEqual(world.rows.usage, { bytes: 0, files: 0 })
   })
-
-  test(`a link swapped while it is used never leads out (${how})`, async (t) => {
-    const world = await openTrickWorld(byDescriptor)
-    mkdirSync(join(world.home, 'door'))
-    writeFileSync(join(world.home, 'door/secret'), 'own')
-    symlinkSync('../other', join(world.home, 'out'))
-    let swaps = 0
-    let running = true
-    const swap = () => {
-      if (!running) return
-      // Three renames: the folder steps aside, the link takes its name, and back.
-      renameSync(join(world.home, 'door'), join(world.home, 'aside'))
-      renameSync(join(world.home, 'out'), join(world.home, 'door'))
-      renameSync(join(world.home, 'door'), join(world.home, 'out'))
-      renameSync(join(world.home, 'aside'), join(world.home, 'door'))
-      swaps++
-      setImmediate(swap)
-    }
-    swap()
-    let read = 0
-    for (let n = 0; n < 150; n++) {
-      const content = await get(world.space, '/door/secret').catch(() => undefined)
-      if (content !== undefined) read++
-      assert.notEqual(content?.toString(), 'secret')
-      // By path, a change in the moment between check and use cannot be excluded.
-      if (byDescriptor) await put(world.space, '/door/written', 'x').catch(() => {})
-    }
-    running = false
-    assert.deepEqual(readdirSync(join(world.folder, 'acme/other')), ['secret'])
-    t.diagnostic(`${swaps} swaps, ${read} of 150 reads got through`)
-    await world.end()
-  })
 }
+
+// Through descriptors only: by path, a swap between check and use cannot be excluded (local-tree.ts).
+test('a link swapped while it is used never leads out', async (t) => {
+  const world = await openTrickWorld(true)
+  mkdirSync(join(world.home, 'door'))
+  writeFileSync(join(world.home, 'door/secret'), 'own')
+  symlinkSync('../other', join(world.home, 'out'))
+  let swaps = 0
+  let running = true
+  // Also when an assertion fails: a swap that goes on would keep the process alive, and the failure unsaid.
+  t.after(() => {
+    running = false
+  })
+  const swap = () => {
+    if (!running) return
+    // Three renames: the folder steps aside, the link takes its name, and back.
+    renameSync(join(world.home, 'door'), join(world.home, 'aside'))
+    renameSync(join(world.home, 'out'), join(world.home, 'door'))
+    renameSync(join(world.home, 'door'), join(world.home, 'out'))
+    renameSync(join(world.home, 'aside'), join(world.home, 'door'))
+    swaps++
+    setImmediate(swap)
+  }
+  swap()
+  let read = 0
+  for (let n = 0; n < 150; n++) {
+    const content = await get(world.space, '/door/secret').catch(() => undefined)
+    if (content !== undefined) read++
+    assert.notEqual(content?.toString(), 'secret')
+    await put(world.space, '/door/written', 'x').catch(() => {})
+  }
+  running = false
+  assert.deepEqual(readdirSync(join(world.folder, 'acme/other')), ['secret'])
+  t.diagnostic(`${swaps} swaps, ${read} of 150 reads got through`)
+  await world.end()
+})
 
 const linkTargets = [
   { name: 'beside', target: 'file', at: '/l', allowed: true },

@@ -5,7 +5,8 @@
  * would, so a link swapped in above them afterwards changes nothing. The last name is never followed by the kernel.
  *
  * Elsewhere there is no such view of a descriptor: the real path is asked before an entry is used and again after (`confirm`).
- * That finds a swapped link, but between the two a rename by another process of the same machine could mislead a change.
+ * That finds most swapped links, but not one that is put there and taken away again between the two: there, who may rename at the
+ * right moment could be led out. SECURITY.md says so.
  */
 import { type BigIntStats, constants, readlinkSync } from 'node:fs'
 import { lstat, open, realpath } from 'node:fs/promises'

@@ -150,9 +150,19 @@ export function createSshServer(needs: SshServerNeeds): SshServer {
   }
 }
 
+/**
+ * ssh2 signs with an RSA host key by SHA-1 too, whatever the list of algorithms says (lib/server.js); a key that already names its
+ * one algorithm is taken as it is.
+ */
+function withoutSha1({ privateKey }: HostKey): (string | { key: never })[] {
+  const parsed = ssh2.utils.parseKey(privateKey)
+  if (parsed instanceof Error || parsed.type !== 'ssh-rsa') return [privateKey]
+  return ['rsa-sha2-512', 'rsa-sha2-256'].map((type) => ({ key: Object.create(parsed, { type: { value: type } }) as never }))
+}
+
 function createSsh2(hostKeys: readonly HostKey[], ciphers: readonly CipherAlgorithm[], bySocket: WeakMap<object, Connection>) {
   const config = {
-    hostKeys: hostKeys.map(({ privateKey }) => privateKey),
+    hostKeys: hostKeys.flatMap(withoutSha1),
     algorithms: algorithms(ciphers),
     ident: IDENT,
     ...KEEPALIVE,
