@@ -21,6 +21,16 @@ test('a flag wins over the variable, an empty variable is the default', () => {
 
 const refusals = [
   {
+    name: 'a storage that is not offered',
+    flags: { '--storage': 's3://bucket/x' },
+    says: /LANDFALL_STORAGE is a folder; .* not "s3:\/\/bucket\/x"/,
+  },
+  {
+    name: 'a database that is none of ours',
+    flags: { '--database': 'mysql://u:hunter2@h/db' },
+    says: /^LANDFALL_DATABASE is a postgres:\/\/ address, or empty for SQLite$/,
+  },
+  {
     name: 'unknown flag',
     flags: { '--htp-address': 'x' },
     says: /--htp-address is not a setting: did you mean --http-address\?/,

@@ -27,7 +27,22 @@ export function loadSettings(
     const origin = flag === undefined ? variableOf(name) : flagOf(name)
     values[name] = parse(origin, SETTINGS[name], written === undefined || written === '' ? undefined : written)
   }
-  return values as Settings
+  const settings = values as Settings
+  refusePlacesNotOffered(settings)
+  return settings
+}
+
+/** An address that nobody here speaks must not become the name of a folder or of a file. The database's may hold a password: it is not repeated. */
+function refusePlacesNotOffered({ storage, database }: Settings): void {
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(storage)) {
+    const message = `${variableOf('storage')} is a folder; other storages are not offered yet, so not ${JSON.stringify(storage)}`
+    throw new AppError('setting_invalid', message, { field: 'storage' })
+  }
+  if (database !== '' && !/^postgres(ql)?:\/\//.test(database)) {
+    throw new AppError('setting_invalid', `${variableOf('database')} is a postgres:// address, or empty for SQLite`, {
+      field: 'database',
+    })
+  }
 }
 
 function refuseUnknown(written: readonly string[], known: readonly string[]): void {
