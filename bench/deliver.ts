@@ -11,6 +11,7 @@ import { createEgressGuard } from '../src/http/guard.ts'
 import { createPoster } from '../src/http/post.ts'
 import { createEngine, LANE_CONCURRENCY_DEFAULT } from '../src/webhooks/engine.ts'
 import { planDelivery } from '../src/webhooks/plan.ts'
+import { PLAIN } from '../src/webhooks/testing.ts'
 import { type Webhook, webhookSecretPurpose } from '../src/webhooks/webhook.ts'
 
 /**
@@ -45,16 +46,16 @@ function draft(number: number): EventDraft {
 function webhookTo(url: string, sealedSecret: string | null, id: string): Webhook {
   const times = { createdAt: clock.now(), updatedAt: clock.now() }
   const rules = { events: ['*'], dialect: 'mftplus', retryDelaysSeconds: null, state: 'active', failedReason: null } as const
-  return { id, accountId: null, name: 'receiver', url, sealedSecret, ...rules, ...times }
+  return { ...PLAIN, id, accountId: null, name: 'receiver', url, sealedSecret, ...rules, ...times }
 }
 
 /** The baseline: requests made and signed before the clock starts, and sent with the settings of the real sender. */
 async function bare({ url, deliveries }: Task & { kind: 'bare' }): Promise<Done> {
   const webhook = webhookTo(url, null, newId('webhook', clock.now()))
   const requests = Array.from({ length: deliveries }, (_, number) => {
-    const { id, eventType, body } = planDelivery(draft(number), webhook, 'event', clock.now())
+    const { id, eventId, eventType, body } = planDelivery(draft(number), webhook, 'event', clock.now())
     const bytes = Buffer.from(body)
-    const facts = { deliveryId: id, eventType, startedAt: clock.now(), body: bytes, secret: SECRET }
+    const facts = { deliveryId: id, eventId, eventType, startedAt: clock.now(), body: bytes, secret: SECRET, secretBefore: null }
     return { body: bytes, headers: mftplus.headers(facts) }
   })
   const { origin, pathname } = new URL(url)

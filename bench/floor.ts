@@ -71,6 +71,8 @@ export class Floor {
     await Promise.all([uploads.sync(), home.sync()])
     const facts = {
       deliveryId: `dlv_${number}`,
+      eventId: 'whevt_1a2b3c4d5e6f7g8h',
+      secretBefore: null,
       eventType: 'file.uploaded',
       startedAt: Date.now(),
       body,

@@ -6,6 +6,8 @@ export interface Account {
   readonly slug: string
   readonly name: string
   readonly plan: PlanName
+  /** Networks (CIDR) that its webhooks may reach, in place of those of the server's setting; null: those of the setting. */
+  readonly egressAllow: readonly string[] | null
   readonly createdAt: number
   readonly updatedAt: number
 }

@@ -129,6 +129,7 @@ export function createAccountAdmin(needs: AccountAdminNeeds): AccountAdmin {
       slug: checkSlug(input.slug),
       name: checkLabel(input.name ?? input.slug),
       plan: checkPlan(input.plan ?? PLAN_DEFAULT),
+      egressAllow: null,
       createdAt: now,
       updatedAt: now,
     }

@@ -16,6 +16,8 @@ export const ID_PREFIX = {
   event: 'whevt_',
   webhook: 'wh_',
   delivery: 'dlv_',
+  replay: 'rpl_',
+  alert: 'alr_',
   intent: 'int_',
   upload: 'upl_',
   audit: 'aud_',

@@ -137,6 +137,8 @@ const someEvent: fc.Arbitrary<RecordedEvent> = fc.record({
 function someAttempt(dialect: Dialect): fc.Arbitrary<AttemptFacts> {
   return fc.record({ event: someEvent, deliveryId: someDeliveryId, startedAt: someTime, secret: someSecret }).map((chosen) => ({
     deliveryId: chosen.deliveryId,
+    eventId: chosen.event.id,
+    secretBefore: null,
     eventType: chosen.event.type,
     startedAt: chosen.startedAt,
     body: Buffer.from(dialect.body(chosen.event, chosen.deliveryId)),

@@ -16,12 +16,15 @@ export interface Dialect {
 
 export interface AttemptFacts {
   readonly deliveryId: string
+  readonly eventId: string
   readonly eventType: string
   /** Start of this attempt, ms since 1970 UTC. */
   readonly startedAt: number
   readonly body: Uint8Array
   /** Null where the webhook has none; then nothing is signed. */
   readonly secret: string | null
+  /** During a rotation the secret before, which still counts; else null. */
+  readonly secretBefore: string | null
 }
 
 export interface RetryRules {

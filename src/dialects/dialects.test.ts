@@ -27,6 +27,8 @@ for (const [index, { secret, body, bytes, digest }] of mftplusVectors.entries())
       startedAt: 0,
       body: Buffer.from(body),
       secret,
+      eventId: 'whevt_1',
+      secretBefore: null,
     })
     assert.equal(Buffer.byteLength(body), bytes)
     assert.equal(headers['X-Webhook-Signature'], `sha256=${digest}`)
@@ -42,6 +44,8 @@ for (const [index, { secret, timestamp, body, bytes, digest }] of trueftpVectors
       startedAt,
       body: Buffer.from(body),
       secret,
+      eventId: 'whevt_1',
+      secretBefore: null,
     })
     assert.equal(Buffer.byteLength(body), bytes)
     assert.equal(headers['X-TrueFTP-Timestamp'], timestamp)
@@ -74,7 +78,15 @@ test('trueftp: account_id of a server-wide event is empty', () => {
   assert.equal(JSON.parse(trueftp.body({ ...uploaded, accountId: null }, 'dlv_1')).account_id, '')
 })
 
-const facts = { deliveryId: 'dlv_1', eventType: 'file.uploaded', startedAt: 1780920000_999, body: Buffer.from('{}'), secret: 's' }
+const facts = {
+  deliveryId: 'dlv_1',
+  eventId: 'whevt_1',
+  secretBefore: null,
+  eventType: 'file.uploaded',
+  startedAt: 1780920000_999,
+  body: Buffer.from('{}'),
+  secret: 's',
+}
 
 test('mftplus: the exact headers, in order', () => {
   assert.deepEqual(Object.entries(mftplus.headers(facts)), [

@@ -28,6 +28,7 @@ export function toAccount(row: AccountTable): Account {
     slug: row.slug,
     name: row.name,
     plan: row.plan as Account['plan'],
+    egressAllow: parsed(row.egress_allow),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   }
@@ -102,6 +103,15 @@ export function storable<Text extends string | null>(text: Text): Text {
   return (text?.includes('\0') ? text.replaceAll('\0', '\ufffd') : text) as Text
 }
 
+function parsed(json: string | null) {
+  return json === null ? null : JSON.parse(json)
+}
+
+/** The JSON of a value that may be absent. */
+export function textOf(value: object | null): string | null {
+  return value === null ? null : JSON.stringify(value)
+}
+
 export function toWebhook(row: WebhookTable): Webhook {
   return {
     id: row.id,
@@ -110,10 +120,19 @@ export function toWebhook(row: WebhookTable): Webhook {
     url: row.url,
     events: JSON.parse(row.events),
     dialect: row.dialect as Webhook['dialect'],
+    filter: parsed(row.filter),
+    order: row.ordering as Webhook['order'],
     sealedSecret: row.sealed_secret,
-    retryDelaysSeconds: row.retry_delays_seconds === null ? null : JSON.parse(row.retry_delays_seconds),
+    sealedSecretBefore: row.sealed_secret_before,
+    secretBeforeUntil: row.secret_before_until,
+    options: JSON.parse(row.options),
+    sealedOptions: row.sealed_options,
+    egressAllow: parsed(row.egress_allow),
+    retryDelaysSeconds: parsed(row.retry_delays_seconds),
     state: row.state as Webhook['state'],
     failedReason: row.failed_reason,
+    failedDeliveryId: row.failed_delivery_id,
+    offSince: row.off_since,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   }
@@ -127,10 +146,19 @@ export function fromWebhook(webhook: Webhook): WebhookTable {
     url: webhook.url,
     events: JSON.stringify(webhook.events),
     dialect: webhook.dialect,
+    filter: textOf(webhook.filter),
+    ordering: webhook.order,
     sealed_secret: webhook.sealedSecret,
-    retry_delays_seconds: webhook.retryDelaysSeconds === null ? null : JSON.stringify(webhook.retryDelaysSeconds),
+    sealed_secret_before: webhook.sealedSecretBefore,
+    secret_before_until: webhook.secretBeforeUntil,
+    options: JSON.stringify(webhook.options),
+    sealed_options: webhook.sealedOptions,
+    egress_allow: textOf(webhook.egressAllow),
+    retry_delays_seconds: textOf(webhook.retryDelaysSeconds),
     state: webhook.state,
     failed_reason: webhook.failedReason,
+    failed_delivery_id: webhook.failedDeliveryId,
+    off_since: webhook.offSince,
     created_at: webhook.createdAt,
     updated_at: webhook.updatedAt,
     removed_at: null,
@@ -156,15 +184,37 @@ export function toPlanned(row: DeliveryTable): PlannedDelivery {
     cause: row.cause as PlannedDelivery['cause'],
     dialect: row.dialect as PlannedDelivery['dialect'],
     body: row.body,
+    headers: parsed(row.headers),
+    orderKey: row.order_key,
+    collapseKey: row.collapse_key,
+    replayId: row.replay_id,
   }
 }
 
 export function toClaimed(row: DeliveryTable): ClaimedDelivery {
-  return { ...toPlanned(row), attempts: row.attempts }
+  return { ...toPlanned(row), attempts: row.attempts, createdAt: row.created_at }
 }
 
+/** What a list reads of a delivery: not its body and what goes with it. */
+export const LISTED = [
+  'id',
+  'event_id',
+  'event_type',
+  'webhook_id',
+  'cause',
+  'dialect',
+  'state',
+  'due_at',
+  'claimed_by',
+  'attempts',
+  'created_at',
+  'settled_at',
+  'last_status_code',
+  'last_error',
+] as const satisfies (keyof DeliveryTable)[]
+
 /** `webhookIsActive`: a delivery of a webhook that is off waits without a time. */
-export function toDeliveryRecord(row: Omit<DeliveryTable, 'body'>, webhookIsActive: boolean): DeliveryRecord {
+export function toDeliveryRecord(row: Pick<DeliveryTable, (typeof LISTED)[number]>, webhookIsActive: boolean): DeliveryRecord {
   return {
     id: row.id,
     eventId: row.event_id,
@@ -188,7 +238,7 @@ export function toAttempt(row: AttemptTable): Attempt {
     durationMs: row.duration_ms,
     statusCode: row.status_code,
     error: row.error,
-    responseHeaders: row.response_headers === null ? null : JSON.parse(row.response_headers),
+    responseHeaders: parsed(row.response_headers),
     responseBody: row.response_body,
   }
 }

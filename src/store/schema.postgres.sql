@@ -5,6 +5,7 @@ account.name text not null
 account.plan text not null
 account.created_at bigint not null
 account.updated_at bigint not null
+account.egress_allow text
 account_usage.account_id text collate "C" not null
 account_usage.bytes bigint not null
 account_usage.files bigint not null
@@ -13,6 +14,17 @@ admin_token.name text not null
 admin_token.token_hash text not null
 admin_token.created_at bigint not null
 admin_token.revoked_at bigint
+alert.id text collate "C" not null
+alert.kind text collate "C" not null
+alert.subject_id text collate "C" not null
+alert.account_id text
+alert.message text not null
+alert.raised_at bigint not null
+alert.cleared_at bigint
+alert.mail_raised_at bigint
+alert.mail_cleared_at bigint
+alert.mail_tries integer not null
+alert.mail_due_at bigint
 api_key.id text collate "C" not null
 api_key.account_id text collate "C" not null
 api_key.name text not null
@@ -55,6 +67,17 @@ delivery.created_at bigint not null
 delivery.settled_at bigint
 delivery.last_status_code integer
 delivery.last_error text
+delivery.headers text
+delivery.order_key text collate "C"
+delivery.order_position bigint
+delivery.is_blocked integer not null
+delivery.collapse_key text collate "C"
+delivery.replay_id text collate "C"
+delivery_total.webhook_id text collate "C" not null
+delivery_total.part integer not null
+delivery_total.delivered bigint not null
+delivery_total.failed bigint not null
+delivery_total.cancelled bigint not null
 event.id text collate "C" not null
 event.type text not null
 event.account_id text
@@ -62,6 +85,7 @@ event.occurred_at bigint not null
 event.data text not null
 event.state text not null
 event.is_test integer not null
+event.position bigint
 intent.id text collate "C" not null
 intent.node text not null
 intent.event_id text collate "C" not null
@@ -88,8 +112,43 @@ partial.identity text not null
 partial.prefix_bytes bigint not null
 partial.started_at bigint not null
 partial.updated_at bigint not null
+replay.id text collate "C" not null
+replay.webhook_id text collate "C" not null
+replay.account_id text
+replay.request text not null
+replay.state text not null
+replay.cursor text
+replay.matched bigint not null
+replay.planned bigint not null
+replay.node text
+replay.created_at bigint not null
+replay.updated_at bigint not null
+replay.ended_at bigint
 schema_version.version integer not null
 schema_version.applied_at bigint not null
+tally.webhook_id text collate "C" not null
+tally.grain text collate "C" not null
+tally.at bigint not null
+tally.part integer not null
+tally.attempts bigint not null
+tally.failures bigint not null
+tally.unauthorized bigint not null
+tally.answered bigint not null
+tally.slow bigint not null
+tally.duration_ms double precision not null
+tally.took_0 bigint not null
+tally.took_1 bigint not null
+tally.took_2 bigint not null
+tally.took_3 bigint not null
+tally.took_4 bigint not null
+tally.took_5 bigint not null
+tally.took_6 bigint not null
+tally.took_7 bigint not null
+tally.took_8 bigint not null
+tally.took_9 bigint not null
+tally.took_10 bigint not null
+tally.delivered bigint not null
+tally.failed bigint not null
 user.id text collate "C" not null
 user.account_id text collate "C" not null
 user.name text not null
@@ -119,6 +178,15 @@ webhook.failed_reason text
 webhook.created_at bigint not null
 webhook.updated_at bigint not null
 webhook.removed_at bigint
+webhook.filter text
+webhook.ordering text not null
+webhook.options text not null
+webhook.sealed_options text
+webhook.sealed_secret_before text
+webhook.secret_before_until bigint
+webhook.egress_allow text
+webhook.off_since bigint
+webhook.failed_delivery_id text
 webhook_set.id integer not null
 webhook_set.version bigint not null
 
@@ -132,6 +200,7 @@ account UNIQUE (slug)
 account_usage PRIMARY KEY (account_id)
 admin_token PRIMARY KEY (id)
 admin_token UNIQUE (token_hash)
+alert PRIMARY KEY (id)
 api_key CHECK ((hourly_limit > 0))
 api_key FOREIGN KEY (account_id) REFERENCES account(id)
 api_key PRIMARY KEY (id)
@@ -149,8 +218,10 @@ delivery CHECK (((state = 'waiting'::text) = (due_at IS NOT NULL)))
 delivery CHECK (((state = ANY (ARRAY['delivered'::text, 'failed'::text, 'cancelled'::text])) = (settled_at IS NOT NULL)))
 delivery CHECK ((attempts >= 0))
 delivery CHECK ((cause = ANY (ARRAY['event'::text, 'resend'::text, 'test'::text])))
+delivery CHECK ((is_blocked = ANY (ARRAY[0, 1])))
 delivery CHECK ((state = ANY (ARRAY['held'::text, 'waiting'::text, 'delivered'::text, 'failed'::text, 'cancelled'::text])))
 delivery PRIMARY KEY (id)
+delivery_total PRIMARY KEY (webhook_id, part)
 event CHECK (((is_test = 0) OR (state = 'said'::text)))
 event CHECK ((is_test = ANY (ARRAY[0, 1])))
 event CHECK ((state = ANY (ARRAY['held'::text, 'said'::text, 'void'::text])))
@@ -162,11 +233,16 @@ intent_path PRIMARY KEY (path_hash)
 node PRIMARY KEY (id)
 partial CHECK ((prefix_bytes >= 0))
 partial PRIMARY KEY (id)
+replay CHECK ((state = ANY (ARRAY['running'::text, 'done'::text, 'cancelled'::text])))
+replay PRIMARY KEY (id)
 schema_version PRIMARY KEY (version)
+tally CHECK (((grain = 'minute'::text) OR (grain = 'hour'::text)))
+tally PRIMARY KEY (webhook_id, grain, at, part)
 user_key FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
 user_key PRIMARY KEY (id)
 user_key UNIQUE (user_id, "position")
 webhook CHECK (((state = 'failed'::text) = (failed_reason IS NOT NULL)))
+webhook CHECK ((ordering = ANY (ARRAY['none'::text, 'webhook'::text, 'key'::text])))
 webhook CHECK ((state = ANY (ARRAY['active'::text, 'inactive'::text, 'failed'::text])))
 webhook FOREIGN KEY (account_id) REFERENCES account(id)
 webhook PRIMARY KEY (id)
@@ -179,6 +255,10 @@ CREATE UNIQUE INDEX account_slug_key ON public.account USING btree (slug)
 CREATE UNIQUE INDEX account_usage_pkey ON public.account_usage USING btree (account_id)
 CREATE UNIQUE INDEX admin_token_pkey ON public.admin_token USING btree (id)
 CREATE UNIQUE INDEX admin_token_token_hash_key ON public.admin_token USING btree (token_hash)
+CREATE INDEX alert_mail ON public.alert USING btree (mail_due_at) WHERE (mail_due_at IS NOT NULL)
+CREATE INDEX alert_of_subject ON public.alert USING btree (subject_id, id)
+CREATE UNIQUE INDEX alert_open ON public.alert USING btree (kind, subject_id) WHERE (cleared_at IS NULL)
+CREATE UNIQUE INDEX alert_pkey ON public.alert USING btree (id)
 CREATE INDEX api_key_of_account ON public.api_key USING btree (account_id, id)
 CREATE UNIQUE INDEX api_key_pkey ON public.api_key USING btree (id)
 CREATE UNIQUE INDEX api_key_token_hash_key ON public.api_key USING btree (token_hash)
@@ -187,12 +267,17 @@ CREATE UNIQUE INDEX attempt_pkey ON public.attempt USING btree (delivery_id, num
 CREATE INDEX audit_of_account ON public.audit USING btree (account_id, id)
 CREATE UNIQUE INDEX audit_pkey ON public.audit USING btree (id)
 CREATE INDEX delivery_claimed ON public.delivery USING btree (claimed_by) WHERE (claimed_by IS NOT NULL)
-CREATE INDEX delivery_due ON public.delivery USING btree (webhook_id, due_at) WHERE ((state = 'waiting'::text) AND (claimed_by IS NULL))
+CREATE INDEX delivery_collapsible ON public.delivery USING btree (webhook_id, collapse_key) WHERE ((collapse_key IS NOT NULL) AND (state = 'waiting'::text))
+CREATE INDEX delivery_due ON public.delivery USING btree (webhook_id, due_at) WHERE ((state = 'waiting'::text) AND (claimed_by IS NULL) AND (is_blocked = 0))
 CREATE INDEX delivery_failed ON public.delivery USING btree (webhook_id, id) WHERE (state = 'failed'::text)
+CREATE INDEX delivery_of_replay ON public.delivery USING btree (replay_id) WHERE ((replay_id IS NOT NULL) AND (state = 'waiting'::text))
 CREATE INDEX delivery_of_webhook ON public.delivery USING btree (webhook_id, id)
+CREATE INDEX delivery_ordered ON public.delivery USING btree (webhook_id, order_key, order_position) WHERE ((order_key IS NOT NULL) AND (state = 'waiting'::text))
 CREATE UNIQUE INDEX delivery_pkey ON public.delivery USING btree (id)
 CREATE UNIQUE INDEX delivery_planned_once ON public.delivery USING btree (event_id, webhook_id) WHERE (cause = 'event'::text)
+CREATE UNIQUE INDEX delivery_total_pkey ON public.delivery_total USING btree (webhook_id, part)
 CREATE UNIQUE INDEX event_pkey ON public.event USING btree (id)
+CREATE INDEX event_said ON public.event USING btree ("position", id) WHERE ((state = 'said'::text) AND (is_test = 0))
 CREATE INDEX event_shown ON public.event USING btree (account_id, id) WHERE ((state = 'said'::text) AND (is_test = 0))
 CREATE UNIQUE INDEX intent_event_id_key ON public.intent USING btree (event_id)
 CREATE INDEX intent_path_of_intent ON public.intent_path USING btree (intent_id)
@@ -201,7 +286,12 @@ CREATE UNIQUE INDEX intent_pkey ON public.intent USING btree (id)
 CREATE UNIQUE INDEX node_pkey ON public.node USING btree (id)
 CREATE INDEX partial_of_user ON public.partial USING btree (user_id, folder_hash)
 CREATE UNIQUE INDEX partial_pkey ON public.partial USING btree (id)
+CREATE INDEX replay_of_webhook ON public.replay USING btree (webhook_id, id)
+CREATE UNIQUE INDEX replay_pkey ON public.replay USING btree (id)
+CREATE INDEX replay_running ON public.replay USING btree (id) WHERE (state = 'running'::text)
 CREATE UNIQUE INDEX schema_version_pkey ON public.schema_version USING btree (version)
+CREATE INDEX tally_by_age ON public.tally USING btree (grain, at)
+CREATE UNIQUE INDEX tally_pkey ON public.tally USING btree (webhook_id, grain, at, part)
 CREATE UNIQUE INDEX user_account_id_name_key ON public."user" USING btree (account_id, name)
 CREATE UNIQUE INDEX user_key_pkey ON public.user_key USING btree (id)
 CREATE UNIQUE INDEX user_key_user_id_position_key ON public.user_key USING btree (user_id, "position")

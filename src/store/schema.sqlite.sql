@@ -5,7 +5,7 @@ CREATE TABLE account (
   plan       text    not null,
   created_at integer not null,
   updated_at integer not null
-) strict;
+, egress_allow text check (json_valid(egress_allow))) strict;
 
 CREATE TABLE account_usage (
   account_id text    primary key,
@@ -19,6 +19,20 @@ CREATE TABLE admin_token (
   token_hash text    not null unique,
   created_at integer not null,
   revoked_at integer
+) strict;
+
+CREATE TABLE alert (
+  id              text    primary key,
+  kind            text    not null,
+  subject_id      text    not null,
+  account_id      text,
+  message         text    not null,
+  raised_at       integer not null,
+  cleared_at      integer,
+  mail_raised_at  integer,
+  mail_cleared_at integer,
+  mail_tries      integer not null default 0,
+  mail_due_at     integer
 ) strict;
 
 CREATE TABLE api_key (
@@ -75,13 +89,22 @@ CREATE TABLE delivery (
   created_at       integer not null,
   settled_at       integer,
   last_status_code integer,
-  last_error       text,
+  last_error       text, headers text check (json_valid(headers)), order_key text, order_position integer, is_blocked integer not null default 0 check (is_blocked in (0, 1)), collapse_key text, replay_id text,
   check ((state = 'waiting') = (due_at is not null)),
   check (claimed_by is null or state = 'waiting'),
   check ((state in ('held', 'waiting')) = (settled_at is null)),
   check (state <> 'held' or attempts = 0),
   check (state <> 'delivered' or (attempts > 0 and last_error is null))
 ) strict;
+
+CREATE TABLE delivery_total (
+  webhook_id text    not null,
+  part       integer not null,
+  delivered  integer not null,
+  failed     integer not null,
+  cancelled  integer not null,
+  primary key (webhook_id, part)
+) strict, without rowid;
 
 CREATE TABLE event (
   id          text    primary key,
@@ -90,7 +113,7 @@ CREATE TABLE event (
   occurred_at integer not null,
   data        text    not null check (json_valid(data)),
   state       text    not null check (state = 'held' or state = 'said' or state = 'void'),
-  is_test     integer not null check (is_test in (0, 1)),
+  is_test     integer not null check (is_test in (0, 1)), position integer,
   check (is_test = 0 or state = 'said')
 ) strict;
 
@@ -132,7 +155,50 @@ CREATE TABLE partial (
   updated_at   integer not null
 ) strict;
 
+CREATE TABLE replay (
+  id          text    primary key,
+  webhook_id  text    not null,
+  account_id  text,
+  request     text    not null check (json_valid(request)),
+  state       text    not null check (state in ('running', 'done', 'cancelled')),
+  cursor      text,
+  matched     integer not null,  -- events that it asks for, counted when it was made
+  planned     integer not null,
+  node        text,
+  created_at  integer not null,
+  updated_at  integer not null,
+  ended_at    integer
+) strict;
+
 CREATE TABLE schema_version (version integer primary key, applied_at bigint not null);
+
+CREATE TABLE tally (
+  webhook_id   text    not null,
+  grain        text    not null check (grain = 'minute' or grain = 'hour'),
+  at           integer not null,  -- when the minute or hour begins
+  part         integer not null,
+  attempts     integer not null,
+  failures     integer not null,  -- attempts that did not count as delivered
+  unauthorized integer not null,  -- answered 401
+  answered     integer not null,
+  slow         integer not null,  -- answered after more than 5 s
+  duration_ms  real    not null,  -- of all answered, together
+  -- Answered attempts by duration; see TOOK_BOUNDS_MS.
+  took_0       integer not null,
+  took_1       integer not null,
+  took_2       integer not null,
+  took_3       integer not null,
+  took_4       integer not null,
+  took_5       integer not null,
+  took_6       integer not null,
+  took_7       integer not null,
+  took_8       integer not null,
+  took_9       integer not null,
+  took_10      integer not null,
+  delivered    integer not null,  -- deliveries that ended
+  failed       integer not null,
+  primary key (webhook_id, grain, at, part)
+) strict, without rowid;
 
 CREATE TABLE "user" (
   id            text    primary key,
@@ -171,7 +237,7 @@ CREATE TABLE webhook (
   failed_reason        text,
   created_at           integer not null,
   updated_at           integer not null,
-  removed_at           integer,
+  removed_at           integer, filter text check (json_valid(filter)), ordering text not null default 'none' check (ordering in ('none', 'webhook', 'key')), options text not null default '{}' check (json_valid(options)), sealed_options text, sealed_secret_before text, secret_before_until integer, egress_allow text check (json_valid(egress_allow)), off_since integer, failed_delivery_id text,
   check ((state = 'failed') = (failed_reason is not null))
 ) strict;
 
@@ -179,6 +245,12 @@ CREATE TABLE webhook_set (
   id      integer primary key check (id = 1),
   version integer not null
 ) strict;
+
+CREATE INDEX alert_mail on alert (mail_due_at) where mail_due_at is not null;
+
+CREATE INDEX alert_of_subject on alert (subject_id, id);
+
+CREATE UNIQUE INDEX alert_open on alert (kind, subject_id) where cleared_at is null;
 
 CREATE INDEX api_key_of_account on api_key (account_id, id);
 
@@ -188,19 +260,33 @@ CREATE INDEX audit_of_account on audit (account_id, id);
 
 CREATE INDEX delivery_claimed on delivery (claimed_by) where claimed_by is not null;
 
-CREATE INDEX delivery_due on delivery (webhook_id, due_at) where state = 'waiting' and claimed_by is null;
+CREATE INDEX delivery_collapsible on delivery (webhook_id, collapse_key) where collapse_key is not null and state = 'waiting';
+
+CREATE INDEX delivery_due on delivery (webhook_id, due_at) where state = 'waiting' and claimed_by is null and is_blocked = 0;
 
 CREATE INDEX delivery_failed on delivery (webhook_id, id) where state = 'failed';
 
+CREATE INDEX delivery_of_replay on delivery (replay_id) where replay_id is not null and state = 'waiting';
+
 CREATE INDEX delivery_of_webhook on delivery (webhook_id, id);
 
+CREATE INDEX delivery_ordered on delivery (webhook_id, order_key, order_position) where order_key is not null and state = 'waiting';
+
 CREATE UNIQUE INDEX delivery_planned_once on delivery (event_id, webhook_id) where cause = 'event';
+
+CREATE INDEX event_said on event (position, id) where state = 'said' and is_test = 0;
 
 CREATE INDEX event_shown on event (account_id, id) where state = 'said' and is_test = 0;
 
 CREATE INDEX intent_path_of_intent on intent_path (intent_id);
 
 CREATE INDEX partial_of_user on partial (user_id, folder_hash);
+
+CREATE INDEX replay_of_webhook on replay (webhook_id, id);
+
+CREATE INDEX replay_running on replay (id) where state = 'running';
+
+CREATE INDEX tally_by_age on tally (grain, at);
 
 CREATE INDEX webhook_of_account on webhook (account_id, id) where removed_at is null;
 

@@ -16,6 +16,10 @@ export interface Tables {
   intent_path: { path_hash: string; intent_id: string; path_hex: string; is_subtree: number }
   partial: PartialTable
   node: { id: string; started_at: number; beat_at: number }
+  tally: TallyTable
+  delivery_total: { webhook_id: string; part: number; delivered: number; failed: number; cancelled: number }
+  replay: ReplayTable
+  alert: AlertTable
 }
 
 export interface AccountTable {
@@ -23,6 +27,7 @@ export interface AccountTable {
   slug: string
   name: string
   plan: string
+  egress_allow: string | null
   created_at: number
   updated_at: number
 }
@@ -88,10 +93,19 @@ export interface WebhookTable {
   url: string
   events: string
   dialect: string
+  filter: string | null
+  ordering: string
   sealed_secret: string | null
+  sealed_secret_before: string | null
+  secret_before_until: number | null
+  options: string
+  sealed_options: string | null
+  egress_allow: string | null
   retry_delays_seconds: string | null
   state: string
   failed_reason: string | null
+  failed_delivery_id: string | null
+  off_since: number | null
   created_at: number
   updated_at: number
   removed_at: number | null
@@ -105,6 +119,7 @@ export interface EventTable {
   data: string
   state: string
   is_test: number
+  position: number | null
 }
 
 export interface DeliveryTable {
@@ -123,6 +138,12 @@ export interface DeliveryTable {
   settled_at: number | null
   last_status_code: number | null
   last_error: string | null
+  headers: string | null
+  order_key: string | null
+  order_position: number | null
+  is_blocked: number
+  collapse_key: string | null
+  replay_id: string | null
 }
 
 export interface AttemptTable {
@@ -160,4 +181,48 @@ export interface PartialTable {
   prefix_bytes: number
   started_at: number
   updated_at: number
+}
+
+export interface TallyTable extends Record<`took_${0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10}`, number> {
+  webhook_id: string
+  grain: string
+  at: number
+  part: number
+  attempts: number
+  failures: number
+  unauthorized: number
+  answered: number
+  slow: number
+  duration_ms: number
+  delivered: number
+  failed: number
+}
+
+export interface ReplayTable {
+  id: string
+  webhook_id: string
+  account_id: string | null
+  request: string
+  state: string
+  cursor: string | null
+  matched: number
+  planned: number
+  node: string | null
+  created_at: number
+  updated_at: number
+  ended_at: number | null
+}
+
+export interface AlertTable {
+  id: string
+  kind: string
+  subject_id: string
+  account_id: string | null
+  message: string
+  raised_at: number
+  cleared_at: number | null
+  mail_raised_at: number | null
+  mail_cleared_at: number | null
+  mail_tries: number
+  mail_due_at: number | null
 }

@@ -5,6 +5,7 @@ import { newId } from '../base/id.ts'
 import type { EventDraft } from '../events/event.ts'
 import type { Change, Deed, Partial } from '../files/port.ts'
 import type { Settlement } from '../webhooks/port.ts'
+import { PLAIN } from '../webhooks/testing.ts'
 import type { Attempt, ClaimedDelivery, Webhook } from '../webhooks/webhook.ts'
 
 // Values for tests of the stores. Time is made up: it starts at START and moves on by a millisecond with every thing made, so that ids sort.
@@ -34,7 +35,7 @@ export function anAudit(action: AuditAction = 'upload', more: Partially<AuditEnt
 export function anAccount(more: Partially<Account> = {}): Account {
   const at = tick()
   const id = newId('account', at)
-  return { id, slug: id.slice(4), name: 'An account', plan: 'business', createdAt: at, updatedAt: at, ...more }
+  return { id, slug: id.slice(4), name: 'An account', plan: 'business', egressAllow: null, createdAt: at, updatedAt: at, ...more }
 }
 
 export function aUser(account: Account, more: Partially<User> = {}): User {
@@ -65,6 +66,7 @@ export function aWebhook(more: Partially<Webhook> = {}): Webhook {
     events: ['file.uploaded'],
     dialect: 'mftplus',
     sealedSecret: 'v1.made-up',
+    ...PLAIN,
     retryDelaysSeconds: null,
     state: 'active',
     failedReason: null,

@@ -108,10 +108,19 @@ export function createWebhookAdmin(parts: WebhookAdminParts): WebhookAdmin {
       url: input.url,
       events: [...new Set(input.events)],
       dialect,
+      filter: null,
+      order: 'none',
       sealedSecret,
+      sealedSecretBefore: null,
+      secretBeforeUntil: null,
+      options: {},
+      sealedOptions: null,
+      egressAllow: null,
       retryDelaysSeconds: input.retry?.delaysSeconds ?? null,
       state: input.active === false ? 'inactive' : 'active',
       failedReason: null,
+      failedDeliveryId: null,
+      offSince: input.active === false ? now : null,
       createdAt: now,
       updatedAt: now,
     }
@@ -131,6 +140,7 @@ export function createWebhookAdmin(parts: WebhookAdminParts): WebhookAdmin {
   }
 
   async function updateOnce(id: string, patch: Partial<WebhookInput>, caller: Caller): Promise<SavedWebhook> {
+    const now = clock.now()
     const before = await get(id, caller)
     const { warnings } = patch.url === undefined || patch.url === before.url ? { warnings: [] } : await checkedUrl(patch.url)
     checkInput(patch)
@@ -146,7 +156,9 @@ export function createWebhookAdmin(parts: WebhookAdminParts): WebhookAdmin {
       retryDelaysSeconds: patch.retry === undefined ? before.retryDelaysSeconds : (patch.retry?.delaysSeconds ?? null),
       state: patch.active === undefined ? before.state : patch.active ? 'active' : 'inactive',
       failedReason: patch.active === undefined ? before.failedReason : null,
-      updatedAt: clock.now(),
+      failedDeliveryId: patch.active === undefined ? before.failedDeliveryId : null,
+      offSince: patch.active === undefined ? before.offSince : patch.active ? null : (before.offSince ?? now),
+      updatedAt: now,
     }
     await store.updateWebhook(webhook, before, audit('webhook.update', webhook, caller))
     if (webhook.state === 'active') nudge([id])
@@ -259,7 +271,8 @@ function maskedHeaders(planned: PlannedDelivery, webhook: Webhook, startedAt: nu
   // Any text does: what is made of it is masked.
   const secret = webhook.sealedSecret === null && !dialect.secretRequired ? null : 'masked'
   const body = Buffer.from(planned.body)
-  const headers = dialect.headers({ deliveryId: planned.id, eventType: planned.eventType, startedAt, body, secret })
+  const { id: deliveryId, eventId, eventType } = planned
+  const headers = dialect.headers({ deliveryId, eventId, eventType, startedAt, body, secret, secretBefore: null })
   return Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [name, /signature/i.test(name) ? MASKED_SIGNATURE : value]),
   )

@@ -40,7 +40,8 @@ export async function attempt(
   const begun = clock.monotonic()
 
   const body = Buffer.from(delivery.body)
-  const facts = { deliveryId: delivery.id, eventType: delivery.eventType, startedAt, body, secret }
+  const { id: deliveryId, eventId, eventType } = delivery
+  const facts = { deliveryId, eventId, eventType, startedAt, body, secret, secretBefore: null }
   const result =
     secret === null && dialect.secretRequired
       ? NO_SECRET

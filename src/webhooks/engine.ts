@@ -103,7 +103,7 @@ class DeliveryEngine implements Engine {
   #putBacks = 0
   /** While stopping: called whenever something ends. */
   #progress: () => void = () => {}
-  readonly #count = { delivered: 0, waiting: 0, failed: 0, own: 0, lost: 0 }
+  readonly #count = { delivered: 0, waiting: 0, failed: 0, cancelled: 0, own: 0, lost: 0 }
 
   constructor(options: EngineOptions) {
     const { store, clock, log, node, limits } = options
@@ -148,7 +148,7 @@ class DeliveryEngine implements Engine {
     for (const delivery of deliveries) {
       const lane = this.#lanes.open(delivery.webhookId)
       if (lane !== undefined && this.#lanes.roomOf(lane) > 0) {
-        this.#take(lane, [{ delivery: { ...delivery, attempts: 0 }, written }])
+        this.#take(lane, [{ delivery: { ...delivery, attempts: 0, createdAt: this.#options.clock.now() }, written }])
         taken.push(delivery.id)
       } else refused.push(delivery.webhookId)
     }

@@ -29,7 +29,7 @@ function asksFor(webhook: Webhook, event: EventDraft): boolean {
 /** One delivery of an event to a webhook, matching or not (a resend, a test). Its body is fixed from here on. `now` is the time in its id. */
 export function planDelivery(
   event: RecordedEvent,
-  webhook: Pick<Webhook, 'id' | 'dialect'>,
+  webhook: Pick<Webhook, 'id' | 'dialect' | 'order' | 'options'>,
   cause: DeliveryCause,
   now: number,
   random?: RandomBytes,
@@ -43,5 +43,9 @@ export function planDelivery(
     cause,
     dialect: webhook.dialect,
     body: dialectOf(webhook.dialect).body(event, id),
+    headers: null,
+    orderKey: null,
+    collapseKey: null,
+    replayId: null,
   }
 }

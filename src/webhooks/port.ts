@@ -87,6 +87,8 @@ export type Outcome =
   | { state: 'delivered' }
   | { state: 'waiting'; dueAt: number }
   | { state: 'failed'; reason: string; webhookFails: boolean }
+  /** Not wanted any more, without an attempt. */
+  | { state: 'cancelled'; reason: string }
 
 export interface SettleResult {
   /** False: the claim was lost; nothing was written. */

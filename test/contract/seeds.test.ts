@@ -37,7 +37,15 @@ after(() => poster.close())
 async function send(receiver: SampleReceiver, dialect: Dialect, { event, secret = SECRET, tampered, startedAt = AT }: Sent) {
   const deliveryId = 'dlv_1a2b3c4d5e6f7g8h'
   const body = dialect.body(event, deliveryId)
-  const headers = dialect.headers({ deliveryId, eventType: event.type, startedAt, body: Buffer.from(body), secret })
+  const headers = dialect.headers({
+    deliveryId,
+    eventId: event.id,
+    eventType: event.type,
+    startedAt,
+    body: Buffer.from(body),
+    secret,
+    secretBefore: null,
+  })
   const sent = tampered?.(body) ?? body
   const result = await poster.post({ url: receiver.url, headers, body: Buffer.from(sent), deadlineMs: dialect.retry.deadlineMs })
   assert(result.kind === 'answered', result.kind)

@@ -72,6 +72,8 @@ function dialectSection(name: (typeof DIALECT_NAMES)[number]): string {
   const body = dialect.body(event, deliveryId)
   const headers = dialect.headers({
     deliveryId,
+    eventId: event.id,
+    secretBefore: null,
     eventType: type,
     startedAt: at,
     body: Buffer.from(body),

@@ -186,7 +186,7 @@ export class Database {
       .sort((a, b) => a.dueAt! - b.dueAt!)
       .slice(0, room)
     for (const row of due) row.claimedBy = node
-    return due.map((row) => ({ ...row.planned, attempts: row.attempts.length }))
+    return due.map((row) => ({ ...row.planned, attempts: row.attempts.length, createdAt: row.createdAt }))
   }
 
   #settle({ deliveryId, webhookId, node, attempt, outcome }: Settlement): SettleResult {

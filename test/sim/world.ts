@@ -4,6 +4,7 @@ import type { EventType } from '../../src/events/catalogue.ts'
 import type { EventDraft } from '../../src/events/event.ts'
 import { createEngine, type Engine } from '../../src/webhooks/engine.ts'
 import { createPlan } from '../../src/webhooks/plan.ts'
+import { PLAIN } from '../../src/webhooks/testing.ts'
 import type { PlannedDelivery, Webhook } from '../../src/webhooks/webhook.ts'
 import { bytesOf, type Random, seeded } from '../random.ts'
 import { type Client, Database } from './database.ts'
@@ -91,6 +92,7 @@ export class World {
     const url = `https://receiver-${number}.example/hook`
     this.network.receivers.set(url, isHealthy ? [] : this.#makePhases())
     const webhook: Webhook = {
+      ...PLAIN,
       ...{ id, url, name: id, sealedSecret: `sealed ${id}`, failedReason: null, createdAt: START_AT, updatedAt: START_AT },
       accountId: dice.chance(0.4) ? null : dice.pick(ACCOUNTS),
       events: dice.pick(SUBSCRIPTIONS),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { newId } from '../../base/id.ts'
+import { LOOSE } from '../../webhooks/testing.ts'
 import type { PlannedDelivery } from '../../webhooks/webhook.ts'
 import type { World } from '../conformance.ts'
 import { anAccount, anAudit, anEvent, aWebhook, settling, tick } from '../testing.ts'
@@ -138,6 +139,7 @@ export function webhookCases(world: World): void {
       webhookId: made.id,
       cause: 'resend',
       dialect: 'mftplus',
+      ...LOOSE,
       body: '{"a": 1}',
     }
     const sample = anEvent(made.accountId)

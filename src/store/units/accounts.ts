@@ -2,15 +2,15 @@ import type { AccountStore } from '../../accounts/port.ts'
 import type { User } from '../../accounts/user.ts'
 import type { AuditEntry } from '../../audit/entry.ts'
 import { AppError } from '../../base/error.ts'
-import { fromAudit, fromUserKey, toAccount, toAdminToken, toApiKey, toUser } from '../rows.ts'
+import { fromAudit, fromUserKey, textOf, toAccount, toAdminToken, toApiKey, toUser } from '../rows.ts'
 import { countOf, found, ONE, orTaken, pageOf, TOTAL_COUNTED_MAX, type Work } from '../work.ts'
 import type { Units } from './units.ts'
 
 /** Accounts, users, keys and tokens. */
 export const accountUnits: Units<AccountStore> = {
   async createAccount(work, account, audit) {
-    const { id, slug, name, plan, createdAt, updatedAt } = account
-    const row = { id, slug, name, plan, created_at: createdAt, updated_at: updatedAt }
+    const { id, slug, name, plan, egressAllow, createdAt, updatedAt } = account
+    const row = { id, slug, name, plan, egress_allow: textOf(egressAllow), created_at: createdAt, updated_at: updatedAt }
     await orTaken(work.db.insertInto('account').values(row).execute(), `slug: the account "${slug}" exists already.`, 'slug')
     await note(work, audit)
   },

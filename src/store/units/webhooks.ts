@@ -3,29 +3,10 @@ import { AppError } from '../../base/error.ts'
 import type { EventDraft } from '../../events/event.ts'
 import type { WebhookStore } from '../../webhooks/port.ts'
 import type { PlannedDelivery } from '../../webhooks/webhook.ts'
-import { fromWebhook, toAttempt, toDeliveryRecord, toPlanned, toWebhook } from '../rows.ts'
-import type { DeliveryTable } from '../tables.ts'
+import { fromWebhook, LISTED, textOf, toAttempt, toDeliveryRecord, toPlanned, toWebhook } from '../rows.ts'
 import { countOf, found, ONE, orTaken, pageOf, TOTAL_COUNTED_MAX, type Work } from '../work.ts'
 import { note } from './accounts.ts'
 import type { Units } from './units.ts'
-
-/** All columns of a delivery but its body, which lists do not read. */
-const LISTED = [
-  'id',
-  'event_id',
-  'event_type',
-  'webhook_id',
-  'cause',
-  'dialect',
-  'state',
-  'due_at',
-  'claimed_by',
-  'attempts',
-  'created_at',
-  'settled_at',
-  'last_status_code',
-  'last_error',
-] as const satisfies (keyof DeliveryTable)[]
 
 export const webhookUnits: Units<WebhookStore> = {
   async createWebhook(work, webhook, { webhooksMax }, audit) {
@@ -202,6 +183,11 @@ async function insertDue(work: Work, delivery: PlannedDelivery, createdAt: numbe
     cause: delivery.cause,
     dialect: delivery.dialect,
     body: delivery.body,
+    headers: textOf(delivery.headers),
+    order_key: delivery.orderKey,
+    collapse_key: delivery.collapseKey,
+    replay_id: delivery.replayId,
+    is_blocked: 0,
     state: 'waiting',
     due_at: createdAt,
     attempts: 0,

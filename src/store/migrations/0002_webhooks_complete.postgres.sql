@@ -1,0 +1,123 @@
+-- Egress of one account; null: what the server's setting says.
+alter table account add column egress_allow text;
+
+alter table webhook add column filter text;
+alter table webhook add column ordering text not null default 'none' check (ordering in ('none', 'webhook', 'key'));
+-- What shapes its requests, without secrets; those are one sealed text.
+alter table webhook add column options text not null default '{}';
+alter table webhook add column sealed_options text;
+-- The secret before the present one, and until when it counts.
+alter table webhook add column sealed_secret_before text;
+alter table webhook add column secret_before_until bigint;
+-- Copied from the account, so that an attempt needs no second row.
+alter table webhook add column egress_allow text;
+-- Since when it is not active, and the delivery that turned it off.
+alter table webhook add column off_since bigint;
+alter table webhook add column failed_delivery_id text;
+
+-- Where it stands among all that was said: grows in the order of commits, null until then.
+alter table event add column position bigint;
+update event set position = 0 where state = 'said';
+-- What was said after this position, in order?
+create index event_said on event (position, id) where state = 'said' and is_test = 0;
+
+-- Headers that are fixed at planning like the body (CloudEvents in binary mode).
+alter table delivery add column headers text;
+-- Deliveries of one webhook with the same key are sent one after the other, in the order of their positions; a later one is
+-- blocked until all before it have ended.
+alter table delivery add column order_key text collate "C";
+alter table delivery add column order_position bigint;
+alter table delivery add column is_blocked integer not null default 0 check (is_blocked in (0, 1));
+-- Of those with the same key only the newest is worth sending.
+alter table delivery add column collapse_key text collate "C";
+alter table delivery add column replay_id text collate "C";
+drop index delivery_due;
+-- What is due at this webhook, oldest due first? And which webhooks have anything that waits?
+create index delivery_due on delivery (webhook_id, due_at) where state = 'waiting' and claimed_by is null and is_blocked = 0;
+-- What waits with this key, first come first?
+create index delivery_ordered on delivery (webhook_id, order_key, order_position) where order_key is not null and state = 'waiting';
+-- What does this one replace?
+create index delivery_collapsible on delivery (webhook_id, collapse_key) where collapse_key is not null and state = 'waiting';
+-- What has this replay still under way?
+create index delivery_of_replay on delivery (replay_id) where replay_id is not null and state = 'waiting';
+
+-- Attempts by webhook and minute, and by webhook and hour: what monitoring reads instead of attempts. `part` spreads writers.
+create table tally (
+  webhook_id   text collate "C" not null,
+  grain        text collate "C" not null check (grain = 'minute' or grain = 'hour'),
+  at           bigint  not null,  -- when the minute or hour begins
+  part         integer not null,
+  attempts     bigint  not null,
+  failures     bigint  not null,  -- attempts that did not count as delivered
+  unauthorized bigint  not null,  -- answered 401
+  answered     bigint  not null,
+  slow         bigint  not null,  -- answered after more than 5 s
+  duration_ms  double precision not null,  -- of all answered, together
+  -- Answered attempts by duration; see TOOK_BOUNDS_MS.
+  took_0       bigint  not null,
+  took_1       bigint  not null,
+  took_2       bigint  not null,
+  took_3       bigint  not null,
+  took_4       bigint  not null,
+  took_5       bigint  not null,
+  took_6       bigint  not null,
+  took_7       bigint  not null,
+  took_8       bigint  not null,
+  took_9       bigint  not null,
+  took_10      bigint  not null,
+  delivered    bigint  not null,  -- deliveries that ended
+  failed       bigint  not null,
+  primary key (webhook_id, grain, at, part)
+);
+-- Which of them are old?
+create index tally_by_age on tally (grain, at);
+
+-- Deliveries that ended and are still stored, by state: totals of lists.
+create table delivery_total (
+  webhook_id text collate "C" not null,
+  part       integer not null,
+  delivered  bigint  not null,
+  failed     bigint  not null,
+  cancelled  bigint  not null,
+  primary key (webhook_id, part)
+);
+
+-- Stored events sent again, page by page. `cursor` has moved on with the deliveries that a page planned.
+create table replay (
+  id          text collate "C" primary key,
+  webhook_id  text collate "C" not null,
+  account_id  text,
+  request     text    not null,
+  state       text    not null check (state in ('running', 'done', 'cancelled')),
+  cursor      text,
+  matched     bigint  not null,  -- events that it asks for, counted when it was made
+  planned     bigint  not null,
+  node        text,
+  created_at  bigint  not null,
+  updated_at  bigint  not null,
+  ended_at    bigint
+);
+-- Which replays has this webhook, newest first?
+create index replay_of_webhook on replay (webhook_id, id);
+-- Which are still to be carried on?
+create index replay_running on replay (id) where state = 'running';
+
+-- Conditions that somebody should look at. One open at a time of a kind and subject.
+create table alert (
+  id              text collate "C" primary key,
+  kind            text collate "C" not null,
+  subject_id      text collate "C" not null,
+  account_id      text,
+  message         text    not null,
+  raised_at       bigint  not null,
+  cleared_at      bigint,
+  mail_raised_at  bigint,
+  mail_cleared_at bigint,
+  mail_tries      integer not null default 0,
+  mail_due_at     bigint
+);
+create unique index alert_open on alert (kind, subject_id) where cleared_at is null;
+-- Which mails are to be sent?
+create index alert_mail on alert (mail_due_at) where mail_due_at is not null;
+-- Which alerts had this subject, newest first?
+create index alert_of_subject on alert (subject_id, id);
