@@ -7,6 +7,9 @@ import type { PostRequest, PostResult } from '../http/post.ts'
 import { attempt, ownFailure } from './attempt.ts'
 import { deliveryOf, NOW, webhookOf } from './testing.ts'
 
+const UNSIGNED = { secret: null, secretBefore: null, options: null }
+const signedWith = (secret: string) => ({ ...UNSIGNED, secret })
+
 const fine: PostResult = { kind: 'answered', status: 204, headers: {}, bodyExcerpt: Buffer.alloc(0), durationMs: 5 }
 
 function toolsThat(result: PostResult | Error) {
@@ -22,7 +25,7 @@ function toolsThat(result: PostResult | Error) {
 test('attempt: the signature covers the exact bytes that are sent', async () => {
   const tools = toolsThat(fine)
   const delivery = deliveryOf(1, { attempts: 2 })
-  const settlement = await attempt(delivery, webhookOf(), 'your-signing-secret', tools)
+  const settlement = await attempt(delivery, webhookOf(), signedWith('your-signing-secret'), tools)
   const [request] = tools.sent
   assert.ok(request)
   assert.equal(request.body.toString(), delivery.body)
@@ -39,7 +42,7 @@ test('attempt: the schedule of the webhook counts from the end', async () => {
   const settlement = await attempt(
     deliveryOf(1),
     webhookOf({ retryDelaysSeconds: [9] }),
-    null,
+    UNSIGNED,
     toolsThat({ ...fine, status: 500 }),
   )
   assert.deepEqual(settlement.outcome, { state: 'waiting', dueAt: NOW + 9000 })
@@ -49,7 +52,7 @@ test('attempt: the rules are those of the dialect in which the delivery was plan
   const settlement = await attempt(
     deliveryOf(1, { dialect: 'trueftp' }),
     webhookOf(),
-    'a secret',
+    signedWith('a secret'),
     toolsThat({ ...fine, status: 401 }),
   )
   assert.deepEqual(settlement.outcome, { state: 'waiting', dueAt: NOW + 30_000 })
@@ -57,14 +60,17 @@ test('attempt: the rules are those of the dialect in which the delivery was plan
 
 test('attempt: a delivery that must be signed and cannot be is not sent, but comes to its end', async () => {
   const tools = toolsThat(fine)
-  const settlement = await attempt(deliveryOf(1, { dialect: 'trueftp', attempts: 2 }), webhookOf(), null, tools)
+  const settlement = await attempt(deliveryOf(1, { dialect: 'trueftp', attempts: 2 }), webhookOf(), UNSIGNED, tools)
   assert.equal(tools.sent.length, 0)
   assert.equal(settlement.outcome.state, 'failed')
   assert.match(settlement.attempt?.error ?? '', /no secret/)
 })
 
 test('attempt: a failure of our own is no attempt', async () => {
-  await assert.rejects(attempt(deliveryOf(1), webhookOf(), null, toolsThat(new AppError('internal', 'no sockets'))), /no sockets/)
+  await assert.rejects(
+    attempt(deliveryOf(1), webhookOf(), UNSIGNED, toolsThat(new AppError('internal', 'no sockets'))),
+    /no sockets/,
+  )
 })
 
 const waits = [

@@ -3,6 +3,7 @@ import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import { dialectOf } from '../dialects/index.ts'
 import type { PostRequest, PostResult } from '../http/post.ts'
 import type { Settlement } from './port.ts'
+import type { Secrets } from './secrets.ts'
 import { attemptOf, decide, rulesFor } from './settle.ts'
 import type { ClaimedDelivery, Webhook } from './webhook.ts'
 
@@ -29,7 +30,7 @@ export interface AttemptTools {
 export async function attempt(
   delivery: ClaimedDelivery,
   webhook: Webhook,
-  secret: string | null,
+  secrets: Secrets,
   tools: AttemptTools,
 ): Promise<Settlement> {
   const { clock, node } = tools
@@ -41,11 +42,13 @@ export async function attempt(
 
   const body = Buffer.from(delivery.body)
   const { id: deliveryId, eventId, eventType } = delivery
-  const facts = { deliveryId, eventId, eventType, startedAt, body, secret, secretBefore: null }
+  const { secret, secretBefore } = secrets
+  const facts = { deliveryId, eventId, eventType, startedAt, body, secret, secretBefore }
+  const headers = () => ({ ...dialect.headers(facts), ...delivery.headers })
   const result =
     secret === null && dialect.secretRequired
       ? NO_SECRET
-      : await tools.post({ url: webhook.url, headers: dialect.headers(facts), body, deadlineMs: rules.deadlineMs })
+      : await tools.post({ url: webhook.url, headers: headers(), body, deadlineMs: rules.deadlineMs })
 
   const endedAt = clock.now()
   return {

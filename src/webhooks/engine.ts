@@ -256,7 +256,7 @@ class DeliveryEngine implements Engine {
   async #post(lane: Lane, { delivery }: Held, webhook: Webhook): Promise<Settlement | undefined> {
     const { seal, node, clock, log } = this.#options
     try {
-      const settlement = await attempt(delivery, webhook, lane.secretOf(webhook, seal), this.#options)
+      const settlement = await attempt(delivery, webhook, lane.secretsOf(webhook, seal, clock.now()), this.#options)
       lane.ownFailures = 0
       return settlement
     } catch (error) {

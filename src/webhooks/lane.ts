@@ -1,7 +1,7 @@
 import type { Seal } from '../base/seal.ts'
 import { SECOND_MS } from '../base/units.ts'
+import { OpenedSecrets, type Secrets } from './secrets.ts'
 import type { ClaimedDelivery, Webhook } from './webhook.ts'
-import { webhookSecretPurpose } from './webhook.ts'
 
 /** Deliveries that a lane may hold (buffered, being posted, being settled) while its receiver answers quickly. */
 export const LANE_BUFFER_MAX = 512
@@ -40,7 +40,7 @@ export class Lane {
   mayHaveMore = false
   /** Failures of our own in a row. */
   ownFailures = 0
-  #openedSecret: { sealed: string; secret: string } | undefined
+  readonly #opened = new OpenedSecrets()
 
   constructor(webhookId: string, widthMax: number) {
     this.webhookId = webhookId
@@ -96,12 +96,8 @@ export class Lane {
     return this.giveBack(this.window - this.posting.size - this.settling.size)
   }
 
-  /** The secret of the webhook as it is now; opening is skipped only while the sealed text is the same. */
-  secretOf(webhook: Webhook, seal: Pick<Seal, 'open'>): string | null {
-    const sealed = webhook.sealedSecret
-    if (sealed === null) return null
-    if (this.#openedSecret?.sealed !== sealed)
-      this.#openedSecret = { sealed, secret: seal.open(sealed, webhookSecretPurpose(webhook.id)) }
-    return this.#openedSecret.secret
+  /** The secrets of the webhook as it is now; opening is skipped only while the sealed texts are the same. */
+  secretsOf(webhook: Webhook, seal: Pick<Seal, 'open'>, now: number): Secrets {
+    return this.#opened.of(webhook, seal, now)
   }
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Held, LANE_BUFFER_MAX, Lane } from './lane.ts'
 import { HELD_MAX, LANE_HELD_ALWAYS, LANES_MAX, Lanes } from './lanes.ts'
-import { deliveryOf, webhookOf } from './testing.ts'
+import { deliveryOf } from './testing.ts'
 
 function held(number: number): Held {
   return { delivery: deliveryOf(number), written: null }
@@ -47,22 +47,6 @@ test('lane: starts no more than its width, oldest first', () => {
   const lane = new Lane('wh_1', 2)
   for (let number = 0; number < 3; number++) lane.add(held(number))
   assert.deepEqual([lane.start().delivery.id, lane.start().delivery.id, lane.canStart], ['dlv_0', 'dlv_1', false])
-})
-
-test('lane: opens a secret again only when its sealed text is another', () => {
-  const lane = new Lane('wh_1', 1)
-  const opened: string[] = []
-  const seal = {
-    open(sealed: string, purpose: string) {
-      opened.push(`${sealed} for ${purpose}`)
-      return sealed.toUpperCase()
-    },
-  }
-  assert.equal(lane.secretOf(webhookOf(), seal), null)
-  assert.equal(lane.secretOf(webhookOf({ sealedSecret: 'a' }), seal), 'A')
-  assert.equal(lane.secretOf(webhookOf({ sealedSecret: 'a' }), seal), 'A')
-  assert.equal(lane.secretOf(webhookOf({ sealedSecret: 'b' }), seal), 'B')
-  assert.deepEqual(opened, ['a for webhook.secret:wh_1', 'b for webhook.secret:wh_1'])
 })
 
 test('lanes: an empty lane is dropped, one that may have more is not', () => {
