@@ -15,6 +15,8 @@ export interface EventFilter {
 /** A stretch of what was said, in the order in which it was. */
 export interface SaidEvents {
   readonly events: readonly RecordedEvent[]
+  /** For each of them, where what follows it begins: as if the stretch had ended there. The same event always has the same. */
+  readonly cursors: readonly string[]
   /** Where the next stretch begins: opaque text of `[0-9a-z.]`, valid for as long as the event store lives. */
   readonly next: string
   /** Nothing more was said by now. */
