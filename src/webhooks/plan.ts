@@ -2,6 +2,8 @@ import { newId, type RandomBytes } from '../base/id.ts'
 import { dialectOf } from '../dialects/index.ts'
 import { matches } from '../events/catalogue.ts'
 import type { EventDraft, RecordedEvent } from '../events/event.ts'
+import { type Filtered, matchesFilter } from './filter.ts'
+import { keysOf } from './order.ts'
 import type { Plan } from './port.ts'
 import type { DeliveryCause, PlannedDelivery, Webhook } from './webhook.ts'
 
@@ -9,21 +11,33 @@ import type { DeliveryCause, PlannedDelivery, Webhook } from './webhook.ts'
 export const plan: Plan = createPlan()
 
 /**
- * Which deliveries an event asks for: one for each active webhook that subscribes to its type and whose scope holds
- * it. Pure but for the ids, which are made of the event's time and `random`; planning twice plans other ids, so the
- * caller sees to it that an event is planned once.
+ * Which deliveries an event asks for: one for each active webhook that subscribes to its type, whose scope holds
+ * it and whose filter takes it. Pure but for the ids, which are made of the event's time and `random`; planning twice plans
+ * other ids, so the caller sees to it that an event is planned once.
  */
 export function createPlan(random?: RandomBytes): Plan {
   return (event, webhooks) =>
     webhooks
-      .filter((webhook) => asksFor(webhook, event))
+      .filter((webhook) => webhook.state === 'active' && wants(webhook, event))
       .map((webhook) => planDelivery(event, webhook, 'event', event.occurredAt, random))
 }
 
-/** A webhook without account hears everything, server-wide events included; one with an account hears only that account's. */
-function asksFor(webhook: Webhook, event: EventDraft): boolean {
-  const isInScope = webhook.accountId === null || webhook.accountId === event.accountId
-  return webhook.state === 'active' && isInScope && webhook.events.some((subscription) => matches(subscription, event.type))
+/**
+ * Whether the event is one that the webhook is for, active or not: one without account hears everything, server-wide events
+ * included; one with an account hears only that account's.
+ */
+export function wants(webhook: Wanting, event: Filtered): boolean {
+  return isInScope(webhook, event) && subscribes(webhook, event) && matchesFilter(webhook.filter, event)
+}
+
+export type Wanting = Pick<Webhook, 'accountId' | 'events' | 'filter'>
+
+export function isInScope({ accountId }: Pick<Webhook, 'accountId'>, event: Filtered): boolean {
+  return accountId === null || accountId === event.accountId
+}
+
+export function subscribes({ events }: Pick<Webhook, 'events'>, { type }: Filtered): boolean {
+  return events.some((subscription) => matches(subscription, type))
 }
 
 /** One delivery of an event to a webhook, matching or not (a resend, a test). Its body is fixed from here on. `now` is the time in its id. */
@@ -44,8 +58,7 @@ export function planDelivery(
     dialect: webhook.dialect,
     body: dialectOf(webhook.dialect).body(event, id),
     headers: null,
-    orderKey: null,
-    collapseKey: null,
+    ...keysOf(event, webhook, cause),
     replayId: null,
   }
 }
