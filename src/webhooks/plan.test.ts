@@ -12,6 +12,8 @@ const cases = [
   { name: 'another account', webhook: { accountId: 'acc_2' }, event: {}, asked: false },
   { name: 'a server-wide event, webhook of all', webhook: {}, event: { accountId: null, type: 'system.error' }, asked: true },
   { name: 'a server-wide event, webhook of one', webhook: { accountId: 'acc_1' }, event: { accountId: null }, asked: false },
+  { name: 'a filter that takes it', webhook: { filter: { 'data.path': { glob: '/*.csv' } } }, event: {}, asked: true },
+  { name: 'a filter that does not', webhook: { filter: { 'data.path': { glob: '/*.txt' } } }, event: {}, asked: false },
   { name: 'switched off', webhook: { state: 'inactive' }, event: {}, asked: false },
   { name: 'failed', webhook: { state: 'failed' }, event: {}, asked: false },
 ] as const

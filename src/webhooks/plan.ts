@@ -1,7 +1,7 @@
 import { newId, type RandomBytes } from '../base/id.ts'
 import { dialectOf } from '../dialects/index.ts'
 import { matches } from '../events/catalogue.ts'
-import type { EventDraft, RecordedEvent } from '../events/event.ts'
+import type { RecordedEvent } from '../events/event.ts'
 import { type Filtered, matchesFilter } from './filter.ts'
 import { keysOf } from './order.ts'
 import type { Plan } from './port.ts'
