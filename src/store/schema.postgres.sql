@@ -117,8 +117,10 @@ replay.webhook_id text collate "C" not null
 replay.account_id text
 replay.request text not null
 replay.state text not null
+replay.is_open integer not null
 replay.cursor text
 replay.matched bigint not null
+replay.is_counted integer not null
 replay.planned bigint not null
 replay.node text
 replay.created_at bigint not null
@@ -233,6 +235,8 @@ intent_path PRIMARY KEY (path_hash)
 node PRIMARY KEY (id)
 partial CHECK ((prefix_bytes >= 0))
 partial PRIMARY KEY (id)
+replay CHECK ((is_counted = ANY (ARRAY[0, 1])))
+replay CHECK ((is_open = ANY (ARRAY[0, 1])))
 replay CHECK ((state = ANY (ARRAY['running'::text, 'done'::text, 'cancelled'::text])))
 replay PRIMARY KEY (id)
 schema_version PRIMARY KEY (version)
@@ -270,11 +274,12 @@ CREATE INDEX delivery_claimed ON public.delivery USING btree (claimed_by) WHERE 
 CREATE INDEX delivery_collapsible ON public.delivery USING btree (webhook_id, collapse_key) WHERE ((collapse_key IS NOT NULL) AND (state = 'waiting'::text))
 CREATE INDEX delivery_due ON public.delivery USING btree (webhook_id, due_at) WHERE ((state = 'waiting'::text) AND (claimed_by IS NULL) AND (is_blocked = 0))
 CREATE INDEX delivery_failed ON public.delivery USING btree (webhook_id, id) WHERE (state = 'failed'::text)
-CREATE INDEX delivery_of_replay ON public.delivery USING btree (replay_id) WHERE ((replay_id IS NOT NULL) AND (state = 'waiting'::text))
+CREATE INDEX delivery_of_replay ON public.delivery USING btree (replay_id, state) WHERE (replay_id IS NOT NULL)
 CREATE INDEX delivery_of_webhook ON public.delivery USING btree (webhook_id, id)
 CREATE INDEX delivery_ordered ON public.delivery USING btree (webhook_id, order_key, order_position) WHERE ((order_key IS NOT NULL) AND (state = 'waiting'::text))
 CREATE UNIQUE INDEX delivery_pkey ON public.delivery USING btree (id)
 CREATE UNIQUE INDEX delivery_planned_once ON public.delivery USING btree (event_id, webhook_id) WHERE (cause = 'event'::text)
+CREATE INDEX delivery_resent ON public.delivery USING btree (event_id, webhook_id) WHERE (cause = 'resend'::text)
 CREATE UNIQUE INDEX delivery_total_pkey ON public.delivery_total USING btree (webhook_id, part)
 CREATE UNIQUE INDEX event_pkey ON public.event USING btree (id)
 CREATE INDEX event_said ON public.event USING btree ("position", id) WHERE ((state = 'said'::text) AND (is_test = 0))
@@ -287,8 +292,9 @@ CREATE UNIQUE INDEX node_pkey ON public.node USING btree (id)
 CREATE INDEX partial_of_user ON public.partial USING btree (user_id, folder_hash)
 CREATE UNIQUE INDEX partial_pkey ON public.partial USING btree (id)
 CREATE INDEX replay_of_webhook ON public.replay USING btree (webhook_id, id)
+CREATE INDEX replay_open ON public.replay USING btree (id) WHERE (is_open = 1)
 CREATE UNIQUE INDEX replay_pkey ON public.replay USING btree (id)
-CREATE INDEX replay_running ON public.replay USING btree (id) WHERE (state = 'running'::text)
+CREATE UNIQUE INDEX replay_running ON public.replay USING btree (webhook_id) WHERE (state = 'running'::text)
 CREATE UNIQUE INDEX schema_version_pkey ON public.schema_version USING btree (version)
 CREATE INDEX tally_by_age ON public.tally USING btree (grain, at)
 CREATE UNIQUE INDEX tally_pkey ON public.tally USING btree (webhook_id, grain, at, part)

@@ -161,8 +161,10 @@ CREATE TABLE replay (
   account_id  text,
   request     text    not null check (json_valid(request)),
   state       text    not null check (state in ('running', 'done', 'cancelled')),
+  is_open     integer not null check (is_open in (0, 1)),  -- running, or cancelled with deliveries that are still under way
   cursor      text,
   matched     integer not null,  -- events that it asks for, counted when it was made
+  is_counted  integer not null check (is_counted in (0, 1)),  -- whether those are all, or more than the count went through
   planned     integer not null,
   node        text,
   created_at  integer not null,
@@ -266,13 +268,15 @@ CREATE INDEX delivery_due on delivery (webhook_id, due_at) where state = 'waitin
 
 CREATE INDEX delivery_failed on delivery (webhook_id, id) where state = 'failed';
 
-CREATE INDEX delivery_of_replay on delivery (replay_id) where replay_id is not null and state = 'waiting';
+CREATE INDEX delivery_of_replay on delivery (replay_id, state) where replay_id is not null;
 
 CREATE INDEX delivery_of_webhook on delivery (webhook_id, id);
 
 CREATE INDEX delivery_ordered on delivery (webhook_id, order_key, order_position) where order_key is not null and state = 'waiting';
 
 CREATE UNIQUE INDEX delivery_planned_once on delivery (event_id, webhook_id) where cause = 'event';
+
+CREATE INDEX delivery_resent on delivery (event_id, webhook_id) where cause = 'resend';
 
 CREATE INDEX event_said on event (position, id) where state = 'said' and is_test = 0;
 
@@ -284,7 +288,9 @@ CREATE INDEX partial_of_user on partial (user_id, folder_hash);
 
 CREATE INDEX replay_of_webhook on replay (webhook_id, id);
 
-CREATE INDEX replay_running on replay (id) where state = 'running';
+CREATE INDEX replay_open on replay (id) where is_open = 1;
+
+CREATE UNIQUE INDEX replay_running on replay (webhook_id) where state = 'running';
 
 CREATE INDEX tally_by_age on tally (grain, at);
 

@@ -204,8 +204,10 @@ export interface ReplayTable {
   account_id: string | null
   request: string
   state: string
+  is_open: number
   cursor: string | null
   matched: number
+  is_counted: number
   planned: number
   node: string | null
   created_at: number

@@ -38,8 +38,10 @@ create index delivery_due on delivery (webhook_id, due_at) where state = 'waitin
 create index delivery_ordered on delivery (webhook_id, order_key, order_position) where order_key is not null and state = 'waiting';
 -- What does this one replace?
 create index delivery_collapsible on delivery (webhook_id, collapse_key) where collapse_key is not null and state = 'waiting';
--- What has this replay still under way?
-create index delivery_of_replay on delivery (replay_id) where replay_id is not null and state = 'waiting';
+-- How far are the deliveries of this replay?
+create index delivery_of_replay on delivery (replay_id, state) where replay_id is not null;
+-- Was this event sent again to this webhook? Few among very many; `delivery_planned_once` has the others.
+create index delivery_resent on delivery (event_id, webhook_id) where cause = 'resend';
 
 -- Attempts by webhook and minute, and by webhook and hour: what monitoring reads instead of attempts. `part` spreads writers.
 create table tally (
@@ -89,8 +91,10 @@ create table replay (
   account_id  text,
   request     text    not null,
   state       text    not null check (state in ('running', 'done', 'cancelled')),
+  is_open     integer not null check (is_open in (0, 1)),  -- running, or cancelled with deliveries that are still under way
   cursor      text,
   matched     bigint  not null,  -- events that it asks for, counted when it was made
+  is_counted  integer not null check (is_counted in (0, 1)),  -- whether those are all, or more than the count went through
   planned     bigint  not null,
   node        text,
   created_at  bigint  not null,
@@ -99,8 +103,10 @@ create table replay (
 );
 -- Which replays has this webhook, newest first?
 create index replay_of_webhook on replay (webhook_id, id);
+-- One at a time for a webhook.
+create unique index replay_running on replay (webhook_id) where state = 'running';
 -- Which are still to be carried on?
-create index replay_running on replay (id) where state = 'running';
+create index replay_open on replay (id) where is_open = 1;
 
 -- Conditions that somebody should look at. One open at a time of a kind and subject.
 create table alert (
