@@ -195,6 +195,12 @@ export function toClaimed(row: DeliveryTable): ClaimedDelivery {
   return { ...toPlanned(row), attempts: row.attempts, createdAt: row.created_at }
 }
 
+/** The first of these times; null where there is none. */
+export function earliest(times: readonly (number | null)[]): number | null {
+  const known = times.filter((time) => time !== null)
+  return known.length === 0 ? null : known.reduce((a, b) => Math.min(a, b))
+}
+
 /** What a list reads of a delivery: not its body and what goes with it. */
 export const LISTED = [
   'id',

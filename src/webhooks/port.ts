@@ -52,7 +52,7 @@ export interface DeliveryStore {
   beat(node: { id: string; startedAt: number }, at: number): Promise<void>
   /** Frees claims of earlier lives of this process (one process per data folder), or of nodes silent for longer than `silentMs`. Returns how many. */
   freeClaims(node: string, now: number, silentMs: number): Promise<number>
-  /** Webhooks that are active and have unclaimed deliveries due, with the earliest due time over all that wait; bounded by `limit`. */
+  /** Webhooks that are active and have unclaimed deliveries due, with the earliest due time that is still to come; bounded by `limit`. */
   dueWebhooks(now: number, limit: number): Promise<{ webhookIds: string[]; nextDueAt: number | null }>
   /** Gives this node up to `room` due deliveries of each webhook named, oldest due first. Skips webhooks that are not active. */
   claim(node: string, wants: readonly { webhookId: string; room: number }[], now: number): Promise<ClaimedDelivery[]>

@@ -6,11 +6,14 @@ import type { Change, Held } from '../../files/port.ts'
 import type { Plan } from '../../webhooks/port.ts'
 import type { PlannedDelivery } from '../../webhooks/webhook.ts'
 import { foldersAbove, locksOf, type PathLock, rangeBelow } from '../path.ts'
-import { fromAudit, toPlanned } from '../rows.ts'
+import { fromAudit, textOf, toPlanned } from '../rows.ts'
 import type { DeliveryTable } from '../tables.ts'
 import { ADVISORY_LOCK, type Queryable, transaction } from './connection.ts'
 import type { Outcome } from './group.ts'
 import type { WebhookSet, WebhookSets } from './webhook-set.ts'
+
+/** Columns of a delivery that are handed in when it is planned. */
+const DELIVERY_COLUMNS = 12
 
 /** Times that the set of webhooks may change under a planning before it gives up. */
 const PLANNINGS_MAX = 20
@@ -36,7 +39,7 @@ export async function recordEvents(
       text: `with hooks as materialized (select version from webhook_set for share),
         e as (${insertEvents('said', 1, 'where (select version from hooks) = $6')} on conflict (id) do nothing returning id),
         d as (${insertDeliveries('waiting', 7)} where p.event_id in (select id from e)),
-        a as (${insertAudits(15)} where p.event_id in (select id from e))
+        a as (${insertAudits(19)} where p.event_id in (select id from e))
         select (select version from hooks) as version, array(select id from e) as ids`,
       values: [...eventColumns(events), set.version, ...deliveryColumns(deliveries, events), ...auditColumns(audits)],
     })
@@ -146,23 +149,23 @@ async function insertChanges(
       text: `with hooks as materialized (select version from webhook_set for share),
         path as (
           insert into intent_path (path_hash, intent_id, path_hex, is_subtree)
-          select * from unnest($26::text[], $27::text[], $28::text[], $29::int[]) where (select version from hooks) = $6
+          select * from unnest($30::text[], $31::text[], $32::text[], $33::int[]) where (select version from hooks) = $6
           on conflict (path_hash) do nothing returning intent_id),
         ok as materialized (
-          select i.* from unnest($30::text[], $31::text[], $32::text[], $33::text[], $34::text[], $35::bigint[], $36::bigint[], $37::bigint[])
+          select i.* from unnest($34::text[], $35::text[], $36::text[], $37::text[], $38::text[], $39::bigint[], $40::bigint[], $41::bigint[])
             as i (id, node, event_id, account_id, deed, usage_bytes, usage_files, created_at)
           where i.id in (select intent_id from path)),
         intents as (
           insert into intent (id, node, event_id, account_id, deed, usage_bytes, usage_files, created_at) select * from ok),
         e as (${insertEvents('held', 1, 'where id in (select event_id from ok)')}),
         d as (${insertDeliveries('held', 7)} where p.event_id in (select event_id from ok)),
-        a as (${insertAudits(15)} where p.event_id in (select event_id from ok)),
+        a as (${insertAudits(19)} where p.event_id in (select event_id from ok)),
         used as (
           insert into account_usage as u (account_id, bytes, files)
           select account_id, sum(usage_bytes), sum(usage_files) from ok group by account_id order by account_id
           on conflict (account_id) do update set bytes = u.bytes + excluded.bytes, files = u.files + excluded.files),
         ended as (delete from partial where id in (
-          select x.upload from unnest($38::text[], $39::text[]) as x (upload, event_id) where x.event_id in (select event_id from ok)))
+          select x.upload from unnest($42::text[], $43::text[]) as x (upload, event_id) where x.event_id in (select event_id from ok)))
         select (select version from hooks) as version, array(select event_id from ok) as ids`,
       values: [
         ...eventColumns(events),
@@ -233,11 +236,12 @@ function eventColumns(events: readonly EventDraft[]): unknown[] {
 }
 
 function insertDeliveries(state: 'held' | 'waiting', first: number): string {
-  const list = placeholders(first, ['text', 'text', 'text', 'text', 'text', 'text', 'text', 'bigint'])
-  return `insert into delivery (id, event_id, event_type, webhook_id, cause, dialect, body, state, due_at, attempts, created_at)
-    select p.id, p.event_id, p.event_type, p.webhook_id, p.cause, p.dialect, p.body, '${state}',
-      ${state === 'held' ? 'null' : 'p.created_at'}, 0, p.created_at
-    from unnest(${list.join(', ')}) as p (id, event_id, event_type, webhook_id, cause, dialect, body, created_at)`
+  const columns =
+    'id, event_id, event_type, webhook_id, cause, dialect, body, headers, order_key, collapse_key, replay_id, created_at'
+  const list = placeholders(first, [...new Array(DELIVERY_COLUMNS - 1).fill('text'), 'bigint'])
+  return `insert into delivery (${columns}, state, due_at, attempts)
+    select ${columns.replaceAll(/\w+/g, 'p.$&')}, '${state}', ${state === 'held' ? 'null' : 'p.created_at'}, 0
+    from unnest(${list.join(', ')}) as p (${columns})`
 }
 
 /** The time of a delivery is that of its event. */
@@ -251,6 +255,10 @@ function deliveryColumns(deliveries: readonly PlannedDelivery[], events: readonl
     deliveries.map((delivery) => delivery.cause),
     deliveries.map((delivery) => delivery.dialect),
     deliveries.map((delivery) => delivery.body),
+    deliveries.map((delivery) => textOf(delivery.headers)),
+    deliveries.map((delivery) => delivery.orderKey),
+    deliveries.map((delivery) => delivery.collapseKey),
+    deliveries.map((delivery) => delivery.replayId),
     deliveries.map((delivery) => times.get(delivery.eventId)),
   ]
 }

@@ -52,7 +52,7 @@ async function settleAll(db: Queryable, settlements: readonly Settlement[]): Pro
       settlements.map(({ outcome }) => outcome.state),
       settlements.map(({ outcome }) => (outcome.state === 'waiting' ? outcome.dueAt : null)),
       settlements.map(({ outcome, endedAt }) => (outcome.state === 'waiting' ? null : endedAt)),
-      settlements.map(({ outcome }) => (outcome.state === 'failed' ? storable(outcome.reason) : null)),
+      settlements.map(({ outcome }) => ('reason' in outcome ? storable(outcome.reason) : null)),
       attempts.map((attempt) => attempt?.number ?? null),
       attempts.map((attempt) => attempt?.startedAt ?? null),
       attempts.map((attempt) => attempt?.durationMs ?? null),
@@ -75,13 +75,14 @@ async function failWebhooks(db: Queryable, fatal: readonly Settlement[]): Promis
   await db.query('update webhook_set set version = version + 1')
   const first = [...new Map(fatal.toReversed().map((settlement) => [settlement.webhookId, settlement])).values()]
   const { rows } = await db.query<{ id: string }>(
-    `update webhook set state = 'failed', failed_reason = f.reason, updated_at = f.at
-     from unnest($1::text[], $2::text[], $3::bigint[]) as f (id, reason, at)
+    `update webhook set state = 'failed', failed_reason = f.reason, failed_delivery_id = f.delivery_id, off_since = f.at, updated_at = f.at
+     from unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) as f (id, reason, at, delivery_id)
      where webhook.id = f.id and webhook.state = 'active' and webhook.removed_at is null returning webhook.id`,
     [
       first.map(({ webhookId }) => webhookId),
-      first.map(({ outcome }) => (outcome.state === 'failed' ? storable(outcome.reason) : null)),
+      first.map(({ outcome }) => ('reason' in outcome ? storable(outcome.reason) : null)),
       first.map(({ endedAt }) => endedAt),
+      first.map(({ deliveryId }) => deliveryId),
     ],
   )
   return new Set(rows.map((row) => row.id))

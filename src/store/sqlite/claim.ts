@@ -1,7 +1,10 @@
 import type { ClaimedDelivery } from '../../webhooks/webhook.ts'
-import { toClaimed } from '../rows.ts'
+import { earliest, toClaimed } from '../rows.ts'
 import type { DeliveryTable } from '../tables.ts'
 import type { Writing } from './writing.ts'
+
+/** What may be claimed once it is due; the words of the index `delivery_due`. */
+const FREE = `state = 'waiting' and claimed_by is null and is_blocked = 0`
 
 /** Gives this node what is due, oldest first; the cost grows with `room`, not with what waits. */
 export function claim(
@@ -13,7 +16,7 @@ export function claim(
   const take = writing.prepare(
     `update delivery set claimed_by = ? where rowid in (
        select rowid from delivery
-       where webhook_id = ? and state = 'waiting' and claimed_by is null and due_at <= ?
+       where webhook_id = ? and ${FREE} and due_at <= ?
        order by due_at limit ?)
      returning *`,
   )
@@ -26,27 +29,30 @@ export function claim(
 }
 
 /**
- * Hops over the index from webhook to webhook: one seek for each that has anything waiting, whatever the number of rows. Webhooks
- * longest overdue come first, so that a full answer starves nobody.
+ * Hops over the index from webhook to webhook: one seek for each that has anything waiting, and one more where something is overdue,
+ * whatever the number of rows. Webhooks longest overdue come first, so that a full answer starves nobody.
  */
 export function dueWebhooks(writing: Writing, now: number, limit: number): { webhookIds: string[]; nextDueAt: number | null } {
   const rows = writing
     .prepare(
       `with recursive hop (webhook_id) as (
-         select min(webhook_id) from delivery where state = 'waiting' and claimed_by is null
+         select min(webhook_id) from delivery where ${FREE}
          union all
-         select (select min(webhook_id) from delivery
-                 where state = 'waiting' and claimed_by is null and delivery.webhook_id > hop.webhook_id)
+         select (select min(webhook_id) from delivery where ${FREE} and delivery.webhook_id > hop.webhook_id)
          from hop where hop.webhook_id is not null
+       ),
+       first as materialized (
+         select webhook_id, (select min(due_at) from delivery where delivery.webhook_id = hop.webhook_id and ${FREE}) as due_at
+         from hop where webhook_id is not null
        )
-       select webhook_id, (select min(due_at) from delivery
-                           where delivery.webhook_id = hop.webhook_id and state = 'waiting' and claimed_by is null) as due_at
-       from hop where webhook_id is not null`,
+       select webhook_id, due_at, case when due_at > :now then due_at else (
+         select min(due_at) from delivery where delivery.webhook_id = first.webhook_id and ${FREE} and due_at > :now) end as next_due_at
+       from first`,
     )
-    .all() as unknown as { webhook_id: string; due_at: number }[]
+    .all({ now }) as unknown as { webhook_id: string; due_at: number; next_due_at: number | null }[]
   const waiting = rows
     .filter((row) => writing.webhooks.get(row.webhook_id)?.state === 'active')
     .sort((a, b) => a.due_at - b.due_at)
   const due = waiting.filter((row) => row.due_at <= now).slice(0, limit)
-  return { webhookIds: due.map((row) => row.webhook_id), nextDueAt: waiting[0]?.due_at ?? null }
+  return { webhookIds: due.map((row) => row.webhook_id), nextDueAt: earliest(waiting.map((row) => row.next_due_at)) }
 }

@@ -4,7 +4,7 @@ import type { EventDraft } from '../../events/event.ts'
 import type { Change, Held } from '../../files/port.ts'
 import type { PlannedDelivery } from '../../webhooks/webhook.ts'
 import { foldersAbove, locksOf, type PathLock, rangeBelow } from '../path.ts'
-import { fromAudit, toPlanned } from '../rows.ts'
+import { fromAudit, textOf, toPlanned } from '../rows.ts'
 import type { DeliveryTable } from '../tables.ts'
 import type { Writing } from './writing.ts'
 
@@ -57,13 +57,17 @@ function insertEvent(writing: Writing, event: EventDraft, state: 'held' | 'said'
 }
 
 function insertDelivery(writing: Writing, delivery: PlannedDelivery, state: 'held' | 'waiting', createdAt: number): void {
-  const { id, eventId, eventType, webhookId, cause, dialect, body } = delivery
+  const { id, eventId, eventType, webhookId, cause, dialect, body, headers, orderKey, collapseKey, replayId } = delivery
   writing
     .prepare(
-      `insert into delivery (id, event_id, event_type, webhook_id, cause, dialect, body, state, due_at, attempts, created_at)
-       values (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`,
+      `insert into delivery (id, event_id, event_type, webhook_id, cause, dialect, body, headers, order_key, collapse_key,
+         replay_id, state, due_at, attempts, created_at)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`,
     )
-    .run(id, eventId, eventType, webhookId, cause, dialect, body, state, state === 'held' ? null : createdAt, createdAt)
+    .run(
+      ...[id, eventId, eventType, webhookId, cause, dialect, body, textOf(headers), orderKey, collapseKey, replayId],
+      ...[state, state === 'held' ? null : createdAt, createdAt],
+    )
 }
 
 function lockPath(writing: Writing, intentId: string, lock: PathLock): void {

@@ -69,7 +69,7 @@ function putBack(writing: Writing, { deliveryId, webhookId, node, outcome, ended
       outcome.state,
       outcome.state === 'waiting' ? outcome.dueAt : null,
       outcome.state === 'waiting' ? null : endedAt,
-      outcome.state === 'failed' ? storable(outcome.reason) : null,
+      'reason' in outcome ? storable(outcome.reason) : null,
       deliveryId,
       webhookId,
       node,
@@ -77,14 +77,14 @@ function putBack(writing: Writing, { deliveryId, webhookId, node, outcome, ended
   return changes === 1
 }
 
-function failWebhook(writing: Writing, { webhookId, outcome, endedAt }: Settlement): void {
+function failWebhook(writing: Writing, { deliveryId, webhookId, outcome, endedAt }: Settlement): void {
   if (outcome.state !== 'failed' || !outcome.webhookFails) return
   if (writing.webhooks.get(webhookId)?.state !== 'active') return
   writing.changeWebhooks()
   writing
     .prepare(
-      `update webhook set state = 'failed', failed_reason = ?, updated_at = ? where id = ? and state = 'active' and removed_at is null`,
+      `update webhook set state = 'failed', failed_reason = ?, failed_delivery_id = ?, off_since = ?, updated_at = ?
+       where id = ? and state = 'active' and removed_at is null`,
     )
-
-    .run(storable(outcome.reason), endedAt, webhookId)
+    .run(storable(outcome.reason), deliveryId, endedAt, endedAt, webhookId)
 }

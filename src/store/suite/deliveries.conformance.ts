@@ -55,12 +55,18 @@ export function deliveryCases(world: World): void {
     assert.equal(ids.length + rest.length, 100)
   })
 
-  test('dueWebhooks names who has something due, longest overdue first, and the earliest time of all', async () => {
+  test('dueWebhooks names who has something due, longest overdue first, and the earliest time to come, also of those overdue', async () => {
     const [first, second, third] = [await backlog(2), await backlog(1), await backlog(1)]
     const { webhookIds, nextDueAt } = await world.store.dueWebhooks(tick(), 1_000)
     const ours = [first, second, third].map(({ webhook }) => webhook.id)
     assert.deepEqual(webhookIds.filter((id) => ours.includes(id)), ours) // biome-ignore format: one line
-    assert.ok(nextDueAt !== null && nextDueAt <= first.events[0]!.occurredAt)
+    assert.equal(nextDueAt, null)
+    const [retried] = await world.store.claim('node_a', first.want(1), tick())
+    const dueAt = tick() + 60_000
+    await world.store.settle([settling(retried!, { state: 'waiting', dueAt })])
+    assert.equal((await world.store.dueWebhooks(tick(), 1_000)).nextDueAt, dueAt)
+    assert.equal((await world.store.dueWebhooks(dueAt, 1_000)).nextDueAt, null)
+    await world.store.claim('node_a', first.want(1), dueAt)
     assert.equal((await world.store.dueWebhooks(tick(), 1)).webhookIds.length, 1)
     await world.store.claim('node_a', [...first.want(9), ...third.want(9)], tick())
     const after = (await world.store.dueWebhooks(tick(), 1_000)).webhookIds
@@ -126,7 +132,8 @@ export function deliveryCases(world: World): void {
       { written: false, webhookState: 'active' },
     ])
     assert.deepEqual(await world.store.settle([end]), [{ written: true, webhookState: 'failed' }])
-    const failed = { ...webhook, state: 'failed', failedReason: 'attempts used up', updatedAt: end.endedAt }
+    const off = { failedReason: 'attempts used up', failedDeliveryId: first!.id, offSince: end.endedAt, updatedAt: end.endedAt }
+    const failed = { ...webhook, state: 'failed', ...off }
     assert.deepEqual(await world.store.findWebhook(webhook.id), failed)
     assert.deepEqual(await world.store.targets([webhook.id]), [failed])
     assert.deepEqual(await world.store.settle([settling(second!, { ...fatal, reason: 'later' })]), [
@@ -150,6 +157,15 @@ export function deliveryCases(world: World): void {
     const waits = settling(second!, { state: 'waiting', dueAt: tick() })
     assert.deepEqual(await world.store.settle([waits]), [{ written: true, webhookState: 'removed' }])
     assert.equal(await world.store.cancelOrphans(10), 1)
+  })
+
+  test('a delivery that is not wanted any more ends without an attempt', async () => {
+    const { webhook, want } = await backlog(1)
+    const [claimed] = await world.store.claim('node_a', want(1), tick())
+    const end = settling(claimed!, { state: 'cancelled', reason: 'expired' }, { attempt: null })
+    assert.deepEqual(await world.store.settle([end]), [{ written: true, webhookState: 'active' }])
+    const [row] = await record(webhook.id)
+    assert.deepEqual([row!.state, row!.attempts, row!.settledAt, row!.lastError], ['cancelled', 0, end.endedAt, 'expired'])
   })
 
   test('whatever a receiver answers can be stored', async () => {

@@ -47,9 +47,11 @@ export function fileCases(world: World): void {
     assert.deepEqual(await world.store.findEvent(change.event.id), change.event)
     assert.equal(await world.store.findIntent(change.intent.id), undefined)
     const claimed = await world.store.claim('node_b', wants, tick())
-    assert.deepEqual(claimed, [{ ...free, attempts: 0 }])
+    assert.deepEqual(claimed, [{ ...free, attempts: 0, createdAt: change.event.occurredAt }])
     await world.store.unclaim('node_a', [mine!.id, free!.id])
-    assert.deepEqual(await world.store.claim('node_b', wants, tick()), [{ ...mine, attempts: 0 }])
+    assert.deepEqual(await world.store.claim('node_b', wants, tick()), [
+      { ...mine, attempts: 0, createdAt: change.event.occurredAt },
+    ])
     assert.equal((await world.store.listAudit({ accountId: made.id, action: 'upload' }, PAGE)).total, 1)
   })
 

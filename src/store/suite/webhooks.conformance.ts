@@ -112,7 +112,7 @@ export function webhookCases(world: World): void {
     assert.equal((await world.store.listDeliveries({ webhookId: made.id, state: 'failed' }, PAGE)).total, 0)
 
     const detail = await world.store.findDelivery(made.id, first!.id)
-    const { attempts: _, ...planned } = first!
+    const { attempts: _attempts, createdAt: _createdAt, ...planned } = first!
     assert.deepEqual(detail?.planned, planned)
     assert.deepEqual(detail?.attempts, [retry.attempt])
     assert.deepEqual(detail?.delivery, one.rows[0])

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { DeliveryStore } from '../../webhooks/port.ts'
 import { toWebhook } from '../rows.ts'
 import type { Store } from '../store.ts'
+import type { Work } from '../work.ts'
 import { isLost } from './lost.ts'
 import type { Units } from './units.ts'
 
@@ -60,27 +61,15 @@ export const claimUnits: Units<Omit<DeliveryStore, 'claim' | 'dueWebhooks' | 'se
   },
 
   async cancelOrphans(work, limit) {
-    const orphans = await work.db
-      .selectFrom('webhook')
-      .innerJoin('delivery', 'delivery.webhook_id', 'webhook.id')
-      .select(['delivery.id', 'webhook.removed_at'])
-      .where((e) =>
-        e.and([
-          e('removed_at', 'is not', null),
-          e('delivery.state', '=', sql.lit<string>('waiting')),
-          e('claimed_by', 'is', null),
-        ]),
-      )
-      .limit(limit)
-      .$if(work.others === 'nodes', (query) => query.forUpdate('delivery').skipLocked())
-      .execute()
+    const free = await orphans(work, limit, 0)
+    const blocked = await orphans(work, limit - free.length, 1)
     let cancelled = 0
     // The removal was their end, so it is also its time.
-    for (const [removedAt, rows] of Map.groupBy(orphans, (row) => row.removed_at)) {
+    for (const [removedAt, rows] of Map.groupBy([...free, ...blocked], (row) => row.removed_at)) {
       const ids = rows.map((row) => row.id)
       const { numUpdatedRows } = await work.db
         .updateTable('delivery')
-        .set({ state: 'cancelled', due_at: null, settled_at: removedAt })
+        .set({ state: 'cancelled', due_at: null, is_blocked: 0, settled_at: removedAt })
         // By id alone: they are ours until the commit, and other conditions would tempt the planner to another index.
         .where(work.isAmong('id', ids))
         .executeTakeFirstOrThrow()
@@ -88,4 +77,25 @@ export const claimUnits: Units<Omit<DeliveryStore, 'claim' | 'dueWebhooks' | 'se
     }
     return cancelled
   },
+}
+
+/** Deliveries that wait for a webhook that is gone and are nobody's; one index has those that are free, another those in an order. */
+async function orphans({ db, others }: Work, limit: number, isBlocked: 0 | 1) {
+  if (limit <= 0) return []
+  return db
+    .selectFrom('webhook')
+    .innerJoin('delivery', 'delivery.webhook_id', 'webhook.id')
+    .select(['delivery.id', 'webhook.removed_at'])
+    .where((e) =>
+      e.and([
+        e('removed_at', 'is not', null),
+        e('delivery.state', '=', sql.lit<string>('waiting')),
+        e('claimed_by', 'is', null),
+        e('is_blocked', '=', sql.lit<number>(isBlocked)),
+        ...(isBlocked === 1 ? [e('order_key', 'is not', null)] : []),
+      ]),
+    )
+    .limit(limit)
+    .$if(others === 'nodes', (query) => query.forUpdate('delivery').skipLocked())
+    .execute()
 }
