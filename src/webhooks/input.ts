@@ -1,5 +1,5 @@
-import { AppError } from '../base/error.ts'
 import { isSubscription, nearestEventType } from '../events/catalogue.ts'
+import { invalid, shortened } from './invalid.ts'
 
 /** What a person may say about a webhook. The faces see to it that the types are these; bounds are checked here. */
 export interface WebhookInput {
@@ -57,13 +57,4 @@ function checkDelays(delays: readonly number[]): void {
   if (delays.length > RETRIES_MAX) throw invalid(field, `${field} must have 0 to ${RETRIES_MAX} entries, not ${delays.length}`)
   const wrong = delays.find((seconds) => !(seconds >= 0 && seconds <= RETRY_DELAY_SECONDS_MAX))
   if (wrong !== undefined) throw invalid(field, `${field}: each must be 0 to ${RETRY_DELAY_SECONDS_MAX} seconds, not ${wrong}`)
-}
-
-export function invalid(field: string, message: string): AppError {
-  return new AppError('invalid', message, { field })
-}
-
-/** As much of a caller's text as a message repeats. */
-export function shortened(text: string): string {
-  return text.length <= 60 ? text : `${text.slice(0, 60)}…`
 }
