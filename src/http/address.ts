@@ -3,32 +3,42 @@ import ipaddr from 'ipaddr.js'
 
 /**
  * Which addresses are not on the public internet. The table follows the IANA special-purpose address registries
- * for IPv4 and IPv6: every block that they do not call globally reachable, and what they leave to
+ * for IPv4 and IPv6 (as of 2025-10-09): every block that they do not call globally reachable, and what they leave to
  * other registries (multicast, link-local, the parts of IPv6 that are not unicast). Blocks inside 192.0.0.0/24 and
- * 2001::/23 that are reachable serve protocols, never a webhook, and stay refused with their parent.
+ * 2001::/23 that are reachable (anycast of PCP and TURN, AMT, ORCHIDv2, drone identifiers) serve protocols, never a
+ * webhook, and stay refused with their parent. The AS112 blocks are reachable and public.
  */
 export interface SpecialRange {
   readonly cidr: string
   readonly name: string
   /**
-   * What may open it: the list of allowed networks, the loopback policy, or nothing. Nothing opens the forms that
-   * reach this machine, or an IPv4 address, by another spelling: they would turn a narrow permission into a wide one.
+   * What may open it: a network in the list of those allowed, its own address there and nothing wider, the loopback
+   * policy, or nothing. Nothing opens the forms that reach this machine, or an IPv4 address, by another spelling: they
+   * would turn a narrow permission into a wide one.
    */
-  readonly opens: 'allow' | 'loopback' | 'nothing'
+  readonly opens: 'allow' | 'address' | 'loopback' | 'nothing'
 }
 
 function range(cidr: string, name: string, opens: SpecialRange['opens'] = 'allow'): SpecialRange {
   return { cidr, name, opens }
 }
 
+const NAT64 = '64:ff9b::/96'
+
 /** The first row that holds an address names it, so narrow rows stand before wide ones. */
 export const SPECIAL_RANGES: readonly SpecialRange[] = [
+  // Services that hand out the credentials of a machine to whoever asks. Some lie in networks that people open for other reasons.
+  ...[
+    ...['169.254.169.254/32', '169.254.170.2/32', '169.254.170.23/32', '169.254.0.23/32', '169.254.42.42/32'],
+    ...['100.100.100.200/32', '192.0.0.192/32', '168.63.129.16/32'],
+    ...['fd00:ec2::254/128', 'fd00:ec2::23/128', 'fd20:ce::254/128', 'fd00:42::42/128', 'fd00:c1::a9fe:a9fe/128'],
+    ...['fe80::a9fe:a9fe/128'],
+  ].map((cidr) => range(cidr, 'metadata service of a cloud', 'address')),
   range('127.0.0.0/8', 'loopback', 'loopback'),
   range('0.0.0.0/8', 'this host, this network', 'nothing'),
   range('10.0.0.0/8', 'private use'),
   range('100.64.0.0/10', 'carrier-grade NAT'),
-  range('168.63.129.16/32', 'host services of a cloud'), // Azure's; a public number that never leaves the host.
-  range('169.254.0.0/16', 'link-local, metadata services'),
+  range('169.254.0.0/16', 'link-local'),
   range('172.16.0.0/12', 'private use'),
   range('192.0.0.0/24', 'IETF protocol assignments'),
   range('192.0.2.0/24', 'documentation'),
@@ -46,16 +56,16 @@ export const SPECIAL_RANGES: readonly SpecialRange[] = [
   range('::ffff:0:0/96', 'IPv4-mapped', 'nothing'),
   range('::ffff:0:0:0/96', 'IPv4-translated', 'nothing'),
   range('::/96', 'IPv4-compatible', 'nothing'),
-  range('64:ff9b::/96', 'NAT64'), // Reachable, but as whatever IPv4 address it wraps.
+  range(NAT64, 'NAT64'), // What it wraps must be allowed as well.
   range('64:ff9b:1::/48', 'local-use NAT64'),
   range('100::/64', 'discard-only'),
   range('100:0:0:1::/64', 'dummy prefix'),
-  range('2001::/32', 'Teredo'),
+  range('2001::/32', 'Teredo', 'nothing'),
   range('2001:2::/48', 'benchmarking'),
   range('2001:10::/28', 'ORCHID'),
   range('2001::/23', 'IETF protocol assignments'),
   range('2001:db8::/32', 'documentation'),
-  range('2002::/16', '6to4'),
+  range('2002::/16', '6to4', 'nothing'),
   range('3fff::/20', 'documentation'),
   range('5f00::/16', 'segment routing'),
   range('fc00::/7', 'unique local'),
@@ -94,9 +104,15 @@ export function contains([base, bits]: Network, address: Address): boolean {
   return base.kind() === address.kind() && address.match(base, bits)
 }
 
+const NAT64_NETWORK = parseNetwork(NAT64)!
 const NETWORKS = SPECIAL_RANGES.map((special) => ({ special, network: parseNetwork(special.cidr)! }))
 
 /** The special range that holds an address; undefined for an address of the public internet. */
 export function specialRangeOf(address: Address): SpecialRange | undefined {
   return NETWORKS.find(({ network }) => contains(network, address))?.special
+}
+
+/** The IPv4 address behind one of the well-known NAT64 prefix (RFC 6052 section 2.1), else undefined. */
+export function behindNat64(address: Address): string | undefined {
+  return contains(NAT64_NETWORK, address) ? address.toByteArray().slice(12).join('.') : undefined
 }

@@ -59,6 +59,7 @@ export type Failure = { kind: 'refused'; reason: string } | { kind: 'unreachable
  */
 export function failureOf(error: Error): Failure {
   if (error instanceof AppError && error.code === 'url_refused') return { kind: 'refused', reason: error.message }
+  if (error instanceof AppError && error.code === 'internal') throw error
   const code = codeOf(error)
   if (STOPPED.has(code)) throw new AppError('stopping', 'the request was cut because the sender is stopping', { cause: error })
   if (OURS.has(code)) throw new AppError('internal', `the request could not be made (${code})`, { cause: error })

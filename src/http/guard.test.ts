@@ -4,7 +4,8 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { AppError } from '../base/error.ts'
 import { parseAddress, parseNetwork, SPECIAL_RANGES, specialRangeOf } from './address.ts'
-import { createEgressGuard, type EgressGuard, type Resolve, URL_LENGTH_MAX } from './guard.ts'
+import { checkEgressAllow, createEgressGuard, type EgressGuard, type Resolve } from './guard.ts'
+import { URL_LENGTH_MAX } from './url.ts'
 
 const strict = createEgressGuard({ allow: [], loopback: false }, unasked)
 const local = createEgressGuard({ allow: [], loopback: true }, unasked)
@@ -18,7 +19,7 @@ const taken = [
   'https://example.com',
   'HTTPS://Example.COM/Hook?a=b&c=%20',
   'https://example.com:8443/hook',
-  'https://example.com:1/',
+  'https://example.com:2/',
   'https://example.com:65535/',
   'https://under_score.example.com/',
   'https://8.8.8.8/hook',
@@ -116,10 +117,14 @@ const tricks: [url: string, reason: RegExp][] = [
   ['https://10.1.2.3/', /10\.1\.2\.3 is in 10\.0\.0\.0\/8 \(private use\); LANDFALL_EGRESS_ALLOW can open it/],
   ['https://172.31.255.255/', /172\.16\.0\.0\/12/],
   ['https://192.168.0.1:8443/', /192\.168\.0\.0\/16/],
-  ['https://169.254.169.254/latest/meta-data/', /169\.254\.0\.0\/16 .*metadata/],
-  ['https://100.100.100.200/', /100\.64\.0\.0\/10/],
+  [
+    'https://169.254.169.254/latest/meta-data/',
+    /metadata service of a cloud\); only 169\.254\.169\.254\/32 itself in LANDFALL_EGRESS_ALLOW/,
+  ],
+  ['https://100.100.100.200/', /100\.100\.100\.200\/32/],
+  ['https://100.64.0.1/', /100\.64\.0\.0\/10/],
   ['https://168.63.129.16/', /168\.63\.129\.16\/32/],
-  ['https://192.0.0.192/', /192\.0\.0\.0\/24/],
+  ['https://192.0.0.192/', /192\.0\.0\.192\/32/],
   ['https://255.255.255.255/', /broadcast/],
   ['https://[::]/', /unspecified/],
   ['https://[::ffff:127.0.0.1]/', /IPv4-mapped.*no setting opens it/],
@@ -131,7 +136,8 @@ const tricks: [url: string, reason: RegExp][] = [
   ['https://[64:ff9b::8.8.8.8]/', /NAT64/],
   ['https://[2002:7f00:1::]/', /6to4/],
   ['https://[2001:0:7f00:1::]/', /Teredo/],
-  ['https://[fd00:ec2::254]/', /unique local/],
+  ['https://[fd00:ec2::254]/', /metadata/],
+  ['https://[fd00:ec2::1]/', /unique local/],
   ['https://[fe80::1]/', /link-local/],
   ['https://[fe80::1%25eth0]/', /malformed/],
   ['https://[ff02::1]/', /multicast/],
@@ -256,6 +262,81 @@ test('even the widest list opens neither loopback nor another spelling of it', (
     assert.equal(guard.checkAddress(address).allowed, false, address)
   assert.equal(guard.checkAddress('192.168.1.1').allowed, true)
 })
+
+test('a metadata service is opened by its own address only', () => {
+  const wide = createEgressGuard({ allow: ['0.0.0.0/0', '::/0', '169.254.0.0/16', 'fd00:ec2::/64'], loopback: false }, unasked)
+  const reason = reasonOf(wide.checkAddress('169.254.169.254'))
+  assert.match(reason, /only 169\.254\.169\.254\/32 itself in LANDFALL_EGRESS_ALLOW opens it/)
+  assert.equal(wide.checkAddress('fd00:ec2::254').allowed, false)
+  assert.equal(wide.checkAddress('169.254.1.1').allowed, true)
+  const exact = createEgressGuard({ allow: ['169.254.169.254/32'], loopback: false }, unasked)
+  assert.equal(exact.checkAddress('169.254.169.254').allowed, true)
+  assert.equal(exact.checkAddress('169.254.169.253').allowed, false)
+})
+
+test('an address behind NAT64 needs both: its prefix, and what it stands for', () => {
+  const guard = createEgressGuard({ allow: ['64:ff9b::/96'], loopback: true }, unasked)
+  assert.equal(guard.checkAddress('64:ff9b::808:808').allowed, true)
+  assert.match(reasonOf(guard.checkAddress('64:ff9b::a00:1')), /64:ff9b::a00:1 stands for 10\.0\.0\.1 is in 10\.0\.0\.0\/8/)
+  assert.match(reasonOf(guard.checkAddress('64:ff9b::7f00:1')), /stands for 127\.0\.0\.1, which no setting opens/)
+  const both = createEgressGuard({ allow: ['64:ff9b::/96', '10.0.0.0/8'], loopback: true }, unasked)
+  assert.equal(both.checkAddress('64:ff9b::a00:1').allowed, true)
+})
+
+test('the networks of an account stand in place of those of the server, and open exactly what they say', () => {
+  const server = createEgressGuard({ allow: ['10.1.0.0/16'], loopback: true }, unasked)
+  const account = server.under(['10.2.0.0/16'])
+  assert.equal(account.checkUrl('https://10.2.0.1/').allowed, true)
+  assert.match(reasonOf(account.checkUrl('https://10.1.0.1/')), /egressAllow of the account can open it/)
+  assert.equal(server.checkUrl('https://10.2.0.1/').allowed, false)
+  assert.equal(account.checkUrl('http://127.0.0.1:3000/').allowed, true, 'loopback stays the matter of the server')
+  assert.equal(server.under([]).checkUrl('https://10.1.0.1/').allowed, false)
+  assert.equal(server.under(null), server)
+  assert.equal(account.under(null), account)
+  assert.equal(server.under(['10.2.0.0/16']).key, account.key)
+  assert.notEqual(account.key, server.key)
+})
+
+test('an entry of a stored list that can no longer be read opens nothing', () => {
+  const guard = createEgressGuard({ allow: [], loopback: false }, unasked).under(['nonsense', '2002::/16', '10.0.0.0/8'])
+  assert.equal(guard.checkAddress('2002::1').allowed, false)
+  assert.equal(guard.checkAddress('10.0.0.1').allowed, true)
+})
+
+test('checkEgressAllow names its field', () => {
+  assert.deepEqual(checkEgressAllow(['10.0.0.0/8', 'fd00::/8']), ['10.0.0.0/8', 'fd00::/8'])
+  for (const [list, message] of [
+    [['10.0.0.1/8'], /^egressAllow: "10\.0\.0\.1\/8" is not a network/],
+    [['127.0.0.0/8'], /^egressAllow: .*loopback/],
+    [['2002::/16'], /^egressAllow: .*6to4.*no setting/],
+    [Array.from({ length: 101 }, (_, index) => `10.${index}.0.0/16`), /^egressAllow: has 101 networks; at most 100/],
+  ] as const)
+    assert.throws(
+      () => checkEgressAllow(list),
+      (error) =>
+        error instanceof AppError && error.code === 'invalid' && error.field === 'egressAllow' && message.test(error.message),
+    )
+})
+
+const proxies: [url: string, reason: RegExp | undefined][] = [
+  ['http://proxy.example.com:3128', undefined],
+  ['https://proxy.example.com/', undefined],
+  ['http://8.8.8.8:3128', undefined],
+  ['http://10.0.0.1:3128', /10\.0\.0\.0\/8/],
+  ['http://127.0.0.1:3128', /LANDFALL_EGRESS_LOOPBACK/],
+  ['http://proxy:3128', /single label/],
+  ['http://user@proxy.example.com:3128', /user information/],
+  ['http://proxy.example.com:3128/path', /nothing else/],
+  ['http://proxy.example.com:3128/?a=b', /nothing else/],
+  ['http://proxy.example.com:25', /port 25 belongs to a service/],
+  ['socks5://proxy.example.com', /must begin with https/],
+]
+for (const [url, reason] of proxies) {
+  test(`a proxy: ${url}`, () => {
+    if (reason === undefined) assert.equal(strict.checkProxy(url).allowed, true)
+    else assert.match(reasonOf(strict.checkProxy(url)), reason)
+  })
+}
 
 const badEntries: [entry: string, message: RegExp][] = [
   ['10.0.0.0/33', /LANDFALL_EGRESS_ALLOW: "10\.0\.0\.0\/33" is not a network/],

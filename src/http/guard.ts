@@ -2,23 +2,32 @@ import { lookup as systemLookup } from 'node:dns/promises'
 import { isIP, type LookupFunction } from 'node:net'
 import { AppError } from '../base/error.ts'
 import { SECOND_MS } from '../base/units.ts'
-import { contains, parseAddress, parseNetwork, type SpecialRange, specialRangeOf } from './address.ts'
+import { behindNat64, contains, type Network, parseAddress, parseNetwork, type SpecialRange, specialRangeOf } from './address.ts'
+import { bareHost, isLoopbackHost, readUrl, refused, type UrlVerdict, type Verdict } from './url.ts'
 
 /**
  * Decides where webhooks may go. A url passes three gates: its form (`checkUrl`, when a webhook is made or changed
  * and before each attempt), the addresses of its host when it is made (`checkHost`, a courtesy: the answer may
- * change), and the addresses at the moment of dialling (`lookup` and `checkAddress`, the gate that counts: the list
+ * change), and the addresses at the moment of dialling (`addressesOf` and `checkAddress`, the gate that counts: the list
  * that was checked is the list that is dialled, nothing is resolved a second time). Refusals are values with a
- * sentence for the person who set the url.
+ * sentence for the person who set the url, and name the setting that would allow it.
  */
 export interface EgressGuard {
+  /** Equal keys judge alike: what was opened under one policy may be used under the other. */
+  readonly key: string
   checkUrl(url: string): UrlVerdict
+  /** The url of a proxy: also over plain http, and nothing but scheme, host and port. */
+  checkProxy(url: string): UrlVerdict
   /** `host` is the name that led to the address, for the sentence and because `localhost` must mean loopback. */
   checkAddress(address: string, host?: string): Verdict
   /** Every address of the url's host; a name that does not resolve now is allowed with a warning. */
   checkHost(url: URL): Promise<Verdict & { warning?: string }>
-  /** For `net.connect`: hands on all addresses of a name, or fails with `url_refused` if any of them is refused. */
+  /** All addresses of a host, at least one; fails with `url_refused` if any of them is refused. */
+  addressesOf(host: string): Promise<ResolvedAddress[]>
+  /** The same for `net.connect`. */
   lookup: LookupFunction
+  /** This guard with the networks that an account may reach in place of the server's; null: with those of the server. */
+  under(allow: readonly string[] | null): EgressGuard
 }
 
 export interface EgressPolicy {
@@ -28,36 +37,63 @@ export interface EgressPolicy {
   readonly loopback: boolean
 }
 
-export type Refusal = { allowed: false; reason: string }
-export type Verdict = { allowed: true } | Refusal
-export type UrlVerdict = { allowed: true; url: URL } | Refusal
-
 export interface ResolvedAddress {
   address: string
   family: number
 }
 export type Resolve = (host: string) => Promise<ResolvedAddress[]>
 
-/** Longest url of a webhook, in characters. */
-export const URL_LENGTH_MAX = 2048
-/** Longest host name and label, in characters (RFC 1035 §2.3.4, without the root's dot). */
-const NAME_LENGTH_MAX = 253
-const LABEL_LENGTH_MAX = 63
-/** Verdicts on urls that are kept. */
+/** Networks in one list. */
+export const EGRESS_ALLOW_MAX = 100
+/** Verdicts on urls that are kept, of each policy, and policies of accounts that are kept. */
 const VERDICTS_KEPT_MAX = 1_000
+const POLICIES_KEPT_MAX = 1_000
+/** Names being asked for at once. The system resolver takes two at a time; beyond this many it is this machine that has no answer. */
+const NAMES_AT_ONCE_MAX = 1_000
 /** How long making a webhook waits for the name of its host, ms; a slower answer counts as none. */
 const RESOLVE_AT_CREATE_MS = 5 * SECOND_MS
 
-/** Top-level labels that never name a host of the public internet (RFC 6761, RFC 6762, and ICANN for `internal`). */
-const LOCAL_SUFFIXES = new Set(['localhost', 'local', 'internal'])
+const SERVER_SETTING = 'LANDFALL_EGRESS_ALLOW'
+const ACCOUNT_SETTING = 'egressAllow of the account'
+const LOOPBACK_REMEDY = 'LANDFALL_EGRESS_LOOPBACK=allow opens it'
 const ALLOWED: Verdict = { allowed: true }
 
 const resolveBySystem: Resolve = (host) => systemLookup(host, { all: true, order: 'verbatim' })
 
 /** Throws `setting_invalid` for an entry of `allow` that is not a network or that this setting cannot open. */
 export function createEgressGuard(policy: EgressPolicy, resolve: Resolve = resolveBySystem): EgressGuard {
-  const allow = policy.allow.map(readAllowed)
+  const wrong = faultOfAllow(policy.allow)
+  if (wrong !== undefined)
+    throw new AppError('setting_invalid', `${SERVER_SETTING}: ${wrong}`, { field: 'LANDFALL_EGRESS_ALLOW' })
   const resolveOnce = sharingLookups(resolve)
+  const ofAccounts = new Map<string, EgressGuard>()
+
+  const server = guardUnder({ ...policy, setting: SERVER_SETTING }, resolveOnce, (allow) => {
+    const key = JSON.stringify(allow)
+    const known = ofAccounts.get(key)
+    if (known !== undefined) return known
+    const guard = guardUnder({ allow, loopback: policy.loopback, setting: ACCOUNT_SETTING }, resolveOnce, server.under)
+    if (ofAccounts.size >= POLICIES_KEPT_MAX) ofAccounts.clear()
+    ofAccounts.set(key, guard)
+    return guard
+  })
+  return server
+}
+
+/** The list of networks that the webhooks of an account may reach; throws `invalid` for what it cannot open. */
+export function checkEgressAllow(allow: readonly string[]): readonly string[] {
+  const wrong = faultOfAllow(allow)
+  if (wrong !== undefined) throw new AppError('invalid', `egressAllow: ${wrong}`, { field: 'egressAllow' })
+  return allow
+}
+
+function guardUnder(
+  policy: EgressPolicy & { setting: string },
+  resolve: Resolve,
+  other: (allow: readonly string[]) => EgressGuard,
+): EgressGuard {
+  // An entry that no setting may hold any more, by newer knowledge about its range, opens nothing.
+  const allow = policy.allow.map(parseNetwork).filter((network) => network !== undefined)
   const verdicts = new Map<string, UrlVerdict>()
 
   function checkAddress(address: string, host = address): Verdict {
@@ -68,8 +104,17 @@ export function createEgressGuard(policy: EgressPolicy, resolve: Resolve = resol
     if (host === 'localhost' && special?.opens !== 'loopback') return refused(`${subject} is not a loopback address`)
     if (special === undefined) return ALLOWED
     if (special.opens === 'loopback' && policy.loopback) return ALLOWED
-    if (special.opens === 'allow' && allow.some((network) => contains(network, parsed))) return ALLOWED
-    return refused(`${subject} is in ${special.cidr} (${special.name}); ${remedy(special)}`)
+    if (!allow.some((network) => contains(network, parsed) && opens(network, special)))
+      return refused(`${subject} is in ${special.cidr} (${special.name}); ${remedy(special, policy.setting)}`)
+    const wrapped = behindNat64(parsed)
+    return wrapped === undefined ? ALLOWED : checkWrapped(wrapped, subject)
+  }
+
+  /** Loopback behind a translator is not that of this machine. */
+  function checkWrapped(wrapped: string, subject: string): Verdict {
+    if (isLoopbackHost(wrapped)) return refused(`${subject} stands for ${wrapped}, which no setting opens`)
+    const verdict = checkAddress(wrapped)
+    return verdict.allowed ? ALLOWED : refused(`${subject} stands for ${verdict.reason}`)
   }
 
   function checkAddresses(host: string, addresses: readonly ResolvedAddress[]): Verdict {
@@ -93,116 +138,91 @@ export function createEgressGuard(policy: EgressPolicy, resolve: Resolve = resol
   function judgeUrl(text: string): UrlVerdict {
     const form = readUrl(text)
     if (!form.allowed) return form
-    const { url } = form
-    const host = bareHost(url)
-    const literal = isIP(host) !== 0
-    if (url.protocol === 'http:' && !isLoopbackHost(host)) return refused(`plain http to ${host} is refused; use https`)
+    const host = bareHost(form.url)
+    if (form.url.protocol === 'http:' && !isLoopbackHost(host)) return refused(`plain http to ${host} is refused; use https`)
+    return judgeHost(form)
+  }
+
+  function checkProxy(text: string): UrlVerdict {
+    const form = readUrl(text)
+    if (!form.allowed) return form
+    const { pathname, search } = form.url
+    return pathname + search === '/'
+      ? judgeHost(form)
+      : refused('the url of a proxy has a scheme, a host and a port, and nothing else')
+  }
+
+  function judgeHost(form: { allowed: true; url: URL }): UrlVerdict {
+    const host = bareHost(form.url)
     if (host === 'localhost' && !policy.loopback) return refused(`localhost is loopback; ${LOOPBACK_REMEDY}`)
-    const verdict = literal ? checkAddress(host) : checkName(host)
+    const verdict = isIP(host) === 0 ? ALLOWED : checkAddress(host)
     return verdict.allowed ? form : verdict
   }
 
   async function checkHost(url: URL): Promise<Verdict & { warning?: string }> {
     const host = bareHost(url)
     if (isIP(host) !== 0) return checkAddress(host)
-    const addresses = await withinTime(resolveOnce(host), RESOLVE_AT_CREATE_MS)
+    const addresses = await withinTime(resolve(host), RESOLVE_AT_CREATE_MS)
     if (addresses.length === 0) return { allowed: true, warning: `${host} does not resolve to an address at the moment` }
     return checkAddresses(host, addresses)
   }
 
+  async function addressesOf(host: string): Promise<ResolvedAddress[]> {
+    const family = isIP(host)
+    const addresses = family === 0 ? await resolve(host) : [{ address: host, family }]
+    const verdict = checkAddresses(host, addresses)
+    if (!verdict.allowed) throw new AppError('url_refused', verdict.reason)
+    if (addresses.length === 0) throw Object.assign(new Error(`no address for ${host}`), { code: 'ENOTFOUND' })
+    return addresses
+  }
+
   const lookup: LookupFunction = (host, options, done) => {
-    resolveOnce(host).then(
+    addressesOf(host).then(
       (addresses) => {
-        const verdict = checkAddresses(host, addresses)
-        const first = addresses[0]
-        if (!verdict.allowed) done(new AppError('url_refused', verdict.reason), '')
-        else if (first === undefined) done(Object.assign(new Error(`no address for ${host}`), { code: 'ENOTFOUND' }), '')
-        else if (options.all) done(null, addresses)
-        else done(null, first.address, first.family)
+        if (options.all) done(null, addresses)
+        else done(null, addresses[0]!.address, addresses[0]!.family)
       },
       (error: NodeJS.ErrnoException) => done(error, ''),
     )
   }
 
-  return { checkUrl, checkAddress, checkHost, lookup }
-}
-
-/**
- * The url as the WHATWG parser reads it, if it was also written that way. The parser quietly turns many spellings
- * into one (`https:\\host`, `0x7f.1`, `2130706433`, full-width letters, `%6c`); a host that another reader, or a
- * person, could take for a different one is refused.
- */
-function readUrl(text: string): UrlVerdict {
-  if (text.length > URL_LENGTH_MAX) return refused(`the url has ${text.length} characters; at most ${URL_LENGTH_MAX} are taken`)
-  if (/[^\u0021-\u007e\u00a0-\u{10ffff}]|\\/u.test(text))
-    return refused('the url contains a space, a control character or a backslash')
-  const authority = /^https?:\/\/([^/?#]+)/i.exec(text)?.[1]
-  if (authority === undefined) return refused('the url must begin with https:// and a host')
-  if (!URL.canParse(text)) return refused(`the url is malformed, or its host ${authority} is no host`)
-  const url = new URL(text)
-  if (authority.includes('@')) return refused('the url carries user information before its host; use a header instead')
-  if (text.includes('#')) return refused('the url has a fragment (#…), which is never sent')
-  if (url.port === '0') return refused('port 0 cannot be dialled; ports are 1 to 65535')
-  const written = authority.replace(/:\d*$/, '').toLowerCase()
-  if (written !== url.hostname && isIP(url.hostname) === 4)
-    return refused(`host ${written} is another form of ${url.hostname}; write it as four decimal numbers`)
-  // An international name (xn--) and an IPv6 literal have several honest spellings; what they mean is checked after.
-  const isSpelledFreely = url.hostname.includes('xn--') || url.hostname.startsWith('[')
-  if (written !== url.hostname && !isSpelledFreely)
-    return refused(`host ${written} is another spelling of ${url.hostname}; write that`)
-  return { allowed: true, url }
-}
-
-function checkName(host: string): Verdict {
-  if (host === 'localhost') return ALLOWED
-  const labels = host.split('.')
-  if (host.length > NAME_LENGTH_MAX)
-    return refused(`the host has ${host.length} characters; at most ${NAME_LENGTH_MAX} are taken`)
-  if (labels.includes('')) return refused(`host ${host} has an empty part; write it without a leading, doubled or trailing dot`)
-  if (!labels.every(isLabel)) return refused(`host ${host} has a part that no host name can have`)
-  if (labels.length === 1) return refused(`host ${host} is a single label; webhooks go to full host names`)
-  const suffix = labels.at(-1)!
-  if (LOCAL_SUFFIXES.has(suffix)) return refused(`host ${host} ends in .${suffix}, which names hosts of a local network`)
-  return ALLOWED
-}
-
-/** Letters, digits and inner hyphens; the underscore is no host name by the book but resolves and is in use. */
-function isLabel(label: string): boolean {
-  return label.length <= LABEL_LENGTH_MAX && /^[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/.test(label)
-}
-
-function isLoopbackHost(host: string): boolean {
-  const address = parseAddress(host)
-  return host === 'localhost' || (address !== undefined && specialRangeOf(address)?.opens === 'loopback')
-}
-
-/** The host as `net` takes it: an IPv6 literal without its brackets. */
-function bareHost(url: URL): string {
-  return url.hostname.startsWith('[') ? url.hostname.slice(1, -1) : url.hostname
-}
-
-function readAllowed(cidr: string) {
-  const network = parseNetwork(cidr)
-  const field = { field: 'LANDFALL_EGRESS_ALLOW' }
-  if (network === undefined) {
-    const shape = 'a network such as 10.0.0.0/8 or fd00::/8, with no bit set behind its prefix'
-    throw new AppError('setting_invalid', `LANDFALL_EGRESS_ALLOW: "${cidr}" is not ${shape}`, field)
+  return {
+    key: JSON.stringify([policy.allow, policy.loopback]),
+    ...{ checkUrl, checkProxy, checkAddress, checkHost, addressesOf, lookup },
+    under(list) {
+      return list === null ? this : other(list)
+    },
   }
-  const special = specialRangeOf(network[0])
-  const isInside = special !== undefined && Number(special.cidr.split('/')[1]) <= network[1]
-  if (isInside && special.opens !== 'allow')
-    throw new AppError(
-      'setting_invalid',
-      `LANDFALL_EGRESS_ALLOW: "${cidr}" is in ${special.cidr} (${special.name}); ${remedy(special)}`,
-      field,
-    )
-  return network
 }
 
-const LOOPBACK_REMEDY = 'LANDFALL_EGRESS_LOOPBACK=allow opens it'
-function remedy({ opens }: SpecialRange): string {
+/** What keeps a list of networks from being a setting; undefined: nothing. */
+function faultOfAllow(allow: readonly string[]): string | undefined {
+  if (allow.length > EGRESS_ALLOW_MAX) return `has ${allow.length} networks; at most ${EGRESS_ALLOW_MAX} are taken`
+  for (const cidr of allow) {
+    const network = parseNetwork(cidr)
+    const shown = JSON.stringify(cidr.slice(0, 60))
+    if (network === undefined)
+      return `${shown} is not a network such as 10.0.0.0/8 or fd00::/8, with no bit set behind its prefix`
+    const special = specialRangeOf(network[0])
+    const isInside = special !== undefined && bitsOf(special) <= network[1]
+    if (isInside && (special.opens === 'loopback' || special.opens === 'nothing'))
+      return `${shown} is in ${special.cidr} (${special.name}); ${remedy(special, '')}`
+  }
+  return undefined
+}
+
+function opens(network: Network, special: SpecialRange): boolean {
+  return special.opens === 'allow' || (special.opens === 'address' && network[1] === bitsOf(special))
+}
+
+function bitsOf({ cidr }: SpecialRange): number {
+  return Number(cidr.split('/')[1])
+}
+
+function remedy({ opens, cidr }: SpecialRange, setting: string): string {
   if (opens === 'loopback') return LOOPBACK_REMEDY
-  return opens === 'allow' ? 'LANDFALL_EGRESS_ALLOW can open it' : 'no setting opens it'
+  if (opens === 'nothing') return 'no setting opens it'
+  return opens === 'allow' ? `${setting} can open it` : `only ${cidr} itself in ${setting} opens it`
 }
 
 /**
@@ -211,8 +231,13 @@ function remedy({ opens }: SpecialRange): string {
  */
 function sharingLookups(resolve: Resolve): Resolve {
   const pending = new Map<string, Promise<ResolvedAddress[]>>()
-  return (host) => {
-    const running = pending.get(host) ?? resolve(host).finally(() => pending.delete(host))
+  return async (host) => {
+    const known = pending.get(host)
+    if (known !== undefined) return known
+    // Not the fault of the receiver, so it must not count as an attempt.
+    if (pending.size >= NAMES_AT_ONCE_MAX)
+      throw new AppError('internal', `${NAMES_AT_ONCE_MAX} names are being looked up already`)
+    const running = resolve(host).finally(() => pending.delete(host))
     pending.set(host, running)
     return running
   }
@@ -228,8 +253,4 @@ function withinTime(question: Promise<ResolvedAddress[]>, ms: number): Promise<R
     }
     question.then(answer, () => answer([]))
   })
-}
-
-function refused(reason: string): Refusal {
-  return { allowed: false, reason }
 }
