@@ -4,6 +4,8 @@ import { SECOND_MS } from '../base/units.ts'
 import type { EventStore } from '../events/port.ts'
 import type { FileStore } from '../files/port.ts'
 import type { DeliveryStore, WebhookStore } from '../webhooks/port.ts'
+import type { ReplayStore } from '../webhooks/replay-port.ts'
+import type { StatsStore } from '../webhooks/stats-port.ts'
 
 /**
  * Everything that Landfall remembers. Two implementations, node:sqlite and PostgreSQL, mean the same (`conformance.ts`).
@@ -15,7 +17,15 @@ import type { DeliveryStore, WebhookStore } from '../webhooks/port.ts'
  *
  * Deliveries that no intent holds are due from the time of their event on (`addDelivery`: from `createdAt`), so that being due needs no clock here.
  */
-export interface Store extends AccountStore, AuditStore, EventStore, WebhookStore, DeliveryStore, Omit<FileStore, 'closeIntent'> {
+export interface Store
+  extends AccountStore,
+    AuditStore,
+    EventStore,
+    WebhookStore,
+    DeliveryStore,
+    ReplayStore,
+    StatsStore,
+    Omit<FileStore, 'closeIntent'> {
   /**
    * The deed is done: event said, its deliveries let go. Those named in `claim` become waiting, due and claimed by its node (born
    * claimed), the others waiting, due and nobody's. Does nothing when the intent is not open or not this node's.

@@ -3,7 +3,18 @@ import { auditUnits } from './audit.ts'
 import { claimUnits } from './claims.ts'
 import { eventUnits } from './events.ts'
 import { fileUnits } from './files.ts'
+import { replayUnits } from './replays.ts'
+import { statsUnits } from './stats.ts'
 import { webhookUnits } from './webhooks.ts'
 
 /** Everything that is written once for both databases. */
-export const coldUnits = { ...accountUnits, ...auditUnits, ...claimUnits, ...eventUnits, ...fileUnits, ...webhookUnits }
+export const coldUnits = {
+  ...accountUnits,
+  ...auditUnits,
+  ...claimUnits,
+  ...eventUnits,
+  ...fileUnits,
+  ...statsUnits,
+  ...replayUnits,
+  ...webhookUnits,
+}

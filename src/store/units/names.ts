@@ -27,6 +27,16 @@ export const READS = [
   'countOpenIntents',
   'findPartial',
   'listPartials',
+  'tallyOf',
+  'tallyOfAll',
+  'recentFailures',
+  'vitals',
+  'findReplay',
+  'listReplays',
+  'eventsInRange',
+  'eventsByIds',
+  'sendingsOf',
+  'countWaiting',
 ] as const satisfies (keyof typeof coldUnits)[]
 
 /** Shared units that write. */
@@ -60,6 +70,12 @@ export const WRITES = [
   'removeWebhook',
   'addDelivery',
   'addTest',
+  'createReplay',
+  'cancelReplay',
+  'takeReplays',
+  'releaseReplays',
+  'advanceReplay',
+  'cancelLeftovers',
 ] as const satisfies (keyof typeof coldUnits)[]
 
 /** Units written by hand, once for each database. */
