@@ -48,3 +48,6 @@ export type AuditAction =
   | 'webhook.remove'
   | 'webhook.test'
   | 'webhook.redeliver'
+  | 'webhook.replay'
+  | 'webhook.replay_cancel'
+  | 'webhook.doctor'
