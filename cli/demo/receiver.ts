@@ -1,13 +1,16 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { type SignedDialect, type VerifyProblem, verify } from '../../sdk/verify.ts'
+import { VerifyError, type VerifyProblem, verify } from '../../sdk/verify.ts'
 
 /** A webhook body of the demo is a few hundred bytes; what is longer is not ours. */
 const BODY_BYTES_MAX = 64 * 1024
 
+/** The two that the demo shows. */
+export type DemoDialect = 'mftplus' | 'trueftp'
+
 /** One POST as it arrived. */
 export interface Arrival {
-  readonly dialect: SignedDialect
+  readonly dialect: DemoDialect
   /** `performance.now()` when the last byte of the body was read. */
   readonly at: number
   readonly event: string
@@ -25,12 +28,12 @@ export type Behaviour = (arrival: Omit<Arrival, 'status'>) => number | 'hold'
 /** A webhook receiver as a user would write one: it verifies over the raw body, then answers. */
 export class Receiver {
   behaviour: Behaviour = () => 204
-  #secrets: Readonly<Record<SignedDialect, string>>
+  #secrets: Readonly<Record<DemoDialect, string>>
   #server = createServer((request, response) => void this.#receive(request, response))
   #arrivals: Arrival[] = []
   #waiting: (() => void)[] = []
 
-  constructor(secrets: Readonly<Record<SignedDialect, string>>) {
+  constructor(secrets: Readonly<Record<DemoDialect, string>>) {
     this.#secrets = secrets
   }
 
@@ -71,8 +74,8 @@ export class Receiver {
       chunks.push(chunk)
     }
     const body = Buffer.concat(chunks)
-    const dialect: SignedDialect = request.url === '/trueftp' ? 'trueftp' : 'mftplus'
-    const problem = verify(request.headers, body, this.#secrets[dialect], { dialect })
+    const dialect: DemoDialect = request.url === '/trueftp' ? 'trueftp' : 'mftplus'
+    const problem = this.#problem(request, body, dialect)
     const message = JSON.parse(body.toString('utf8'))
     const arrival = {
       dialect,
@@ -87,5 +90,15 @@ export class Receiver {
     this.#arrivals.push({ ...arrival, status: decided === 'hold' ? undefined : decided })
     if (decided !== 'hold') response.writeHead(decided).end()
     for (const wake of this.#waiting.splice(0)) wake()
+  }
+
+  #problem({ headers }: IncomingMessage, body: Buffer, dialect: DemoDialect): VerifyProblem | undefined {
+    try {
+      verify(headers, body, this.#secrets[dialect], { dialect })
+      return undefined
+    } catch (error) {
+      if (error instanceof VerifyError) return error.code
+      throw error
+    }
   }
 }

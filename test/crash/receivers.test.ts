@@ -14,7 +14,7 @@ async function started(t: TestContext): Promise<Receivers> {
 
 /** The status, or null where the connection was cut. */
 async function deliver(receivers: Receivers, to: ReceiverName, deliveryId: string, secret = SECRET): Promise<number | null> {
-  const body = JSON.stringify({ id: deliveryId, path: '/ä' })
+  const body = JSON.stringify({ id: deliveryId, event: 'file.deleted', timestamp: '2026-06-08T12:00:00Z', data: { path: '/ä' } })
   const signature = `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`
   const headers = { 'x-webhook-id': deliveryId, 'x-webhook-signature': signature }
   const answer = await fetch(receivers.url(to, 'mftplus'), { method: 'POST', body, headers }).catch(() => undefined)

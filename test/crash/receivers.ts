@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { type VerifyProblem, verify } from '../../sdk/verify.ts'
+import { VerifyError, type VerifyProblem, verify } from '../../sdk/verify.ts'
 import { type Random, seeded } from '../random.ts'
 
 export const DIALECTS = ['mftplus', 'trueftp'] as const
@@ -76,7 +76,7 @@ export class Receivers {
     // A POST whose sender was killed before its last byte is none.
     const body = await text(request).catch(() => undefined)
     if (body === undefined) return
-    const problem = verify(request.headers, Buffer.from(body), this.#secrets[dialect], { dialect })
+    const problem = this.#problem(request, Buffer.from(body), dialect)
     const deliveryId = String(request.headers[dialect === 'trueftp' ? 'x-trueftp-delivery' : 'x-webhook-id'])
     const status = problem === undefined ? this.#decide(receiver, deliveryId) : 401
     this.posts.push({ receiver, dialect, deliveryId, body, problem, status })
@@ -84,6 +84,16 @@ export class Receivers {
     if (receiver === 'recovering') await new Promise((resolve) => setTimeout(resolve, this.#random.between(0, THINKING_MS_MAX)))
     if (status === null) response.destroy()
     else response.writeHead(status).end(() => this.onPost('answered'))
+  }
+
+  #problem({ headers }: IncomingMessage, body: Buffer, dialect: StormDialect): VerifyProblem | undefined {
+    try {
+      verify(headers, body, this.#secrets[dialect], { dialect })
+      return undefined
+    } catch (error) {
+      if (error instanceof VerifyError) return error.code
+      throw error
+    }
   }
 
   #decide(receiver: ReceiverName, deliveryId: string): number | null {

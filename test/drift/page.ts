@@ -4,11 +4,16 @@ import { fileURLToPath } from 'node:url'
 
 /** Compares a page of docs/ with what the code says; `UPDATE_DOCS=1` writes it instead. */
 export function assertPage(name: string, expected: string): void {
-  const path = fileURLToPath(new URL(`../../docs/${name}`, import.meta.url))
+  assertFile(`docs/${name}`, expected)
+}
+
+/** The same for any file of the project, by its path from the root. */
+export function assertFile(name: string, expected: string): void {
+  const path = fileURLToPath(new URL(`../../${name}`, import.meta.url))
   if (process.env.UPDATE_DOCS === '1') writeFileSync(path, expected)
   assert.equal(
     readFileSync(path, 'utf8'),
     expected,
-    `docs/${name} differs from the code: renew it with UPDATE_DOCS=1 npm test -- drift`,
+    `${name} differs from the code: renew it with UPDATE_DOCS=1 npm test -- drift`,
   )
 }
