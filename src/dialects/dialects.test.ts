@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { test } from 'node:test'
 import type { RecordedEvent } from '../events/event.ts'
-import { dialectConformance } from './conformance.ts'
+import { dialectConformance, type Received } from './conformance.ts'
 import { DIALECT_NAMES, dialectOf, isDialectName } from './index.ts'
 import { wellFormedJson } from './json.ts'
 import { mftplus } from './mftplus.ts'
@@ -10,13 +10,25 @@ import { trueftp } from './trueftp.ts'
 import mftplusVectors from './vectors/mftplus.json' with { type: 'json' }
 import trueftpVectors from './vectors/trueftp.json' with { type: 'json' }
 
-dialectConformance(mftplus, ({ headers, body }, secret) => {
-  return headers.get('x-webhook-signature') === `sha256=${createHmac('sha256', Buffer.from(secret)).update(body).digest('hex')}`
+const hexDigest = (secret: string, signed: Uint8Array) =>
+  `sha256=${createHmac('sha256', Buffer.from(secret)).update(signed).digest('hex')}`
+
+const read = ({ body }: Received) => {
+  const { event: type, data } = JSON.parse(Buffer.from(body).toString())
+  return { type, data }
+}
+
+dialectConformance(mftplus, {
+  read,
+  verify: ({ headers, body }, secret) => headers.get('x-webhook-signature') === hexDigest(secret, body),
 })
 
-dialectConformance(trueftp, ({ headers, body }, secret) => {
-  const signed = Buffer.concat([Buffer.from(`${headers.get('x-trueftp-timestamp')}.`), body])
-  return headers.get('x-trueftp-signature') === `sha256=${createHmac('sha256', Buffer.from(secret)).update(signed).digest('hex')}`
+dialectConformance(trueftp, {
+  read,
+  verify({ headers, body }, secret) {
+    const signed = Buffer.concat([Buffer.from(`${headers.get('x-trueftp-timestamp')}.`), body])
+    return headers.get('x-trueftp-signature') === hexDigest(secret, signed)
+  },
 })
 
 for (const [index, { secret, body, bytes, digest }] of mftplusVectors.entries()) {
@@ -143,7 +155,7 @@ for (const { name, value, json } of texts) {
 }
 
 test('each name has its dialect', () => {
-  assert.deepEqual(DIALECT_NAMES, ['mftplus', 'trueftp'])
+  assert.deepEqual(DIALECT_NAMES, ['mftplus', 'trueftp', 'standard', 'cloudevents'])
   for (const name of DIALECT_NAMES) assert.equal(dialectOf(name).name, name)
   assert.ok(isDialectName('trueftp'))
   assert.ok(!isDialectName('toString'))

@@ -12,6 +12,7 @@ import { signatureOf, unixSeconds } from './signature.ts'
 export const trueftp: Dialect = {
   name: 'trueftp',
   secretRequired: true,
+  signsWithBoth: false,
 
   body(event, deliveryId) {
     return wellFormedJson({
@@ -24,24 +25,31 @@ export const trueftp: Dialect = {
     })
   },
 
-  headers({ deliveryId, eventType, startedAt, body, secret }) {
+  fixedHeaders: () => null,
+
+  headers(attempt) {
+    // The page names no user agent; this is ours.
+    return { 'Content-Type': 'application/json', 'User-Agent': 'Landfall/1.0', ...this.signatureHeaders(attempt) }
+  },
+
+  signatureHeaders({ deliveryId, eventType, startedAt, body, secret, secretBefore }) {
     assert(secret !== null, 'a delivery in the dialect trueftp is always signed')
     const timestamp = unixSeconds(startedAt)
     return {
-      'Content-Type': 'application/json',
-      // The page names none; this is ours.
-      'User-Agent': 'Landfall/1.0',
       'X-TrueFTP-Event': eventType,
       'X-TrueFTP-Delivery': deliveryId,
       'X-TrueFTP-Timestamp': timestamp,
-      'X-TrueFTP-Signature': signatureOf(secret, timestamp, '.', body),
+      'X-TrueFTP-Signature': signatureOf(secretBefore ?? secret, timestamp, '.', body),
     }
   },
 
   retry: {
     // The page says "exponential backoff (default 3 attempts)"; base, factor and deadline are ours.
     delaysMs: [30 * SECOND_MS, 60 * SECOND_MS],
+    jitter: 0,
     retries: () => true,
+    endsWebhook: () => false,
+    throttles: () => false,
     exhaustionFailsWebhook: false,
     deadlineMs: 10 * SECOND_MS,
   },

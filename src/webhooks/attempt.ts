@@ -2,9 +2,11 @@ import type { Clock } from '../base/clock.ts'
 import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import { dialectOf } from '../dialects/index.ts'
 import type { PostRequest, PostResult } from '../http/post.ts'
+import { unlessExpired } from './expiry.ts'
 import type { Settlement } from './port.ts'
 import type { Secrets } from './secrets.ts'
-import { attemptOf, decide, rulesFor } from './settle.ts'
+import { attemptOf, decide, errorOf, rulesFor } from './settle.ts'
+import { signedHeaders } from './sign.ts'
 import type { ClaimedDelivery, Webhook } from './webhook.ts'
 
 /** Sends one request. Rejects only where nothing can be said about the receiver: that is no attempt. */
@@ -35,7 +37,7 @@ export async function attempt(
 ): Promise<Settlement> {
   const { clock, node } = tools
   const dialect = dialectOf(delivery.dialect)
-  const rules = rulesFor(dialect.retry, webhook)
+  const rules = rulesFor(dialect.retry, webhook, delivery.id)
   const number = delivery.attempts + 1
   const startedAt = clock.now()
   const begun = clock.monotonic()
@@ -44,11 +46,15 @@ export async function attempt(
   const { id: deliveryId, eventId, eventType } = delivery
   const { secret, secretBefore } = secrets
   const facts = { deliveryId, eventId, eventType, startedAt, body, secret, secretBefore }
-  const headers = () => ({ ...dialect.headers(facts), ...delivery.headers })
   const result =
     secret === null && dialect.secretRequired
       ? NO_SECRET
-      : await tools.post({ url: webhook.url, headers: headers(), body, deadlineMs: rules.deadlineMs })
+      : await tools.post({
+          url: webhook.url,
+          headers: signedHeaders(delivery, webhook.options, facts),
+          body,
+          deadlineMs: rules.deadlineMs,
+        })
 
   const endedAt = clock.now()
   return {
@@ -56,7 +62,7 @@ export async function attempt(
     webhookId: delivery.webhookId,
     node,
     attempt: attemptOf(number, startedAt, clock.monotonic() - begun, result),
-    outcome: decide(rules, number, result, endedAt),
+    outcome: unlessExpired(decide(rules, number, result, endedAt), delivery, webhook, errorOf(result)),
     endedAt,
   }
 }

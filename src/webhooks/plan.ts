@@ -49,6 +49,7 @@ export function planDelivery(
   random?: RandomBytes,
 ): PlannedDelivery {
   const id = newId('delivery', now, random)
+  const dialect = dialectOf(webhook.dialect)
   return {
     id,
     eventId: event.id,
@@ -56,8 +57,8 @@ export function planDelivery(
     webhookId: webhook.id,
     cause,
     dialect: webhook.dialect,
-    body: dialectOf(webhook.dialect).body(event, id),
-    headers: null,
+    body: dialect.body(event, id, webhook.options),
+    headers: dialect.fixedHeaders(event, webhook.options),
     ...keysOf(event, webhook, cause),
     replayId: null,
   }

@@ -101,7 +101,7 @@ for (const { name, rules, attempt, result, outcome, wait, state } of outcomes) {
 }
 
 test('rulesFor: an own schedule replaces the delays and nothing else', () => {
-  const rules = rulesFor(mftplus, { retryDelaysSeconds: [0.2, 7] })
+  const rules = rulesFor(mftplus, { retryDelaysSeconds: [0.2, 7] }, 'dlv_1')
   assert.deepEqual(rules.delaysMs, [200, 7000])
   assert.equal(rules.deadlineMs, mftplus.deadlineMs)
   assert.equal(decide(rules, 1, answered(401), NOW).state, 'failed')
@@ -110,8 +110,31 @@ test('rulesFor: an own schedule replaces the delays and nothing else', () => {
 })
 
 test('rulesFor: an empty schedule means one attempt, none means the rules of the dialect', () => {
-  assert.equal(decide(rulesFor(mftplus, { retryDelaysSeconds: [] }), 1, timedOut, NOW).state, 'failed')
-  assert.equal(rulesFor(trueftp, { retryDelaysSeconds: null }), trueftp)
+  assert.equal(decide(rulesFor(mftplus, { retryDelaysSeconds: [] }, 'dlv_1'), 1, timedOut, NOW).state, 'failed')
+  assert.equal(rulesFor(trueftp, { retryDelaysSeconds: null }, 'dlv_1'), trueftp)
+})
+
+test('rulesFor: each delay grows by up to the jitter, for each delivery in its own way, always the same', () => {
+  const standard = dialectOf('standard').retry
+  const schedules = Array.from({ length: 1000 }, (_, number) => rulesFor(standard, { retryDelaysSeconds: null }, `dlv_${number}`))
+  for (const [index, delayMs] of standard.delaysMs.entries()) {
+    const delays = schedules.map((rules) => rules.delaysMs[index]! / delayMs)
+    assert.ok(Math.min(...delays) >= 1 && Math.min(...delays) < 1.01)
+    assert.ok(Math.max(...delays) <= 1.2 && Math.max(...delays) > 1.19)
+    const mean = delays.reduce((sum, delay) => sum + delay) / delays.length
+    assert.ok(Math.abs(mean - 1.1) < 0.01, `mean ${mean}`)
+  }
+  assert.deepEqual(rulesFor(standard, { retryDelaysSeconds: null }, 'dlv_7'), schedules[7])
+  assert.deepEqual(rulesFor(standard, { retryDelaysSeconds: [9] }, 'dlv_7').delaysMs, [9000])
+})
+
+test('decide: 410 turns off a webhook whose dialect says so, at once', () => {
+  assert.deepEqual(decide(dialectOf('standard').retry, 1, answered(410), NOW), {
+    state: 'failed',
+    reason: 'status 410: the receiver wants nothing more',
+    webhookFails: true,
+  })
+  assert.equal(decide(mftplus, 1, answered(410), NOW).state, 'waiting')
 })
 
 test('decide: any result at any attempt waits within bounds or ends', () => {
@@ -132,7 +155,7 @@ test('decide: any result at any attempt waits within bounds or ends', () => {
       fc.integer({ min: 1, max: 22 }),
       fc.constantFrom(mftplus, trueftp),
       (result, delays, attempt, rules) => {
-        const outcome = decide(rulesFor(rules, { retryDelaysSeconds: delays }), attempt, result, NOW)
+        const outcome = decide(rulesFor(rules, { retryDelaysSeconds: delays }, 'dlv_1'), attempt, result, NOW)
         assert.equal(outcome.state === 'delivered', errorOf(result) === null)
         if (attempt > delays.length) assert.notEqual(outcome.state, 'waiting')
         if (outcome.state !== 'waiting') return

@@ -14,6 +14,8 @@ const STATUSES_WITH_RETRY_AFTER: readonly number[] = [429, 503]
 export function decide(rules: RetryRules, attempt: number, result: PostResult, endedAt: number): Outcome {
   const error = errorOf(result)
   if (error === null) return { state: 'delivered' }
+  if (result.kind === 'answered' && rules.endsWebhook(result.status))
+    return { state: 'failed', reason: `${error}: the receiver wants nothing more`, webhookFails: true }
   if (result.kind === 'answered' && !rules.retries(result.status))
     return { state: 'failed', reason: `${error} is not tried again`, webhookFails: false }
   const delayMs = rules.delaysMs[attempt - 1]
@@ -26,16 +28,26 @@ export function decide(rules: RetryRules, attempt: number, result: PostResult, e
   return { state: 'waiting', dueAt: endedAt + Math.max(delayMs, retryAfterMs(result, endedAt)) }
 }
 
-/** The rules of the dialect, with the webhook's own schedule where it has one: attempts are one more than delays. */
-export function rulesFor(rules: RetryRules, webhook: Pick<Webhook, 'retryDelaysSeconds'>): RetryRules {
+/**
+ * The rules of the dialect as they are for this delivery: with the webhook's own schedule, which is kept to the second,
+ * where it has one, else with the jitter of the dialect. Attempts are one more than delays.
+ */
+export function rulesFor(rules: RetryRules, webhook: Pick<Webhook, 'retryDelaysSeconds'>, deliveryId: string): RetryRules {
   const own = webhook.retryDelaysSeconds
-  if (own === null) return rules
-  return {
-    delaysMs: own.map((seconds) => Math.round(seconds * SECOND_MS)),
-    retries: rules.retries,
-    exhaustionFailsWebhook: rules.exhaustionFailsWebhook,
-    deadlineMs: rules.deadlineMs,
-  }
+  if (own !== null) return { ...rules, delaysMs: own.map((seconds) => Math.round(seconds * SECOND_MS)), jitter: 0 }
+  if (rules.jitter === 0) return rules
+  const delaysMs = rules.delaysMs.map((delayMs, index) =>
+    Math.round(delayMs * (1 + rules.jitter * fractionOf(`${deliveryId}.${index}`))),
+  )
+  return { ...rules, delaysMs, jitter: 0 }
+}
+
+/** From 0 to below 1, always the same for the same text, so that the schedule of a delivery can be told beforehand (FNV-1a, 32 bits, mixed). */
+function fractionOf(text: string): number {
+  let hash = 0x811c9dc5
+  for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  return ((hash ^ (hash >>> 13)) >>> 0) / 2 ** 32
 }
 
 /** The row of the attempt log. */
@@ -76,11 +88,20 @@ function isSuccess(status: number): boolean {
   return status >= 200 && status <= 299
 }
 
+/** Not null: with this answer the receiver asks for fewer requests, and for none during so many ms (0: it does not say how long). */
+export function throttledMs(rules: RetryRules, { statusCode, responseHeaders }: Attempt, endedAt: number): number | null {
+  if (statusCode === null || !rules.throttles(statusCode)) return null
+  return boundedRetryAfterMs(responseHeaders?.['retry-after'], endedAt)
+}
+
 /** The wait that the receiver asks for, ms, bounded; 0 where it asks for none or cannot be understood. */
 function retryAfterMs(result: PostResult, now: number): number {
-  if (result.kind !== 'answered' || result.retryAfter === undefined || !STATUSES_WITH_RETRY_AFTER.includes(result.status))
-    return 0
-  return Math.min(Math.max(parseRetryAfter(result.retryAfter, now), 0), RETRY_AFTER_MS_MAX)
+  if (result.kind !== 'answered' || !STATUSES_WITH_RETRY_AFTER.includes(result.status)) return 0
+  return boundedRetryAfterMs(result.retryAfter, now)
+}
+
+function boundedRetryAfterMs(text: string | undefined, now: number): number {
+  return text === undefined ? 0 : Math.min(Math.max(parseRetryAfter(text, now), 0), RETRY_AFTER_MS_MAX)
 }
 
 /** Seconds, or an HTTP date in any of its three forms (RFC 9110 sections 10.2.3 and 5.6.7); 0 for anything else. */
