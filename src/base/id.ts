@@ -30,7 +30,16 @@ export type IdKind = keyof typeof ID_PREFIX
  * indexes dense (measured: 1.5 times the life-cycle rate of random ids). Outside, an id is opaque.
  */
 export function newId(kind: IdKind, now: number, random: RandomBytes = fromPool): string {
-  return ID_PREFIX[kind] + now.toString(36).padStart(TIME_CHARACTERS, '0') + randomText(8, random)
+  return ID_PREFIX[kind] + timeText(now) + randomText(8, random)
+}
+
+/** The text between the ids that were made before `at` and those made then or later. */
+export function idBound(kind: IdKind, at: number): string {
+  return ID_PREFIX[kind] + timeText(at)
+}
+
+function timeText(at: number): string {
+  return at.toString(36).padStart(TIME_CHARACTERS, '0')
 }
 
 /** `length` characters of [0-9a-z], each equally likely. */

@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely'
 import { NODE_SILENT_MS } from '../store.ts'
 import type { Work } from '../work.ts'
 
-type OwnerColumn = 'delivery.claimed_by' | 'intent.node' | 'partial.node'
+type OwnerColumn = 'delivery.claimed_by' | 'intent.node' | 'partial.node' | 'replay.node'
 
 /**
  * Whether a row belongs to somebody who can no longer answer for it: with one process a data folder everybody else; otherwise

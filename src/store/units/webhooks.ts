@@ -173,7 +173,7 @@ async function insertTestEvent({ db }: Work, event: EventDraft): Promise<void> {
   await orTaken(db.insertInto('event').values(row).execute(), 'An event with this id exists already.')
 }
 
-async function insertDue(work: Work, delivery: PlannedDelivery, createdAt: number): Promise<void> {
+export async function insertDue(work: Work, delivery: PlannedDelivery, createdAt: number): Promise<void> {
   found(await findRow(work, delivery.webhookId), 'webhook')
   const row = {
     id: delivery.id,
