@@ -7,7 +7,8 @@ const ANSWER_MS = 30_000
 /** Calls the MFTPlus face of a running server as administrator. Answers the `data` of the envelope. */
 export interface Client {
   readonly url: string
-  call<Data>(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, body?: object): Promise<Data>
+  /** `answerMs` for what takes its time. */
+  call<Data>(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, body?: object, answerMs?: number): Promise<Data>
 }
 
 /** The server that `--server` names, else the one that runs on the data folder. */
@@ -31,10 +32,10 @@ export async function connect(call: Call): Promise<Client> {
 export function createClient(url: string, token: string): Client {
   return {
     url,
-    async call(method, path, body) {
+    async call(method, path, body, answerMs = ANSWER_MS) {
       const headers: Record<string, string> = { authorization: `Bearer ${token}` }
       if (body !== undefined) headers['content-type'] = 'application/json'
-      const request: RequestInit = { method, headers, signal: AbortSignal.timeout(ANSWER_MS) }
+      const request: RequestInit = { method, headers, signal: AbortSignal.timeout(answerMs) }
       if (body !== undefined) request.body = JSON.stringify(body)
       const answer = await fetch(`${url}${path}`, request).catch((cause) => {
         throw new CommandError(`${url} does not answer (${reasonOf(cause)}): is the server running?`)

@@ -2,15 +2,27 @@ import { AppError } from '../src/base/error.ts'
 import { account } from './account.ts'
 import { type Command, CommandError, helpOf, parseCall } from './command.ts'
 import { demo } from './demo.ts'
+import { doctor } from './doctor.ts'
 import { key } from './key.ts'
 import { serve } from './serve.ts'
 import { paint, terminal } from './terminal.ts'
 import { token } from './token.ts'
+import { trigger } from './trigger.ts'
 import { user } from './user.ts'
 import { webhook } from './webhook.ts'
 
 /** Commands by their first word; a group has subcommands by the second. */
-const COMMANDS: Readonly<Record<string, Command | readonly Command[]>> = { serve, demo, account, user, key, token, webhook }
+const COMMANDS: Readonly<Record<string, Command | readonly Command[]>> = {
+  serve,
+  demo,
+  account,
+  user,
+  key,
+  token,
+  webhook,
+  trigger,
+  doctor,
+}
 
 /** Runs one command; the process ends with its status: 0 done, 1 failed, 2 the call is wrong. */
 export async function main(args: readonly string[]): Promise<void> {

@@ -12,12 +12,16 @@ import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { EventStore } from '../events/port.ts'
 import type { WebhookAdmin } from '../webhooks/administer.ts'
+import type { Doctor } from '../webhooks/doctor.ts'
+import type { Trigger } from '../webhooks/trigger.ts'
 import type { HealthProbes } from './health.ts'
 
 /** What the faces need of the layers below. */
 export interface ApiNeeds {
   accounts: AccountAdmin
   webhooks: WebhookAdmin
+  doctor: Doctor
+  trigger: Trigger
   events: Pick<EventStore, 'listEvents'>
   audit: Pick<AuditStore, 'listAudit'>
   health: HealthProbes

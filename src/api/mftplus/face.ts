@@ -2,17 +2,19 @@ import type { Guards } from '../auth.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
 import { AccountShape, addAccountRoutes } from './accounts.ts'
 import { addDeliveryRoutes, DeliveryDetailShape, DeliveryShape } from './deliveries.ts'
+import { addDoctorRoutes, DoctorReportShape } from './doctor.ts'
 import { AuditShape, addEventRoutes, EventShape, EventTypeShape } from './events.ts'
 import { addHealthRoutes, Health } from './health.ts'
 import { AdminTokenShape, addKeyRoutes, KeyShape } from './keys.ts'
 import { MftplusError, Pagination } from './shapes.ts'
+import { addTriggerRoutes } from './trigger.ts'
 import { addUserRoutes, UserShape } from './users.ts'
 import { addWebhookRoutes, WebhookShape } from './webhooks.ts'
 
 /** The schemas that answers of this face refer to by name. */
 export const MFTPLUS_SHAPES = [
   ...[MftplusError, Pagination, Health, WebhookShape, DeliveryShape, DeliveryDetailShape, EventShape, EventTypeShape],
-  ...[AuditShape, AccountShape, UserShape, KeyShape, AdminTokenShape],
+  ...[AuditShape, AccountShape, UserShape, KeyShape, AdminTokenShape, DoctorReportShape],
 ]
 
 /** The face of administrators. Health is for everybody; everything else takes an administrator token. */
@@ -23,7 +25,9 @@ export function addMftplusFace(face: Api, needs: ApiNeeds, guards: Guards): void
     api.addHook('onRequest', guards.admin)
     addWebhookRoutes(api, needs)
     addDeliveryRoutes(api, needs)
+    addDoctorRoutes(api, needs)
     addEventRoutes(api, needs)
+    addTriggerRoutes(api, needs)
     addAccountRoutes(api, needs)
     addUserRoutes(api, needs)
     addKeyRoutes(api, needs)
