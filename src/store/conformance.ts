@@ -6,6 +6,7 @@ import { eventCases } from './suite/events.conformance.ts'
 import { fileCases } from './suite/files.conformance.ts'
 import { lifecycleCases } from './suite/lifecycle.conformance.ts'
 import { nodeCases } from './suite/nodes.conformance.ts'
+import { replayCases } from './suite/replays.conformance.ts'
 import { webhookCases } from './suite/webhooks.conformance.ts'
 
 /** A fresh, empty store; `close` ends it and removes what it was made of. */
@@ -18,7 +19,7 @@ export interface World {
   nudged: string[]
 }
 
-const GROUPS = { accountCases, webhookCases, eventCases, fileCases, deliveryCases, nodeCases, lifecycleCases }
+const GROUPS = { accountCases, webhookCases, eventCases, fileCases, deliveryCases, nodeCases, replayCases, lifecycleCases }
 
 /** What both stores must mean. Each group has a database of its own; its cases share it and make their own accounts and webhooks. */
 export function storeConformance(name: string, openStore: OpenStore): void {
