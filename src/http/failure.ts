@@ -9,7 +9,6 @@ const SENTENCES: Readonly<Record<string, string>> = {
   UND_ERR_SOCKET: 'connection closed before the answer was complete',
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'connection closed before the answer was complete',
   ETIMEDOUT: 'connection timed out',
-  UND_ERR_CONNECT_TIMEOUT: 'connection timed out',
   EHOSTUNREACH: 'host unreachable',
   EHOSTDOWN: 'host unreachable',
   ENETUNREACH: 'network unreachable',
@@ -29,6 +28,25 @@ const SENTENCES: Readonly<Record<string, string>> = {
   // Its code is often missing; the name then stands for it.
   HTTPParserError: 'answer is not valid HTTP',
   UND_ERR_HEADERS_OVERFLOW: 'answer headers are too large',
+  // What a receiver says when it does not like who we are (RFC 8446 section 6.2).
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'receiver asks for a client certificate',
+  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: 'receiver does not know the authority of the client certificate',
+  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: 'receiver does not take the client certificate',
+  ERR_SSL_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE: 'receiver does not take the client certificate',
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN: 'receiver does not take the client certificate',
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED: 'receiver says that the client certificate is revoked',
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: 'receiver says that the client certificate has expired',
+}
+
+/** Code of our own limit on connecting. */
+export const CONNECT_TIMEOUT = 'CONNECT_TIMEOUT'
+
+/** What is wrong with an answer beyond the parser's own bounds, or with the way to it; the message is the sentence. */
+export class AnswerFailure extends Error {
+  readonly code: string = 'ANSWER_FAILED'
+}
+export class ProxyFailure extends Error {
+  readonly code: string = 'PROXY_FAILED'
 }
 
 /** Families of codes; the first prefix that fits. */
@@ -61,6 +79,8 @@ export function failureOf(error: Error): Failure {
   if (error instanceof AppError && error.code === 'url_refused') return { kind: 'refused', reason: error.message }
   if (error instanceof AppError && error.code === 'internal') throw error
   const code = codeOf(error)
+  if (error instanceof ProxyFailure || error instanceof AnswerFailure)
+    return { kind: 'unreachable', code, message: error.message }
   if (STOPPED.has(code)) throw new AppError('stopping', 'the request was cut because the sender is stopping', { cause: error })
   if (OURS.has(code)) throw new AppError('internal', `the request could not be made (${code})`, { cause: error })
   const sentence = SENTENCES[code] ?? PREFIXES.find(([prefix]) => code.startsWith(prefix))?.[1]

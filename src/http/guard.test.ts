@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
-import type { LookupAddress } from 'node:dns'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { AppError } from '../base/error.ts'
 import { parseAddress, parseNetwork, SPECIAL_RANGES, specialRangeOf } from './address.ts'
-import { checkEgressAllow, createEgressGuard, type EgressGuard, type Resolve } from './guard.ts'
+import { checkEgressAllow, createEgressGuard, type Resolve } from './guard.ts'
 import { URL_LENGTH_MAX } from './url.ts'
 
 const strict = createEgressGuard({ allow: [], loopback: false }, unasked)
@@ -394,14 +393,14 @@ test('a name that does not resolve is allowed with a warning', async () => {
   }
 })
 
-test('lookup hands on exactly the checked list, or fails', async () => {
+test('addressesOf hands on exactly the checked list, or fails', async () => {
   assert.deepEqual(
-    (await lookUp(resolving, 'public.example.com')).map(({ address }) => address),
+    (await resolving.addressesOf('public.example.com')).map(({ address }) => address),
     answers['public.example.com'],
   )
-  await assert.rejects(lookUp(resolving, 'mixed.example.com'), { code: 'url_refused' })
-  await assert.rejects(lookUp(resolving, 'missing.example.com'), { code: 'ENOTFOUND' })
-  await assert.rejects(lookUp(resolving, 'nothing.example.com'), { code: 'ENOTFOUND' })
+  await assert.rejects(resolving.addressesOf('mixed.example.com'), { code: 'url_refused' })
+  await assert.rejects(resolving.addressesOf('missing.example.com'), { code: 'ENOTFOUND' })
+  await assert.rejects(resolving.addressesOf('nothing.example.com'), { code: 'ENOTFOUND' })
 })
 
 test('lookups of one name at the same time are one question, later ones are asked anew', async () => {
@@ -410,19 +409,13 @@ test('lookups of one name at the same time are one question, later ones are aske
     asked.push(host)
     return resolve(host)
   })
-  await Promise.all([lookUp(guard, 'public.example.com'), lookUp(guard, 'public.example.com')])
+  await Promise.all([guard.addressesOf('public.example.com'), guard.addressesOf('public.example.com')])
   assert.equal(asked.length, 1)
-  await assert.rejects(lookUp(guard, 'missing.example.com'))
-  await assert.rejects(lookUp(guard, 'missing.example.com'))
-  await lookUp(guard, 'public.example.com')
+  await assert.rejects(guard.addressesOf('missing.example.com'))
+  await assert.rejects(guard.addressesOf('missing.example.com'))
+  await guard.addressesOf('public.example.com')
   assert.deepEqual(asked, ['public.example.com', 'missing.example.com', 'missing.example.com', 'public.example.com'])
 })
-
-function lookUp(guard: EgressGuard, host: string): Promise<LookupAddress[]> {
-  return new Promise((done, fail) => {
-    guard.lookup(host, { all: true }, (error, list) => (error ? fail(error) : done(list as LookupAddress[])))
-  })
-}
 
 function reasonOf(verdict: { allowed: boolean; reason?: string }): string {
   assert.equal(verdict.allowed, false)

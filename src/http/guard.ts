@@ -24,7 +24,7 @@ export interface EgressGuard {
   checkHost(url: URL): Promise<Verdict & { warning?: string }>
   /** All addresses of a host, at least one; fails with `url_refused` if any of them is refused. */
   addressesOf(host: string): Promise<ResolvedAddress[]>
-  /** The same for `net.connect`. */
+  /** The same for `net.connect`, which asks it for names only. */
   lookup: LookupFunction
   /** This guard with the networks that an account may reach in place of the server's; null: with those of the server. */
   under(allow: readonly string[] | null): EgressGuard
@@ -176,12 +176,9 @@ function guardUnder(
     return addresses
   }
 
-  const lookup: LookupFunction = (host, options, done) => {
+  const lookup: LookupFunction = (host, { all }, done) => {
     addressesOf(host).then(
-      (addresses) => {
-        if (options.all) done(null, addresses)
-        else done(null, addresses[0]!.address, addresses[0]!.family)
-      },
+      (addresses) => (all ? done(null, addresses) : done(null, addresses[0]!.address, addresses[0]!.family)),
       (error: NodeJS.ErrnoException) => done(error, ''),
     )
   }

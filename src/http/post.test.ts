@@ -6,18 +6,10 @@ import { createServer, type IncomingMessage, type RequestListener, type ServerRe
 import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { gzipSync } from 'node:zlib'
 import { type Clock, systemClock } from '../base/clock.ts'
+import { BODY_EXCERPT_BYTES_MAX, RESPONSE_HEADERS_KEPT_MAX } from './exchange.ts'
 import { createEgressGuard, type EgressGuard, type Resolve } from './guard.ts'
-import {
-  BODY_EXCERPT_BYTES_MAX,
-  createPoster,
-  type Poster,
-  type PosterOptions,
-  type PostRequest,
-  type PostResult,
-  RESPONSE_HEADERS_KEPT_MAX,
-} from './post.ts'
+import { createPoster, type Poster, type PosterOptions, type PostRequest, type PostResult } from './post.ts'
 
 const pem = (name: string) => readFileSync(new URL(`./testdata/${name}`, import.meta.url), 'utf8')
 const key = pem('localhost.key.pem')
@@ -72,14 +64,6 @@ test('informational answers are passed over', async (t) => {
     response.writeHead(201).end()
   })
   assert.deepEqual(summary(await post(t, { url })), { kind: 'answered', status: 201 })
-})
-
-test('a compressed answer is kept as it came', async (t) => {
-  const zipped = gzipSync('x'.repeat(100_000))
-  const { url } = await receiver(t, (_request, response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(zipped))
-  const result = await post(t, { url })
-  assert.ok(result.kind === 'answered')
-  assert.deepEqual(result.bodyExcerpt, zipped)
 })
 
 test('an endless body is an answer once its first 16 KiB are read, and is then cut', async (t) => {
@@ -302,7 +286,7 @@ test('the address of the open socket is checked again', async (t) => {
   const strict = createEgressGuard({ allow: [], loopback: false })
   const bypassed: EgressGuard = {
     ...strict,
-    lookup: (_host, _options, done) => done(null, [{ address: '127.0.0.1', family: 4 }]),
+    addressesOf: async () => [{ address: '127.0.0.1', family: 4 }],
   }
   const result = await post(t, { url: `https://hook.example.com:${port}/` }, { guard: bypassed, ca: cert })
   assert.ok(result.kind === 'refused')
@@ -532,10 +516,11 @@ function resolvingTo(addresses: readonly string[]): EgressGuard {
 }
 
 /** A clock that stands until it is moved; only what is due at once happens by itself. */
-function handClock(): Pick<Clock, 'monotonic' | 'after'> & { move(ms: number): void } {
+function handClock(): Pick<Clock, 'now' | 'monotonic' | 'after'> & { move(ms: number): void } {
   let nowMs = 0
   const waiting = new Set<{ at: number; call: () => void }>()
   return {
+    now: () => nowMs,
     monotonic: () => nowMs,
     after(ms, call) {
       const entry = { at: nowMs + ms, call }
