@@ -1,18 +1,8 @@
+import type { Dialect, Secret } from './dialect.ts'
 import { VerifyError } from './error.ts'
 import type { ReadHeader } from './headers.ts'
 import { compactOf, describeForm, orderedOf, parsedOf } from './reserialise.ts'
-import {
-  type Dialect,
-  digestOf,
-  fromBase64,
-  isSame,
-  isSigned,
-  type Key,
-  SCHEMES,
-  type Secret,
-  type Signed,
-  signedOf,
-} from './schemes.ts'
+import { digestOf, fromBase64, isSame, isSigned, type Key, SCHEMES, type Signed, signedOf } from './schemes.ts'
 
 /**
  * Why a delivery does not verify, found by trying what usually goes wrong. Whoever does not know the secret can make none

@@ -1,7 +1,7 @@
+import type { Dialect } from './dialect.ts'
 import { VerifyError } from './error.ts'
 import type { EventData, EventType } from './events.ts'
 import type { ReadHeader } from './headers.ts'
-import type { Dialect } from './schemes.ts'
 
 /** An event in the dialect mftplus. Drop duplicates by `id`. */
 export type MftplusEvent = {

@@ -1,14 +1,15 @@
 import { diagnosis } from './diagnose.ts'
+import type { Dialect, Secret } from './dialect.ts'
 import { type EventIn, eventOf } from './envelope.ts'
 import { VerifyError } from './error.ts'
 import { type HeadersLike, type ReadHeader, readerOf } from './headers.ts'
-import { type Dialect, isSigned, type Key, SCHEMES, type Scheme, type Secret, signedOf } from './schemes.ts'
+import { isSigned, type Key, SCHEMES, type Scheme, signedOf } from './schemes.ts'
 
+export type { Dialect, Jwk, Secret } from './dialect.ts'
 export type { CloudEvent, EventIn, MftplusEvent, StandardEvent, TrueFtpEvent } from './envelope.ts'
 export { VerifyError, type VerifyProblem } from './error.ts'
 export type { EventData, EventType } from './events.ts'
 export type { HeadersLike } from './headers.ts'
-export type { Dialect, Jwk, Secret } from './schemes.ts'
 
 export interface VerifyOptions<D extends Dialect = Dialect, E extends Dialect = D> {
   /** Whose signature counts. */

@@ -38,6 +38,9 @@ const TEST_PACKAGES = [
   ...['smtp-server', 'standardwebhooks', 'svix', 'cloudevents', 'express'],
 ]
 
+/** Examples for receivers stand in the sdk and show it beside the servers that people use. */
+const EXAMPLE_PACKAGES = ['express', 'fastify']
+
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 
 /** The layer of a file: its folder under `src`, or its top folder. */
@@ -75,7 +78,8 @@ function fault(path: string, { from, typeOnly }: Import): string | undefined {
   if (from.startsWith('node:')) return undefined
   if (!from.startsWith('.')) {
     const name = from.startsWith('@') ? from.split('/').slice(0, 2).join('/') : from.split('/')[0]!
-    const known = [...(rule.packages ?? []), ...(isTest ? [...TEST_PACKAGES] : [])]
+    const isExample = relative(root, path).startsWith('sdk/examples/')
+    const known = [...(rule.packages ?? []), ...(isTest ? TEST_PACKAGES : []), ...(isExample ? EXAMPLE_PACKAGES : [])]
     return known.includes(name) ? undefined : `package ${name} is not named for ${layer}`
   }
   const target = layerOf(resolve(dirname(path), from))
@@ -106,6 +110,8 @@ test('the table itself refuses what it should', () => {
     ['src/files/upload.ts', '../store/store.ts'],
     ['src/dialects/mftplus.ts', 'undici'],
     ['sdk/verify.ts', '../src/base/units.ts'],
+    ['sdk/verify.ts', 'express'],
+    ['sdk/examples/express.ts', '../../src/base/units.ts'],
     ['src/store/store.ts', '../webhooks/plan.ts'],
   ] as const
   for (const [path, from] of refused)
