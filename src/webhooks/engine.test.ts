@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { eventually } from '../../test/eventually.ts'
 import { systemClock } from '../base/clock.ts'
 import { AppError } from '../base/error.ts'
 import { silentLog } from '../base/log.ts'
@@ -44,6 +45,7 @@ function worldOf(
 ) {
   const webhooks = new Map((changes.webhooks ?? [webhookOf()]).map((webhook) => [webhook.id, webhook]))
   const due = changes.due ?? []
+  const claimed = new Map<string, ClaimedDelivery>()
   const posts = new Seen<PostRequest>()
   const settled = new Seen<Settlement>()
   const unclaimed = new Seen<string>()
@@ -53,9 +55,14 @@ function worldOf(
     beat: async (_node, at) => beats.add(at),
     freeClaims: async () => 0,
     dueWebhooks: async () => ({ webhookIds: [...new Set(due.map((one) => one.webhookId))], nextDueAt: null }),
-    claim: async (_node, wants) => wants.flatMap(({ room }) => due.splice(0, room)),
+    claim: async (_node, wants) => {
+      const taken = wants.flatMap(({ room }) => due.splice(0, room))
+      for (const one of taken) claimed.set(one.id, one)
+      return taken
+    },
     unclaim: async (_node, ids) => {
       for (const id of ids) unclaimed.add(id)
+      due.push(...ids.flatMap((id) => claimed.get(id) ?? []))
     },
     unclaimAllBut: async (_node, kept) => {
       letGo.add(kept)
@@ -240,4 +247,97 @@ test('engine: an answer that comes after the stop changes nothing', async () => 
   answer.resolve(fine)
   await new Promise(setImmediate)
   assert.equal(settled.all.length, 0)
+})
+
+test('engine: what is in an order is never born claimed, but claimed after its commit', async () => {
+  const { engine, due, posts } = await running()
+  const written = Promise.withResolvers<void>()
+  assert.deepEqual(engine.offer([deliveryOf(1, { orderKey: 'path:/a' }), deliveryOf(2)], written.promise), ['dlv_2'])
+  await posts.until(1)
+  due.push(deliveryOf(1, { orderKey: 'path:/a' }))
+  written.resolve()
+  await posts.until(2)
+  await engine.stop(0)
+})
+
+test('engine: an order goes on as soon as the one before has ended', async () => {
+  const chain = [1, 2, 3, 4, 5].map((number) => deliveryOf(number, { orderKey: 'webhook' }))
+  const first = chain.shift()!
+  const due = [first]
+  const settled: string[] = []
+  const { engine, posts } = await running({
+    due,
+    store: {
+      settle: async (settlements) =>
+        settlements.map(({ deliveryId }) => {
+          settled.push(deliveryId)
+          const next = chain.shift()
+          if (next !== undefined) due.push(next)
+          return { written: true, webhookState: 'active' }
+        }),
+    },
+  })
+  await posts.until(1)
+  const beganAt = performance.now()
+  await posts.until(5)
+  // Far below the second that a sweep takes for each.
+  assert.ok(performance.now() - beganAt < 900)
+  assert.deepEqual(settled.slice(0, 4), ['dlv_1', 'dlv_2', 'dlv_3', 'dlv_4'])
+  await engine.stop(0)
+})
+
+test('engine: what has expired ends without a POST, whatever the pace', async () => {
+  const { engine, settled, posts } = await running({
+    webhooks: [webhookOf({ options: { expireAfterSeconds: 1, rate: { count: 1, perSeconds: 3600 } } })],
+    due: [1, 2, 3].map((number) => deliveryOf(number, { createdAt: systemClock.now() - 1000 })),
+  })
+  const settlements = await settled.until(3)
+  assert.ok(settlements.every(({ attempt, outcome }) => attempt === null && outcome.state === 'failed' && !outcome.webhookFails))
+  assert.equal(posts.all.length, 0)
+  await new Promise(setImmediate)
+  assert.equal(engine.stats().failed, 3)
+  await engine.stop(0)
+})
+
+test('engine: starts no more than the rate allows, and holds little meanwhile', async () => {
+  const { engine, due, posts } = await running({
+    webhooks: [webhookOf({ options: { rate: { count: 3, perSeconds: 3600 } } })],
+    due: [1, 2, 3, 4, 5, 6, 7, 8].map((number) => deliveryOf(number)),
+  })
+  await posts.until(3)
+  await eventually(async () => assert.equal(engine.stats().posting + engine.stats().settling, 0))
+  const { buffered } = engine.stats()
+  assert.ok(buffered <= 2, `${buffered} buffered, ${due.length} left`)
+  assert.equal(posts.all.length, 3)
+  await engine.stop(0)
+})
+
+test('engine: another rate counts within a second', async () => {
+  const { engine, webhooks, posts } = await running({
+    webhooks: [webhookOf({ options: { rate: { count: 1, perSeconds: 3600 } } })],
+    due: [1, 2].map((number) => deliveryOf(number)),
+  })
+  await posts.until(1)
+  webhooks.set('wh_1', webhookOf())
+  await posts.until(2)
+  await engine.stop(0)
+})
+
+test('engine: a receiver that wants fewer requests gets none for a while; others are not touched', async () => {
+  const { engine, posts, settled } = await running({
+    webhooks: [webhookOf({ sealedSecret: 'sealed' }), webhookOf({ id: 'wh_2', url: 'https://other.example/hook' })],
+    post: async ({ url }) =>
+      url.startsWith('https://other') ? fine : { ...fine, status: 429, headers: { 'retry-after': '3600' } },
+  })
+  const written = Promise.resolve()
+  engine.offer([deliveryOf(1, { dialect: 'standard' })], written)
+  await settled.until(1)
+  const others = [2, 3, 4].map((number) => deliveryOf(number, { webhookId: 'wh_2' }))
+  engine.offer([deliveryOf(5, { dialect: 'standard' }), ...others], written)
+  await settled.until(4)
+  assert.deepEqual(
+    posts.all.map(({ url }) => new URL(url).host),
+    ['receiver.example', 'other.example', 'other.example', 'other.example'],
+  )
+  await engine.stop(0)
 })

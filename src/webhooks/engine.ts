@@ -3,14 +3,17 @@ import { codeOf } from '../base/error.ts'
 import type { Log } from '../base/log.ts'
 import type { Seal } from '../base/seal.ts'
 import { SECOND_MS } from '../base/units.ts'
+import { dialectOf } from '../dialects/index.ts'
 import { attempt, ownFailure, type Post } from './attempt.ts'
 import { Beat } from './beat.ts'
 import { Claims } from './claim.ts'
+import { expired, expiresAt } from './expiry.ts'
 import type { Held, Lane } from './lane.ts'
 import { Lanes } from './lanes.ts'
 import type { DeliveryStore, Settlement, SettleResult } from './port.ts'
+import { throttledMs } from './settle.ts'
 import { Settling } from './settling.ts'
-import type { PlannedDelivery, Webhook } from './webhook.ts'
+import type { Attempt, PlannedDelivery, Webhook } from './webhook.ts'
 
 /**
  * Delivers. Deliveries come in two ways: `offer`ed by whoever has just planned them (the usual one, without a query),
@@ -19,16 +22,18 @@ import type { PlannedDelivery, Webhook } from './webhook.ts'
  *
  * It may assume that the store keeps the promises of its port and fails now and then, before or after a commit. It
  * promises that every due delivery of an active webhook is attempted, at least once and in turn, that each outcome is
- * written if the claim is still this node's, and that no attempt starts while this node may be taken for dead. It
- * keeps nothing that is not in the store: after a crash the next engine on the same store goes on.
+ * written if the claim is still this node's, and that no attempt starts while this node may be taken for dead, against
+ * the pace of its webhook, or after the delivery has expired. The store hands out of each order only the first; a
+ * later one is never offered, but claimed when it is its turn. The engine keeps nothing but the paces that is not in
+ * the store: after a crash the next one on the same store goes on.
  */
 export interface Engine {
   start(): void
   /** No new attempts; those under way have until the deadline to end and be written; the rest is put back for others. */
   stop(deadlineMs?: number): Promise<void>
   /**
-   * Born claimed: takes the deliveries whose lanes have room and starts them at once. Returns their ids, which the
-   * caller writes as claimed by this node; nothing is settled before `written`. If that rejects, the database decides.
+   * Born claimed: takes the deliveries that are in no order and whose lanes have room, and starts them at once. Returns
+   * their ids, which the caller writes as claimed by this node; nothing is settled before `written`. If that rejects, the database decides.
    */
   offer(deliveries: readonly PlannedDelivery[], written: Promise<void>): string[]
   /** There may be something due, for these webhooks or anywhere. A nudge that gets lost costs up to a second. */
@@ -48,7 +53,7 @@ export interface EngineOptions {
 }
 
 export interface EngineLimits {
-  /** Posts at once to one webhook. */
+  /** Posts at once to one webhook that does not say how many. */
   readonly laneConcurrency?: number
 }
 
@@ -78,6 +83,8 @@ const LET_GO_MS = 2 * SECOND_MS
 const TARGETS_MAX = 500
 /** Wait after webhooks could not be read, ms. */
 const TARGETS_FAILURE_WAIT_MS = 200
+/** A lane that waits for its pace is looked at this often, ms: its webhook may have another rate by then, or be off. */
+const PACE_LOOK_MS = SECOND_MS
 
 export function createEngine(options: EngineOptions): Engine {
   return new DeliveryEngine(options)
@@ -108,7 +115,7 @@ class DeliveryEngine implements Engine {
   constructor(options: EngineOptions) {
     const { store, clock, log, node, limits } = options
     this.#options = options
-    this.#lanes = new Lanes(limits?.laneConcurrency ?? LANE_CONCURRENCY_DEFAULT)
+    this.#lanes = new Lanes(limits?.laneConcurrency ?? LANE_CONCURRENCY_DEFAULT, clock)
     this.#settling = new Settling({
       store,
       clock,
@@ -146,7 +153,8 @@ class DeliveryEngine implements Engine {
     const taken: string[] = []
     const refused: string[] = []
     for (const delivery of deliveries) {
-      const lane = this.#lanes.open(delivery.webhookId)
+      // Whether one in an order is the first of it, only the store knows.
+      const lane = delivery.orderKey === null ? this.#lanes.open(delivery.webhookId) : undefined
       if (lane !== undefined && this.#lanes.roomOf(lane) > 0) {
         this.#take(lane, [{ delivery: { ...delivery, attempts: 0, createdAt: this.#options.clock.now() }, written }])
         taken.push(delivery.id)
@@ -193,6 +201,7 @@ class DeliveryEngine implements Engine {
   #beaten(wasTakenForDead: boolean): void {
     if (wasTakenForDead) for (const lane of this.#lanes) this.#empty(lane)
     for (const lane of this.#lanes) this.#pump(lane)
+    this.#lanes.forgetPaces()
     this.#claims.wake()
   }
 
@@ -205,7 +214,7 @@ class DeliveryEngine implements Engine {
 
   /** Starts what the lane can start, once its webhook has been read anew. Reads of many lanes share one call. */
   #pump(lane: Lane): void {
-    if (!lane.canStart || !this.#mayWork()) return
+    if (!lane.canStart || lane.isWaiting || !this.#mayWork()) return
     this.#wanting.add(lane)
     if (this.#isReading) return
     this.#isReading = true
@@ -233,17 +242,53 @@ class DeliveryEngine implements Engine {
 
   #startAll(lane: Lane, webhook: Webhook | undefined): void {
     if (webhook?.state !== 'active') this.#turnOff(lane)
-    else while (lane.canStart && this.#mayWork()) void this.#attempt(lane, lane.start(), webhook)
+    else {
+      this.#giveBack(lane, lane.shape(webhook.options))
+      let isFree = true
+      while (isFree && lane.canStart && this.#mayWork()) isFree = this.#startNext(lane, webhook)
+    }
+  }
+
+  /** False: its pace allows nothing now; the lane is looked at again when it does, or sooner: its webhook may change meanwhile. */
+  #startNext(lane: Lane, webhook: Webhook): boolean {
+    const { clock, node } = this.#options
+    const { delivery } = lane.next!
+    // What has expired is not posted, so it waits for no pace.
+    if (clock.now() >= expiresAt(delivery, webhook)) {
+      void this.#ended(lane, lane.start(), expired(delivery, webhook, node, clock.now()))
+      return true
+    }
+    const waitMs = lane.pace.waitMs(clock.monotonic())
+    if (waitMs === 0) {
+      lane.pace.started(clock.monotonic())
+      void this.#attempt(lane, lane.start(), webhook)
+      return true
+    }
+    lane.isWaiting = true
+    clock.after(Math.min(waitMs, PACE_LOOK_MS), () => {
+      lane.isWaiting = false
+      this.#pump(lane)
+    })
+    return false
   }
 
   async #attempt(lane: Lane, held: Held, webhook: Webhook): Promise<void> {
+    const beganAt = this.#options.clock.monotonic()
     const settlement = await this.#post(lane, held, webhook)
     // Too late: this node has put everything back.
     if (this.#state === 'stopped') return
+    if (settlement === undefined) {
+      lane.posting.delete(held)
+      return this.#left(lane, [held])
+    }
+    if (settlement.attempt !== null) this.#learn(lane, held, settlement.attempt, beganAt)
+    await this.#ended(lane, held, settlement)
+  }
+
+  /** An outcome is known and on its way into the store; it leaves its lane when it is there. */
+  async #ended(lane: Lane, held: Held, settlement: Settlement): Promise<void> {
     lane.posting.delete(held)
-    if (settlement === undefined) return this.#left(lane, [held])
     lane.settling.set(held, this.#options.clock.monotonic())
-    if (settlement.attempt !== null) this.#learn(lane, settlement.attempt)
     this.#pump(lane)
     if (held.written !== null && !(await isFulfilled(held.written))) {
       lane.settling.delete(held)
@@ -267,8 +312,18 @@ class DeliveryEngine implements Engine {
     }
   }
 
-  #learn(lane: Lane, { durationMs, statusCode }: { durationMs: number; statusCode: number | null }): void {
-    const excess = lane.learn(durationMs, statusCode !== null)
+  #learn(lane: Lane, { delivery }: Held, attempt: Attempt, beganAt: number): void {
+    const { clock } = this.#options
+    this.#giveBack(lane, lane.learn(attempt.durationMs, attempt.statusCode !== null))
+    const askedMs = throttledMs(dialectOf(delivery.dialect).retry, attempt, clock.now())
+    if (askedMs === null) lane.pace.unthrottled(beganAt)
+    else {
+      lane.pace.throttled(beganAt, clock.monotonic(), askedMs)
+      this.#giveBack(lane, lane.narrow())
+    }
+  }
+
+  #giveBack(lane: Lane, excess: readonly Held[]): void {
     if (excess.length === 0) return
     lane.mayHaveMore = true
     this.#left(lane, excess)
@@ -279,8 +334,10 @@ class DeliveryEngine implements Engine {
       // Somebody else has it, or this node once more under a claim whose answer was lost.
       this.#count.lost++
       this.#claims.doubt()
-    } else if (attempt !== null) this.#count[outcome.state]++
+    } else if (attempt !== null || outcome.state !== 'waiting') this.#count[outcome.state]++
     if (outcome.state === 'waiting') this.#claims.sweepBy(outcome.dueAt)
+    // Now it is the turn of the one behind it.
+    else if (held.delivery.orderKey !== null) lane.mayHaveMore = true
     if (written && outcome.state === 'failed' && outcome.webhookFails) {
       const { webhookId, id: deliveryId } = held.delivery
       this.#options.log.warn(

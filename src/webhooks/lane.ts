@@ -1,7 +1,8 @@
 import type { Seal } from '../base/seal.ts'
 import { SECOND_MS } from '../base/units.ts'
+import { Pace } from './pace.ts'
 import { OpenedSecrets, type Secrets } from './secrets.ts'
-import type { ClaimedDelivery, Webhook } from './webhook.ts'
+import type { ClaimedDelivery, Webhook, WebhookOptions } from './webhook.ts'
 
 /** Deliveries that a lane may hold (buffered, being posted, being settled) while its receiver answers quickly. */
 export const LANE_BUFFER_MAX = 512
@@ -22,11 +23,14 @@ export interface Held {
  *
  * Two widths follow how the receiver behaves. `width`, posts at once, halves with each timeout and grows by one with
  * anything else; `window`, deliveries held, halves with each slow answer and grows by one with a quick one. So a
- * hundred receivers that hang hold a few hundred deliveries and sockets, not tens of thousands.
+ * hundred receivers that hang hold a few hundred deliveries and sockets, not tens of thousands. A receiver that asks for
+ * fewer requests gets one at a time, and nothing beyond that is held. When the next may start is the matter of `pace`.
  */
 export class Lane {
   readonly webhookId: string
-  readonly #widthMax: number
+  readonly pace: Pace
+  readonly #widthDefault: number
+  #widthMax: number
   readonly #buffered: Held[] = []
   /** Being posted, kept so that a stopping node can put them back. */
   readonly posting = new Set<Held>()
@@ -35,18 +39,26 @@ export class Lane {
   /** Asked of the store by a claim under way. */
   reserved = 0
   width: number
-  window: number
+  #window: number
+  /** Whether it waits for its pace; somebody will look at it again. */
+  isWaiting = false
   /** Whether the store may have more due for this webhook than this lane holds. */
   mayHaveMore = false
   /** Failures of our own in a row. */
   ownFailures = 0
   readonly #opened = new OpenedSecrets()
 
-  constructor(webhookId: string, widthMax: number) {
+  constructor(webhookId: string, widthDefault: number, pace = new Pace()) {
     this.webhookId = webhookId
-    this.#widthMax = widthMax
-    this.width = widthMax
-    this.window = HELD_PER_POST * widthMax
+    this.pace = pace
+    this.#widthDefault = widthDefault
+    this.#widthMax = widthDefault
+    this.width = pace.isThrottled ? 1 : widthDefault
+    this.#window = HELD_PER_POST * this.width
+  }
+
+  get window(): number {
+    return Math.min(this.#window, this.pace.heldMax)
   }
 
   get held(): number {
@@ -63,6 +75,11 @@ export class Lane {
 
   get isEmpty(): boolean {
     return this.held === 0 && this.reserved === 0 && !this.mayHaveMore
+  }
+
+  /** The one to start next. */
+  get next(): Held | undefined {
+    return this.#buffered[0]
   }
 
   add(held: Held): void {
@@ -84,15 +101,32 @@ export class Lane {
     return [...this.#buffered, ...this.posting, ...this.settling.keys()]
   }
 
+  /** Takes on what its webhook says now; returns what it may no longer hold. */
+  shape({ concurrency, rate }: WebhookOptions): Held[] {
+    const widthMax = concurrency ?? this.#widthDefault
+    const wasWide = this.width >= this.#widthMax
+    this.#widthMax = widthMax
+    this.width = wasWide ? widthMax : Math.min(this.width, widthMax)
+    this.pace.limit(rate)
+    return this.#excess()
+  }
+
   /** Learns from an attempt; returns what no longer fits into the window. */
   learn(tookMs: number, isAnswered: boolean): Held[] {
     const isQuick = tookMs <= QUICK_ANSWER_MS
     this.width = isQuick || isAnswered ? Math.min(this.#widthMax, this.width + 1) : Math.max(1, this.width >> 1)
-    if (isQuick) {
-      this.window = Math.min(LANE_BUFFER_MAX, this.window + 1)
-      return []
-    }
-    this.window = Math.max(HELD_PER_POST * this.width, this.window >> 1)
+    this.#window = isQuick ? Math.min(LANE_BUFFER_MAX, this.#window + 1) : Math.max(HELD_PER_POST * this.width, this.#window >> 1)
+    return isQuick ? [] : this.#excess()
+  }
+
+  /** Its receiver asks for fewer requests. */
+  narrow(): Held[] {
+    this.width = 1
+    this.#window = HELD_PER_POST
+    return this.#excess()
+  }
+
+  #excess(): Held[] {
     return this.giveBack(this.window - this.posting.size - this.settling.size)
   }
 

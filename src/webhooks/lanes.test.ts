@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
+import { systemClock } from '../base/clock.ts'
 import { type Held, LANE_BUFFER_MAX, Lane } from './lane.ts'
-import { HELD_MAX, LANE_HELD_ALWAYS, LANES_MAX, Lanes } from './lanes.ts'
+import { HELD_MAX, LANE_HELD_ALWAYS, LANES_MAX, Lanes, PACES_MAX } from './lanes.ts'
 import { deliveryOf } from './testing.ts'
 
 function held(number: number): Held {
@@ -50,7 +52,7 @@ test('lane: starts no more than its width, oldest first', () => {
 })
 
 test('lanes: an empty lane is dropped, one that may have more is not', () => {
-  const lanes = new Lanes(16)
+  const lanes = new Lanes(16, systemClock)
   const lane = filled(lanes, 'wh_1', 1)
   lane.giveBack(0)
   lane.mayHaveMore = true
@@ -62,7 +64,7 @@ test('lanes: an empty lane is dropped, one that may have more is not', () => {
 })
 
 test('lanes: only a lane that has used half of its window wants a claim', () => {
-  const lanes = new Lanes(16)
+  const lanes = new Lanes(16, systemClock)
   const lane = filled(lanes, 'wh_1', 17)
   lane.mayHaveMore = true
   lanes.changed(lane)
@@ -73,7 +75,7 @@ test('lanes: only a lane that has used half of its window wants a claim', () => 
 })
 
 test('lanes: a claim is bounded in lanes and deliveries, reserves its room and serves those first that wait longest', () => {
-  const lanes = new Lanes(16)
+  const lanes = new Lanes(16, systemClock)
   for (const id of ['wh_1', 'wh_2', 'wh_3']) {
     const lane = lanes.open(id)!
     lane.mayHaveMore = true
@@ -96,7 +98,7 @@ test('lanes: a claim is bounded in lanes and deliveries, reserves its room and s
 })
 
 test('lanes: when others hold everything, a lane may still hold a little', () => {
-  const lanes = new Lanes(16)
+  const lanes = new Lanes(16, systemClock)
   filled(lanes, 'wh_1', HELD_MAX)
   const lane = lanes.open('wh_2')!
   assert.equal(lanes.roomOf(lane), LANE_HELD_ALWAYS)
@@ -106,8 +108,122 @@ test('lanes: when others hold everything, a lane may still hold a little', () =>
 })
 
 test('lanes: there is a bound on their number', () => {
-  const lanes = new Lanes(16)
+  const lanes = new Lanes(16, systemClock)
   for (let number = 0; number < LANES_MAX; number++) lanes.open(`wh_${number}`)
   assert.equal(lanes.open('wh_one_more'), undefined)
   assert.ok(lanes.open('wh_0'))
+})
+
+test('lane: takes on the concurrency of its webhook, and what it may hold at its rate', () => {
+  const lane = new Lane('wh_1', 16)
+  for (let number = 0; number < 32; number++) lane.add(held(number))
+  assert.equal(lane.shape({ concurrency: 3 }).length, 0)
+  assert.equal(lane.width, 3)
+  assert.equal(lane.shape({ concurrency: 3, rate: { count: 5, perSeconds: 1 } }).length, 22)
+  lane.shape({ concurrency: 40 })
+  assert.deepEqual([lane.width, lane.window], [40, 32])
+  assert.equal(lane.shape({}).length, 0)
+  assert.equal(lane.width, 16)
+})
+
+test('lane: one that was narrowed stays so under another concurrency', () => {
+  const lane = new Lane('wh_1', 16)
+  lane.learn(10_000, false)
+  lane.shape({ concurrency: 32 })
+  assert.equal(lane.width, 8)
+  lane.shape({ concurrency: 4 })
+  assert.equal(lane.width, 4)
+})
+
+test('lane: a receiver that wants fewer gets one at a time, and more again with every answer', () => {
+  const lane = new Lane('wh_1', 16)
+  for (let number = 0; number < 32; number++) lane.add(held(number))
+  assert.equal(lane.narrow().length, 30)
+  assert.deepEqual([lane.width, lane.window], [1, 2])
+  for (let times = 0; times < 3; times++) lane.learn(5, true)
+  assert.equal(lane.width, 4)
+})
+
+test('lanes: the pace of a lane outlives it, until it allows everything again', () => {
+  let now = 0
+  const lanes = new Lanes(16, { monotonic: () => now })
+  const lane = filled(lanes, 'wh_1', 1)
+  lane.pace.throttled(0, 0, 0)
+  lane.giveBack(0)
+  lanes.changed(lane, 1)
+  lanes.forgetPaces()
+  const again = filled(lanes, 'wh_1', 1)
+  assert.equal(again.pace, lane.pace)
+  assert.equal(again.width, 1)
+  again.giveBack(0)
+  lanes.changed(again, 1)
+  now = 2000
+  lanes.forgetPaces()
+  assert.notEqual(lanes.open('wh_1')!.pace, lane.pace)
+})
+
+test('lanes: paces are bounded', () => {
+  const lanes = new Lanes(16, { monotonic: () => 0 })
+  for (let number = 0; number <= PACES_MAX; number++) {
+    const lane = lanes.open(`wh_${number}`)!
+    lane.pace.throttled(0, 0, 0)
+    lanes.changed(lane)
+  }
+  assert.equal(lanes.size, 0)
+  assert.equal(lanes.open('wh_0')!.pace.isThrottled, false)
+  assert.equal(lanes.open('wh_1')!.pace.isThrottled, true)
+})
+
+test('lanes: whatever happens, what is held is counted, in turn, and within its bounds', () => {
+  const option = fc.record(
+    {
+      concurrency: fc.integer({ min: 1, max: 40 }),
+      rate: fc.record({ count: fc.integer({ min: 1, max: 30 }), perSeconds: fc.integer({ min: 1, max: 30 }) }),
+    },
+    { requiredKeys: [] },
+  )
+  const step = fc.oneof(
+    fc.record({ kind: fc.constant('take' as const), count: fc.integer({ min: 1, max: 60 }) }),
+    fc.record({ kind: fc.constant('start' as const) }),
+    fc.record({ kind: fc.constant('end' as const), tookMs: fc.integer({ min: 0, max: 10_000 }), isAnswered: fc.boolean() }),
+    fc.record({ kind: fc.constant('throttle' as const) }),
+    fc.record({ kind: fc.constant('shape' as const), option }),
+  )
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+      const lanes = new Lanes(16, { monotonic: () => 0 })
+      const lane = lanes.open('wh_1')!
+      // Never empty, so that it stays the same lane.
+      lane.mayHaveMore = true
+      let concurrency = 16
+      let number = 0
+      let last = -1
+      for (const step of steps) {
+        let left = 0
+        if (step.kind === 'take')
+          for (let room = Math.min(step.count, lanes.roomOf(lane)); room > 0; room--) lanes.add(lane, held(number++))
+        if (step.kind === 'start' && lane.canStart) {
+          const started = Number(lane.start().delivery.id.slice('dlv_'.length))
+          assert.ok(started > last)
+          last = started
+          assert.ok(lane.posting.size <= concurrency)
+        }
+        if (step.kind === 'end') {
+          const [first] = lane.posting
+          if (first !== undefined && lane.posting.delete(first)) left++
+          left += lane.learn(step.tookMs, step.isAnswered).length
+        }
+        if (step.kind === 'throttle') left += lane.narrow().length
+        if (step.kind === 'shape') {
+          concurrency = step.option.concurrency ?? 16
+          left += lane.shape(step.option).length
+        }
+        // What was given back comes again later, as something new.
+        if (left > 0) lanes.changed(lane, left)
+        assert.equal(lanes.used, lane.held)
+        assert.ok(lane.width >= 1 && lane.width <= concurrency)
+        assert.ok(lane.buffered === 0 || lane.held <= Math.max(lane.window, LANE_HELD_ALWAYS))
+      }
+    }),
+  )
 })

@@ -1,10 +1,14 @@
+import type { Clock } from '../base/clock.ts'
 import { type Held, Lane } from './lane.ts'
+import type { Pace } from './pace.ts'
 
 /** Deliveries that all lanes together may hold; a body is a few KiB at most, so this bounds memory whatever the backlog. */
 export const HELD_MAX = 8_192
 /** What a lane may always hold, also when others have used up all room: nobody starves. */
 export const LANE_HELD_ALWAYS = 2
 export const LANES_MAX = 10_000
+/** Paces remembered for lanes that are gone. */
+export const PACES_MAX = 10_000
 
 /**
  * One lane a webhook, made on demand and dropped when empty. Knows how much room each has, and which of them want a
@@ -13,12 +17,16 @@ export const LANES_MAX = 10_000
 export class Lanes {
   readonly #lanes = new Map<string, Lane>()
   readonly #hungry = new Set<Lane>()
+  /** Of lanes that were dropped while there was something to remember, oldest first. */
+  readonly #paces = new Map<string, Pace>()
   readonly #widthMax: number
+  readonly #clock: Pick<Clock, 'monotonic'>
   /** Held and reserved by all lanes. */
   #used = 0
 
-  constructor(widthMax: number) {
+  constructor(widthMax: number, clock: Pick<Clock, 'monotonic'>) {
     this.#widthMax = widthMax
+    this.#clock = clock
   }
 
   get size(): number {
@@ -45,7 +53,8 @@ export class Lanes {
   open(webhookId: string): Lane | undefined {
     const known = this.#lanes.get(webhookId)
     if (known !== undefined || this.#lanes.size >= LANES_MAX) return known
-    const lane = new Lane(webhookId, this.#widthMax)
+    const lane = new Lane(webhookId, this.#widthMax, this.#paces.get(webhookId))
+    this.#paces.delete(webhookId)
     this.#lanes.set(webhookId, lane)
     return lane
   }
@@ -73,10 +82,8 @@ export class Lanes {
   /** Says that `count` deliveries have left the lane, or that something else about it changed: it may want more, or be done. */
   changed(lane: Lane, count = 0): void {
     this.#used -= count
-    if (lane.isEmpty) {
-      this.#lanes.delete(lane.webhookId)
-      this.#hungry.delete(lane)
-    } else if (this.#isHungry(lane)) this.#hungry.add(lane)
+    if (lane.isEmpty) this.#drop(lane)
+    else if (this.#isHungry(lane)) this.#hungry.add(lane)
     else this.#hungry.delete(lane)
   }
 
@@ -93,6 +100,21 @@ export class Lanes {
       left -= room
     }
     return chosen
+  }
+
+  /** Drops the paces of lanes that are gone once they allow everything again. */
+  forgetPaces(): void {
+    const now = this.#clock.monotonic()
+    for (const [webhookId, pace] of this.#paces) if (pace.isForgettable(now)) this.#paces.delete(webhookId)
+  }
+
+  #drop(lane: Lane): void {
+    if (this.#lanes.get(lane.webhookId) !== lane) return
+    this.#lanes.delete(lane.webhookId)
+    this.#hungry.delete(lane)
+    if (lane.pace.isForgettable(this.#clock.monotonic())) return
+    this.#paces.set(lane.webhookId, lane.pace)
+    if (this.#paces.size > PACES_MAX) this.#paces.delete(this.#paces.keys().next().value!)
   }
 
   #isHungry(lane: Lane): boolean {
