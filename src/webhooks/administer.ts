@@ -2,7 +2,7 @@ import { type Caller, changeEntry } from '../audit/caller.ts'
 import type { AuditAction, AuditEntry } from '../audit/entry.ts'
 import type { Clock } from '../base/clock.ts'
 import { AppError, codeOf } from '../base/error.ts'
-import { newId, type RandomBytes, randomText } from '../base/id.ts'
+import { newId, type RandomBytes } from '../base/id.ts'
 import { nearest } from '../base/nearest.ts'
 import type { Page, PageRequest } from '../base/page.ts'
 import type { Seal } from '../base/seal.ts'
@@ -15,10 +15,11 @@ import { SAMPLES } from '../events/samples.ts'
 import type { EgressGuard } from '../http/guard.ts'
 import { checkInput, type WebhookInput } from './input.ts'
 import { invalid, shortened } from './invalid.ts'
+import { secretAfter } from './new-secret.ts'
 import { planDelivery } from './plan.ts'
 import type { WebhookStore } from './port.ts'
+import { maskedSignatures, signedHeaders } from './sign.ts'
 import type { Attempt, DeliveryRecord, DeliveryState, PlannedDelivery, Webhook } from './webhook.ts'
-import { webhookSecretPurpose } from './webhook.ts'
 
 /** Where a new webhook belongs, and what the plan of that account allows. */
 export interface Placement {
@@ -78,18 +79,15 @@ export interface WebhookAdminParts {
   readonly store: WebhookStore
   readonly events: Pick<EventStore, 'findEvent'>
   readonly guard: Pick<EgressGuard, 'checkUrl' | 'checkHost'>
-  readonly seal: Pick<Seal, 'seal'>
+  readonly seal: Seal
   readonly clock: Pick<Clock, 'now'>
   /** Wakes the engine for these webhooks. */
   readonly nudge: (webhookIds: readonly string[]) => void
   readonly random?: RandomBytes
 }
 
-const MADE_SECRET_PREFIX = 'whsec_'
-const MADE_SECRET_CHARACTERS = 32
 /** Tries to change a webhook that others change at the same time. */
 const UPDATE_TRIES_MAX = 5
-const MASKED_SIGNATURE = 'sha256=********'
 
 export function createWebhookAdmin(parts: WebhookAdminParts): WebhookAdmin {
   const { store, events, guard, seal, clock, nudge, random } = parts
@@ -101,7 +99,7 @@ export function createWebhookAdmin(parts: WebhookAdminParts): WebhookAdmin {
     const dialect = dialectNamed(input.dialect ?? placement.dialect)
     const now = clock.now()
     const id = newId('webhook', now, random)
-    const { sealedSecret, madeSecret } = secretFor(id, dialect, input.secret, null)
+    const { madeSecret, ...secret } = secretAfter({ id, dialect, options: {} }, input.secret, null, { seal, random })
     const webhook: Webhook = {
       id,
       accountId: placement.accountId,
@@ -111,9 +109,7 @@ export function createWebhookAdmin(parts: WebhookAdminParts): WebhookAdmin {
       dialect,
       filter: null,
       order: 'none',
-      sealedSecret,
-      sealedSecretBefore: null,
-      secretBeforeUntil: null,
+      ...secret,
       options: {},
       sealedOptions: null,
       egressAllow: null,
@@ -146,14 +142,14 @@ export function createWebhookAdmin(parts: WebhookAdminParts): WebhookAdmin {
     const { warnings } = patch.url === undefined || patch.url === before.url ? { warnings: [] } : await checkedUrl(patch.url)
     checkInput(patch)
     const dialect = patch.dialect === undefined ? before.dialect : dialectNamed(patch.dialect)
-    const { sealedSecret, madeSecret } = secretFor(id, dialect, patch.secret, before.sealedSecret)
+    const { madeSecret, ...secret } = secretAfter({ ...before, dialect }, patch.secret, before, { seal, random })
     const webhook: Webhook = {
       ...before,
       name: patch.name ?? before.name,
       url: patch.url ?? before.url,
       events: patch.events === undefined ? before.events : [...new Set(patch.events)],
       dialect,
-      sealedSecret,
+      ...secret,
       retryDelaysSeconds: patch.retry === undefined ? before.retryDelaysSeconds : (patch.retry?.delaysSeconds ?? null),
       state: patch.active === undefined ? before.state : patch.active ? 'active' : 'inactive',
       failedReason: patch.active === undefined ? before.failedReason : null,
@@ -233,19 +229,6 @@ export function createWebhookAdmin(parts: WebhookAdminParts): WebhookAdmin {
     return { url: form.url, warnings: host.warning === undefined ? [] : [host.warning] }
   }
 
-  /** The sealed secret to store: a given one, the one there is, or a new one where the dialect cannot do without. */
-  function secretFor(webhookId: string, dialect: DialectName, given: string | null | undefined, sealedBefore: string | null) {
-    const isRequired = dialectOf(dialect).secretRequired
-    const sealed = (secret: string) => seal.seal(secret, webhookSecretPurpose(webhookId))
-    if (typeof given === 'string') return { sealedSecret: sealed(given), madeSecret: null }
-    if (given === null && isRequired && sealedBefore !== null)
-      throw invalid('secret', `secret cannot be null: deliveries in the dialect ${dialect} are always signed`)
-    if (given === null && !isRequired) return { sealedSecret: null, madeSecret: null }
-    if (sealedBefore !== null || !isRequired) return { sealedSecret: sealedBefore, madeSecret: null }
-    const madeSecret = MADE_SECRET_PREFIX + randomText(MADE_SECRET_CHARACTERS, random)
-    return { sealedSecret: sealed(madeSecret), madeSecret }
-  }
-
   function audit(action: AuditAction, webhook: Webhook, caller: Caller, detail?: string): AuditEntry {
     const change = { accountId: webhook.accountId, action, target: webhook.id, ...(detail === undefined ? {} : { detail }) }
     return changeEntry(caller, clock.now(), change, random)
@@ -273,10 +256,8 @@ function maskedHeaders(planned: PlannedDelivery, webhook: Webhook, startedAt: nu
   const secret = webhook.sealedSecret === null && !dialect.secretRequired ? null : 'masked'
   const body = Buffer.from(planned.body)
   const { id: deliveryId, eventId, eventType } = planned
-  const headers = dialect.headers({ deliveryId, eventId, eventType, startedAt, body, secret, secretBefore: null })
-  return Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [name, /signature/i.test(name) ? MASKED_SIGNATURE : value]),
-  )
+  const facts = { deliveryId, eventId, eventType, startedAt, body, secret, secretBefore: null }
+  return maskedSignatures(signedHeaders(planned, webhook.options, facts))
 }
 
 /** A delivery that has just been stored, without asking the store for it. */

@@ -1,8 +1,13 @@
 import { isSubscription, nearestEventType } from '../events/catalogue.ts'
 import { invalid, shortened } from './invalid.ts'
+import type { OptionsInput } from './options-input.ts'
+import type { WebhookOrder } from './webhook.ts'
 
-/** What a person may say about a webhook. The faces see to it that the types are these; bounds are checked here. */
-export interface WebhookInput {
+/**
+ * What a person may say about a webhook. The faces see to it that the types are these; bounds are checked here. On a change,
+ * what is left out stays and null is the default again.
+ */
+export interface WebhookInput extends OptionsInput {
   readonly url: string
   readonly events: readonly string[]
   readonly name?: string
@@ -12,6 +17,9 @@ export interface WebhookInput {
   readonly dialect?: string
   /** Null: the dialect's schedule. */
   readonly retry?: { readonly delaysSeconds: readonly number[] } | null
+  /** A `Filter`, as yet unchecked. Null: all events of its types. */
+  readonly filter?: unknown
+  readonly order?: WebhookOrder | null
 }
 
 export const NAME_CHARACTERS_MAX = 100
@@ -25,7 +33,6 @@ export const RETRY_DELAY_SECONDS_MAX = 86_400
 export function checkInput(input: Partial<WebhookInput>): void {
   if (input.events !== undefined) checkEvents(input.events)
   if (input.name !== undefined) checkName(input.name)
-  if (typeof input.secret === 'string') checkSecret(input.secret)
   if (input.retry) checkDelays(input.retry.delaysSeconds)
 }
 
@@ -41,15 +48,6 @@ function checkEvents(events: readonly string[]): void {
 function checkName(name: string): void {
   if (name.trim() === '' || name.length > NAME_CHARACTERS_MAX)
     throw invalid('name', `name must have 1 to ${NAME_CHARACTERS_MAX} characters, not ${name.trim() === '' ? 0 : name.length}`)
-}
-
-/** Its length is no secret; its text never enters a message. */
-function checkSecret(secret: string): void {
-  if (secret.length < SECRET_CHARACTERS_MIN || secret.length > SECRET_CHARACTERS_MAX)
-    throw invalid(
-      'secret',
-      `secret must have ${SECRET_CHARACTERS_MIN} to ${SECRET_CHARACTERS_MAX} characters, not ${secret.length}`,
-    )
 }
 
 function checkDelays(delays: readonly number[]): void {
