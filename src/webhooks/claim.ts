@@ -184,8 +184,8 @@ export class Claims {
       this.#expect(webhookIds)
       // With more webhooks due than were named, any lane may be one of them.
       if (webhookIds.length >= limit) this.#expect(Array.from(lanes, (lane) => lane.webhookId))
-      // A time in the past belongs to what is due already, which lanes without room leave for later.
-      if (nextDueAt !== null && nextDueAt > clock.now()) nextAt = nextDueAt
+      // Later than what is due already, so a retry starts on time also behind a backlog for which there is no room.
+      if (nextDueAt !== null) nextAt = nextDueAt
     } catch (error) {
       log.warn({ err: error }, 'the database could not be asked for due deliveries; trying again')
     }

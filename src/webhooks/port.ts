@@ -77,7 +77,7 @@ export interface Settlement {
   readonly webhookId: string
   /** The claim: only if the delivery is still this node's and has exactly `attempt.number - 1` attempts is anything written. */
   readonly node: string
-  /** Null: our own failure, which is no attempt of the receiver; the delivery goes back to waiting. */
+  /** Null: none was made. After our own failure the delivery goes back to waiting; one that has expired ends. */
   readonly attempt: Attempt | null
   readonly outcome: Outcome
   readonly endedAt: number

@@ -4,10 +4,12 @@ import fc from 'fast-check'
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import { dialectOf } from '../dialects/index.ts'
 import type { PostResult } from '../http/post.ts'
-import { attemptOf, decide, errorOf, RETRY_AFTER_MS_MAX, rulesFor } from './settle.ts'
+import { attemptOf, decide, errorOf, RETRY_AFTER_MS_MAX, rulesFor, throttledMs } from './settle.ts'
+import { webhookOf } from './testing.ts'
 
 const mftplus = dialectOf('mftplus').retry
 const trueftp = dialectOf('trueftp').retry
+const standard = dialectOf('standard').retry
 const NOW = Date.UTC(2026, 10, 21, 12, 0, 0)
 
 function answered(status: number, retryAfter?: string): PostResult {
@@ -101,7 +103,7 @@ for (const { name, rules, attempt, result, outcome, wait, state } of outcomes) {
 }
 
 test('rulesFor: an own schedule replaces the delays and nothing else', () => {
-  const rules = rulesFor(mftplus, { retryDelaysSeconds: [0.2, 7] }, 'dlv_1')
+  const rules = rulesFor(mftplus, webhookOf({ retryDelaysSeconds: [0.2, 7] }), 'dlv_1')
   assert.deepEqual(rules.delaysMs, [200, 7000])
   assert.equal(rules.deadlineMs, mftplus.deadlineMs)
   assert.equal(decide(rules, 1, answered(401), NOW).state, 'failed')
@@ -110,13 +112,14 @@ test('rulesFor: an own schedule replaces the delays and nothing else', () => {
 })
 
 test('rulesFor: an empty schedule means one attempt, none means the rules of the dialect', () => {
-  assert.equal(decide(rulesFor(mftplus, { retryDelaysSeconds: [] }, 'dlv_1'), 1, timedOut, NOW).state, 'failed')
-  assert.equal(rulesFor(trueftp, { retryDelaysSeconds: null }, 'dlv_1'), trueftp)
+  assert.equal(decide(rulesFor(mftplus, webhookOf({ retryDelaysSeconds: [] }), 'dlv_1'), 1, timedOut, NOW).state, 'failed')
+  assert.deepEqual(rulesFor(trueftp, webhookOf({ retryDelaysSeconds: null }), 'dlv_1'), trueftp)
 })
 
 test('rulesFor: each delay grows by up to the jitter, for each delivery in its own way, always the same', () => {
-  const standard = dialectOf('standard').retry
-  const schedules = Array.from({ length: 1000 }, (_, number) => rulesFor(standard, { retryDelaysSeconds: null }, `dlv_${number}`))
+  const schedules = Array.from({ length: 1000 }, (_, number) =>
+    rulesFor(standard, webhookOf({ retryDelaysSeconds: null }), `dlv_${number}`),
+  )
   for (const [index, delayMs] of standard.delaysMs.entries()) {
     const delays = schedules.map((rules) => rules.delaysMs[index]! / delayMs)
     assert.ok(Math.min(...delays) >= 1 && Math.min(...delays) < 1.01)
@@ -124,8 +127,8 @@ test('rulesFor: each delay grows by up to the jitter, for each delivery in its o
     const mean = delays.reduce((sum, delay) => sum + delay) / delays.length
     assert.ok(Math.abs(mean - 1.1) < 0.01, `mean ${mean}`)
   }
-  assert.deepEqual(rulesFor(standard, { retryDelaysSeconds: null }, 'dlv_7'), schedules[7])
-  assert.deepEqual(rulesFor(standard, { retryDelaysSeconds: [9] }, 'dlv_7').delaysMs, [9000])
+  assert.deepEqual(rulesFor(standard, webhookOf({ retryDelaysSeconds: null }), 'dlv_7'), schedules[7])
+  assert.deepEqual(rulesFor(standard, webhookOf({ retryDelaysSeconds: [9] }), 'dlv_7').delaysMs, [9000])
 })
 
 test('decide: 410 turns off a webhook whose dialect says so, at once', () => {
@@ -135,6 +138,37 @@ test('decide: 410 turns off a webhook whose dialect says so, at once', () => {
     webhookFails: true,
   })
   assert.equal(decide(mftplus, 1, answered(410), NOW).state, 'waiting')
+})
+
+test('rulesFor: a timeout of the webhook counts where it is below the deadline of the dialect', () => {
+  for (const [timeoutSeconds, deadlineMs] of [
+    [2.5, 2500],
+    [10, 10_000],
+    [60, 10_000],
+  ] as const)
+    assert.equal(rulesFor(mftplus, webhookOf({ options: { timeoutSeconds } }), 'dlv_1').deadlineMs, deadlineMs)
+})
+
+const throttlings = [
+  { rules: standard, status: 429, retryAfter: '90', ms: 90 * SECOND_MS },
+  { rules: standard, status: 502, retryAfter: '90', ms: 90 * SECOND_MS },
+  { rules: standard, status: 504, retryAfter: undefined, ms: 0 },
+  { rules: standard, status: 429, retryAfter: '999999', ms: RETRY_AFTER_MS_MAX },
+  { rules: standard, status: 503, retryAfter: '90', ms: null },
+  { rules: standard, status: 200, retryAfter: '90', ms: null },
+  { rules: mftplus, status: 429, retryAfter: '90', ms: null },
+]
+for (const { rules, status, retryAfter, ms } of throttlings) {
+  const dialect = rules === standard ? 'standard' : 'mftplus'
+  test(`throttledMs: ${status} with Retry-After ${retryAfter} in ${dialect} ${ms === null ? 'is none' : `is ${ms} ms`}`, () => {
+    const headers: Record<string, string> = retryAfter === undefined ? {} : { 'retry-after': retryAfter }
+    const answer: PostResult = { kind: 'answered', status, headers, bodyExcerpt: Buffer.alloc(0), durationMs: 1 }
+    assert.equal(throttledMs(rules, attemptOf(1, NOW, 1, answer), NOW), ms)
+  })
+}
+
+test('throttledMs: no answer asks for nothing', () => {
+  assert.equal(throttledMs(standard, attemptOf(1, NOW, 1, timedOut), NOW), null)
 })
 
 test('decide: any result at any attempt waits within bounds or ends', () => {
@@ -155,7 +189,7 @@ test('decide: any result at any attempt waits within bounds or ends', () => {
       fc.integer({ min: 1, max: 22 }),
       fc.constantFrom(mftplus, trueftp),
       (result, delays, attempt, rules) => {
-        const outcome = decide(rulesFor(rules, { retryDelaysSeconds: delays }, 'dlv_1'), attempt, result, NOW)
+        const outcome = decide(rulesFor(rules, webhookOf({ retryDelaysSeconds: delays }), 'dlv_1'), attempt, result, NOW)
         assert.equal(outcome.state === 'delivered', errorOf(result) === null)
         if (attempt > delays.length) assert.notEqual(outcome.state, 'waiting')
         if (outcome.state !== 'waiting') return

@@ -30,16 +30,20 @@ export function decide(rules: RetryRules, attempt: number, result: PostResult, e
 
 /**
  * The rules of the dialect as they are for this delivery: with the webhook's own schedule, which is kept to the second,
- * where it has one, else with the jitter of the dialect. Attempts are one more than delays.
+ * where it has one, else with the jitter of the dialect; with its own deadline where that is sooner. Attempts are one more than delays.
  */
-export function rulesFor(rules: RetryRules, webhook: Pick<Webhook, 'retryDelaysSeconds'>, deliveryId: string): RetryRules {
-  const own = webhook.retryDelaysSeconds
-  if (own !== null) return { ...rules, delaysMs: own.map((seconds) => Math.round(seconds * SECOND_MS)), jitter: 0 }
-  if (rules.jitter === 0) return rules
-  const delaysMs = rules.delaysMs.map((delayMs, index) =>
-    Math.round(delayMs * (1 + rules.jitter * fractionOf(`${deliveryId}.${index}`))),
-  )
-  return { ...rules, delaysMs, jitter: 0 }
+export function rulesFor(
+  rules: RetryRules,
+  { retryDelaysSeconds, options }: Pick<Webhook, 'retryDelaysSeconds' | 'options'>,
+  deliveryId: string,
+): RetryRules {
+  const delaysMs = retryDelaysSeconds?.map((seconds) => Math.round(seconds * SECOND_MS)) ?? jittered(rules, deliveryId)
+  const deadlineMs = Math.min(rules.deadlineMs, (options.timeoutSeconds ?? Number.POSITIVE_INFINITY) * SECOND_MS)
+  return { ...rules, delaysMs, jitter: 0, deadlineMs }
+}
+
+function jittered({ delaysMs, jitter }: RetryRules, deliveryId: string): readonly number[] {
+  return delaysMs.map((delayMs, index) => Math.round(delayMs * (1 + jitter * fractionOf(`${deliveryId}.${index}`))))
 }
 
 /** From 0 to below 1, always the same for the same text, so that the schedule of a delivery can be told beforehand (FNV-1a, 32 bits, mixed). */
