@@ -1,11 +1,13 @@
 import { after, before, describe } from 'node:test'
 import type { Store, StoreHooks } from './store.ts'
 import { accountCases } from './suite/accounts.conformance.ts'
+import { alertCases } from './suite/alerts.conformance.ts'
 import { deliveryCases } from './suite/deliveries.conformance.ts'
 import { eventCases } from './suite/events.conformance.ts'
 import { fileCases } from './suite/files.conformance.ts'
 import { lifecycleCases } from './suite/lifecycle.conformance.ts'
 import { nodeCases } from './suite/nodes.conformance.ts'
+import { orderCases } from './suite/order.conformance.ts'
 import { replayCases } from './suite/replays.conformance.ts'
 import { webhookCases } from './suite/webhooks.conformance.ts'
 
@@ -19,7 +21,18 @@ export interface World {
   nudged: string[]
 }
 
-const GROUPS = { accountCases, webhookCases, eventCases, fileCases, deliveryCases, nodeCases, replayCases, lifecycleCases }
+const GROUPS = {
+  alertCases,
+  accountCases,
+  webhookCases,
+  eventCases,
+  fileCases,
+  deliveryCases,
+  nodeCases,
+  orderCases,
+  replayCases,
+  lifecycleCases,
+}
 
 /** What both stores must mean. Each group has a database of its own; its cases share it and make their own accounts and webhooks. */
 export function storeConformance(name: string, openStore: OpenStore): void {

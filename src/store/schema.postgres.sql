@@ -260,8 +260,9 @@ CREATE UNIQUE INDEX account_usage_pkey ON public.account_usage USING btree (acco
 CREATE UNIQUE INDEX admin_token_pkey ON public.admin_token USING btree (id)
 CREATE UNIQUE INDEX admin_token_token_hash_key ON public.admin_token USING btree (token_hash)
 CREATE INDEX alert_mail ON public.alert USING btree (mail_due_at) WHERE (mail_due_at IS NOT NULL)
+CREATE INDEX alert_of_account ON public.alert USING btree (account_id, id)
 CREATE INDEX alert_of_subject ON public.alert USING btree (subject_id, id)
-CREATE UNIQUE INDEX alert_open ON public.alert USING btree (kind, subject_id) WHERE (cleared_at IS NULL)
+CREATE UNIQUE INDEX alert_open ON public.alert USING btree (subject_id, kind) WHERE (cleared_at IS NULL)
 CREATE UNIQUE INDEX alert_pkey ON public.alert USING btree (id)
 CREATE INDEX api_key_of_account ON public.api_key USING btree (account_id, id)
 CREATE UNIQUE INDEX api_key_pkey ON public.api_key USING btree (id)
@@ -310,6 +311,8 @@ CREATE UNIQUE INDEX webhook_set_pkey ON public.webhook_set USING btree (id)
 -- options
 attempt autovacuum_vacuum_scale_factor=0.01, autovacuum_analyze_scale_factor=0.01, autovacuum_vacuum_cost_delay=0
 delivery autovacuum_vacuum_scale_factor=0.01, autovacuum_analyze_scale_factor=0.01, autovacuum_vacuum_cost_delay=0
+delivery_total fillfactor=50, autovacuum_vacuum_scale_factor=0.01, autovacuum_analyze_scale_factor=0.01, autovacuum_vacuum_cost_delay=0
 event autovacuum_vacuum_scale_factor=0.01, autovacuum_analyze_scale_factor=0.01, autovacuum_vacuum_cost_delay=0
 intent autovacuum_vacuum_scale_factor=0.01, autovacuum_analyze_scale_factor=0.01, autovacuum_vacuum_cost_delay=0
 intent_path autovacuum_vacuum_scale_factor=0.01, autovacuum_analyze_scale_factor=0.01, autovacuum_vacuum_cost_delay=0
+tally fillfactor=50, autovacuum_vacuum_scale_factor=0.01, autovacuum_analyze_scale_factor=0.01, autovacuum_vacuum_cost_delay=0

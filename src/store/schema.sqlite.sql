@@ -172,6 +172,11 @@ CREATE TABLE replay (
   ended_at    integer
 ) strict;
 
+CREATE TABLE said_position (
+  id       integer primary key check (id = 1),
+  position integer not null
+) strict;
+
 CREATE TABLE schema_version (version integer primary key, applied_at bigint not null);
 
 CREATE TABLE tally (
@@ -250,9 +255,11 @@ CREATE TABLE webhook_set (
 
 CREATE INDEX alert_mail on alert (mail_due_at) where mail_due_at is not null;
 
+CREATE INDEX alert_of_account on alert (account_id, id);
+
 CREATE INDEX alert_of_subject on alert (subject_id, id);
 
-CREATE UNIQUE INDEX alert_open on alert (kind, subject_id) where cleared_at is null;
+CREATE UNIQUE INDEX alert_open on alert (subject_id, kind) where cleared_at is null;
 
 CREATE INDEX api_key_of_account on api_key (account_id, id);
 

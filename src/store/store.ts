@@ -3,6 +3,7 @@ import type { AuditStore } from '../audit/port.ts'
 import { SECOND_MS } from '../base/units.ts'
 import type { EventStore } from '../events/port.ts'
 import type { FileStore } from '../files/port.ts'
+import type { AlertStore } from '../watch/port.ts'
 import type { DeliveryStore, WebhookStore } from '../webhooks/port.ts'
 import type { ReplayStore } from '../webhooks/replay-port.ts'
 import type { StatsStore } from '../webhooks/stats-port.ts'
@@ -25,6 +26,7 @@ export interface Store
     DeliveryStore,
     ReplayStore,
     StatsStore,
+    AlertStore,
     Omit<FileStore, 'closeIntent'> {
   /**
    * The deed is done: event said, its deliveries let go. Those named in `claim` become waiting, due and claimed by its node (born

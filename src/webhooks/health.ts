@@ -1,5 +1,6 @@
 import { SLOW_ANSWER_MS } from '../base/histogram.ts'
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../base/units.ts'
+import { dialectOf } from '../dialects/index.ts'
 import type { Counts, Vitals } from './stats-port.ts'
 import type { Webhook } from './webhook.ts'
 
@@ -38,6 +39,11 @@ export function healthOf(
   if (isFailing(vitals)) return { state: 'failing', reasons }
   if (reasons.length > 0) return { state: 'degraded', reasons }
   return { state: 'healthy', reasons: vitals.hour.attempts === 0 ? ['Nothing was sent in the last hour.'] : [] }
+}
+
+/** Whether a delivery that used up its attempts turns this webhook off, as its dialect says. */
+export function exhaustionTurnsOff({ dialect }: Pick<Webhook, 'dialect'>): boolean {
+  return dialectOf(dialect).retry.exhaustionFailsWebhook
 }
 
 /** Half or more fail now; where nothing was tried now, in the last hour. */

@@ -15,7 +15,8 @@ alter table webhook add column egress_allow text;
 alter table webhook add column off_since bigint;
 alter table webhook add column failed_delivery_id text;
 
--- Where it stands among all that was said: grows in the order of commits, null until then.
+-- Where it stands among all that was said: the transaction that said it, null until then. What is below every transaction that
+-- is still open is in the order of commits.
 alter table event add column position bigint;
 update event set position = 0 where state = 'said';
 -- What was said after this position, in order?
@@ -70,7 +71,7 @@ create table tally (
   delivered    bigint  not null,  -- deliveries that ended
   failed       bigint  not null,
   primary key (webhook_id, grain, at, part)
-);
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_analyze_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
 -- Which of them are old?
 create index tally_by_age on tally (grain, at);
 
@@ -82,7 +83,11 @@ create table delivery_total (
   failed     bigint  not null,
   cancelled  bigint  not null,
   primary key (webhook_id, part)
-);
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_analyze_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
+insert into delivery_total (webhook_id, part, delivered, failed, cancelled)
+select webhook_id, 0, count(*) filter (where state = 'delivered'), count(*) filter (where state = 'failed'),
+  count(*) filter (where state = 'cancelled')
+from delivery where state in ('delivered', 'failed', 'cancelled') group by webhook_id;
 
 -- Stored events sent again, page by page. `cursor` has moved on with the deliveries that a page planned.
 create table replay (
@@ -122,8 +127,11 @@ create table alert (
   mail_tries      integer not null default 0,
   mail_due_at     bigint
 );
-create unique index alert_open on alert (kind, subject_id) where cleared_at is null;
+-- Which alerts has this subject open? One of a kind.
+create unique index alert_open on alert (subject_id, kind) where cleared_at is null;
 -- Which mails are to be sent?
 create index alert_mail on alert (mail_due_at) where mail_due_at is not null;
 -- Which alerts had this subject, newest first?
 create index alert_of_subject on alert (subject_id, id);
+-- Which had this account?
+create index alert_of_account on alert (account_id, id);

@@ -18,6 +18,12 @@ alter table webhook add column failed_delivery_id text;
 -- Where it stands among all that was said: grows in the order of commits, null until then.
 alter table event add column position integer;
 update event set position = 0 where state = 'said';
+-- One row: the position of the last event that was said. Kept apart, because events are purged.
+create table said_position (
+  id       integer primary key check (id = 1),
+  position integer not null
+) strict;
+insert into said_position (id, position) values (1, 0);
 -- What was said after this position, in order?
 create index event_said on event (position, id) where state = 'said' and is_test = 0;
 
@@ -83,6 +89,9 @@ create table delivery_total (
   cancelled  integer not null,
   primary key (webhook_id, part)
 ) strict, without rowid;
+insert into delivery_total (webhook_id, part, delivered, failed, cancelled)
+select webhook_id, 0, sum(state = 'delivered'), sum(state = 'failed'), sum(state = 'cancelled')
+from delivery where state in ('delivered', 'failed', 'cancelled') group by webhook_id;
 
 -- Stored events sent again, page by page. `cursor` has moved on with the deliveries that a page planned.
 create table replay (
@@ -122,8 +131,11 @@ create table alert (
   mail_tries      integer not null default 0,
   mail_due_at     integer
 ) strict;
-create unique index alert_open on alert (kind, subject_id) where cleared_at is null;
+-- Which alerts has this subject open? One of a kind.
+create unique index alert_open on alert (subject_id, kind) where cleared_at is null;
 -- Which mails are to be sent?
 create index alert_mail on alert (mail_due_at) where mail_due_at is not null;
 -- Which alerts had this subject, newest first?
 create index alert_of_subject on alert (subject_id, id);
+-- Which had this account?
+create index alert_of_account on alert (account_id, id);

@@ -1,4 +1,5 @@
 import { accountUnits } from './accounts.ts'
+import { alertUnits } from './alerts.ts'
 import { auditUnits } from './audit.ts'
 import { claimUnits } from './claims.ts'
 import { eventUnits } from './events.ts'
@@ -10,6 +11,7 @@ import { webhookUnits } from './webhooks.ts'
 /** Everything that is written once for both databases. */
 export const coldUnits = {
   ...accountUnits,
+  ...alertUnits,
   ...auditUnits,
   ...claimUnits,
   ...eventUnits,
