@@ -51,3 +51,5 @@ export type AuditAction =
   | 'webhook.replay'
   | 'webhook.replay_cancel'
   | 'webhook.doctor'
+  | 'webhook.rotate_secret'
+  | 'master_key.rotate'

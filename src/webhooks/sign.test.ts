@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { Webhook } from 'standardwebhooks'
 import type { DialectName } from '../dialects/dialect.ts'
 import { DIALECT_NAMES, dialectOf } from '../dialects/index.ts'
-import { checkAlsoSign, isSecretRequired, maskedSignatures, signedHeaders, signsWithBoth } from './sign.ts'
+import { checkAlsoSign, isSecretRequired, maskedSignatures, signedHeaders } from './sign.ts'
 import { deliveryOf } from './testing.ts'
 
 const facts = {
@@ -84,12 +84,6 @@ test('a secret is needed where the dialect says so and where others sign along',
     ['trueftp', 'standard'],
   )
   assert.ok(isSecretRequired('mftplus', { alsoSign: ['standard'] }))
-})
-
-test('both secrets of a rotation sign where every dialect involved has room for both', () => {
-  assert.ok(signsWithBoth('cloudevents', {}))
-  assert.ok(!signsWithBoth('mftplus', {}))
-  assert.ok(!signsWithBoth('standard', { alsoSign: ['mftplus'] }))
 })
 
 test('maskedSignatures: the schemes stay, the signatures go', () => {

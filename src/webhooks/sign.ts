@@ -45,8 +45,3 @@ export function checkAlsoSign(main: DialectName, alsoSign: readonly string[]): a
 export function isSecretRequired(dialect: DialectName, { alsoSign = [] }: Pick<WebhookOptions, 'alsoSign'>): boolean {
   return dialectOf(dialect).secretRequired || alsoSign.length > 0
 }
-
-/** Whether, during a rotation, every signature of these deliveries is made with both secrets. */
-export function signsWithBoth(dialect: DialectName, { alsoSign = [] }: Pick<WebhookOptions, 'alsoSign'>): boolean {
-  return [dialect, ...alsoSign].every((name) => dialectOf(name).signsWithBoth)
-}
