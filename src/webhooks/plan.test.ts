@@ -14,6 +14,13 @@ const cases = [
   { name: 'a server-wide event, webhook of one', webhook: { accountId: 'acc_1' }, event: { accountId: null }, asked: false },
   { name: 'a filter that takes it', webhook: { filter: { 'data.path': { glob: '/*.csv' } } }, event: {}, asked: true },
   { name: 'a filter that does not', webhook: { filter: { 'data.path': { glob: '/*.txt' } } }, event: {}, asked: false },
+  {
+    name: 'an alert about another webhook',
+    webhook: {},
+    event: { type: 'alert.raised', data: { subjectId: 'wh_2' } },
+    asked: true,
+  },
+  { name: 'an alert about itself', webhook: {}, event: { type: 'alert.cleared', data: { subjectId: 'wh_1' } }, asked: false },
   { name: 'switched off', webhook: { state: 'inactive' }, event: {}, asked: false },
   { name: 'failed', webhook: { state: 'failed' }, event: {}, asked: false },
 ] as const

@@ -24,13 +24,20 @@ export function createPlan(random?: RandomBytes): Plan {
 
 /**
  * Whether the event is one that the webhook is for, active or not: one without account hears everything, server-wide events
- * included; one with an account hears only that account's.
+ * included; one with an account hears only that account's. None hears of its own alerts: a receiver that fails would fail with them,
+ * and each would be the reason of the next.
  */
 export function wants(webhook: Wanting, event: Filtered): boolean {
-  return isInScope(webhook, event) && subscribes(webhook, event) && matchesFilter(webhook.filter, event)
+  return (
+    isInScope(webhook, event) && subscribes(webhook, event) && !isOwnAlert(webhook, event) && matchesFilter(webhook.filter, event)
+  )
 }
 
-export type Wanting = Pick<Webhook, 'accountId' | 'events' | 'filter'>
+export type Wanting = Pick<Webhook, 'id' | 'accountId' | 'events' | 'filter'>
+
+function isOwnAlert({ id }: Pick<Webhook, 'id'>, { type, data }: Filtered): boolean {
+  return matches('alert.*', type) && data.subjectId === id
+}
 
 export function isInScope({ accountId }: Pick<Webhook, 'accountId'>, event: Filtered): boolean {
   return accountId === null || accountId === event.accountId
