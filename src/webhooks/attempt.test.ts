@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { systemClock } from '../base/clock.ts'
 import { AppError } from '../base/error.ts'
 import type { PostRequest, PostResult } from '../http/post.ts'
+import { AccessTokens } from './access-token.ts'
 import { attempt, ownFailure } from './attempt.ts'
 import { deliveryOf, NOW, webhookOf } from './testing.ts'
 
@@ -19,7 +20,7 @@ function toolsThat(result: PostResult | Error) {
     if (result instanceof Error) throw result
     return result
   }
-  return { sent, post, clock: { ...systemClock, now: () => NOW }, node: 'node_1' }
+  return { sent, post, tokens: new AccessTokens(post, systemClock), clock: { ...systemClock, now: () => NOW }, node: 'node_1' }
 }
 
 test('attempt: the signature covers the exact bytes that are sent', async () => {

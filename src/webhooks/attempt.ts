@@ -1,16 +1,14 @@
 import type { Clock } from '../base/clock.ts'
 import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import { dialectOf } from '../dialects/index.ts'
-import type { PostRequest, PostResult } from '../http/post.ts'
+import type { PostResult } from '../http/post.ts'
 import { unlessExpired } from './expiry.ts'
 import type { Settlement } from './port.ts'
 import type { Secrets } from './secrets.ts'
+import { type SendTools, send } from './send.ts'
 import { attemptOf, decide, errorOf, rulesFor } from './settle.ts'
 import { signedHeaders } from './sign.ts'
 import type { ClaimedDelivery, Webhook } from './webhook.ts'
-
-/** Sends one request. Rejects only where nothing can be said about the receiver: that is no attempt. */
-export type Post = (request: PostRequest) => Promise<PostResult>
 
 /** Wait after a failure of our own, ms: doubled with each one in a row. */
 const OWN_FAILURE_WAIT_MS = SECOND_MS
@@ -19,8 +17,7 @@ const OWN_FAILURE_WAIT_MS_MAX = MINUTE_MS
 /** A webhook that has changed its dialect and dropped its secret since; the delivery must still come to an end. */
 const NO_SECRET: PostResult = { kind: 'refused', reason: 'the webhook has no secret, which the dialect of this delivery needs' }
 
-export interface AttemptTools {
-  readonly post: Post
+export interface AttemptTools extends SendTools {
   readonly clock: Clock
   readonly node: string
 }
@@ -49,12 +46,12 @@ export async function attempt(
   const result =
     secret === null && dialect.secretRequired
       ? NO_SECRET
-      : await tools.post({
-          url: webhook.url,
-          headers: signedHeaders(delivery, webhook.options, facts),
-          body,
-          deadlineMs: rules.deadlineMs,
-        })
+      : await send(
+          { headers: signedHeaders(delivery, webhook.options, facts), body, deadlineMs: rules.deadlineMs },
+          webhook,
+          secrets.options,
+          tools,
+        )
 
   const endedAt = clock.now()
   return {

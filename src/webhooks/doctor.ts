@@ -9,10 +9,12 @@ import { DAY_MS, HOUR_MS, SECOND_MS } from '../base/units.ts'
 import { EVENT_TYPES, type EventType, matches } from '../events/catalogue.ts'
 import { SAMPLES } from '../events/samples.ts'
 import type { TlsInspection } from '../http/inspect.ts'
+import { AccessTokens } from './access-token.ts'
 import type { WebhookAdmin } from './administer.ts'
-import { attempt, type Post } from './attempt.ts'
+import { attempt } from './attempt.ts'
 import { planDelivery } from './plan.ts'
 import { openSecrets, type Secrets } from './secrets.ts'
+import type { Post } from './send.ts'
 import type { Attempt, ClaimedDelivery, Webhook } from './webhook.ts'
 
 /** What one probe found, for people. */
@@ -82,12 +84,14 @@ class Examination {
   readonly #parts: DoctorParts
   readonly #webhook: Webhook
   readonly #secrets: Secrets
+  readonly #tokens: AccessTokens
   readonly #durationsMs: number[] = []
 
   constructor(parts: DoctorParts, webhook: Webhook, secrets: Secrets) {
     this.#parts = parts
     this.#webhook = webhook
     this.#secrets = secrets
+    this.#tokens = new AccessTokens(parts.post, parts.clock)
   }
 
   async run(): Promise<DoctorReport> {
@@ -175,7 +179,7 @@ class Examination {
     const { clock, post } = this.#parts
     const aged: Clock = { ...clock, now: () => clock.now() - agedMs, monotonic: () => clock.monotonic(), after: clock.after }
     const changing: Post = (request) => post({ ...request, body: `${request.body.toString()} ` })
-    const tools = { post: changeBody ? changing : post, clock: aged, node: 'doctor' }
+    const tools = { post: changeBody ? changing : post, tokens: this.#tokens, clock: aged, node: 'doctor' }
     const settlement = await attempt(delivery, this.#webhook, secrets, tools)
     const made = settlement.attempt!
     if (made.error === null) this.#durationsMs.push(made.durationMs)

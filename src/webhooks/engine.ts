@@ -4,13 +4,15 @@ import type { Log } from '../base/log.ts'
 import type { Seal } from '../base/seal.ts'
 import { SECOND_MS } from '../base/units.ts'
 import { dialectOf } from '../dialects/index.ts'
-import { attempt, ownFailure, type Post } from './attempt.ts'
+import { AccessTokens } from './access-token.ts'
+import { type AttemptTools, attempt, ownFailure } from './attempt.ts'
 import { Beat } from './beat.ts'
 import { Claims } from './claim.ts'
 import { expired, expiresAt } from './expiry.ts'
 import type { Held, Lane } from './lane.ts'
 import { Lanes } from './lanes.ts'
 import type { DeliveryStore, Settlement, SettleResult } from './port.ts'
+import type { Post } from './send.ts'
 import { throttledMs } from './settle.ts'
 import { Settling } from './settling.ts'
 import type { Attempt, PlannedDelivery, Webhook } from './webhook.ts'
@@ -98,6 +100,7 @@ interface Tag {
 /** new → running (start) → stopping (stop) → stopped (all written, or the deadline passed). */
 class DeliveryEngine implements Engine {
   readonly #options: EngineOptions
+  readonly #tools: AttemptTools
   readonly #lanes: Lanes
   readonly #claims: Claims
   readonly #beat: Beat
@@ -115,6 +118,7 @@ class DeliveryEngine implements Engine {
   constructor(options: EngineOptions) {
     const { store, clock, log, node, limits } = options
     this.#options = options
+    this.#tools = { post: options.post, tokens: new AccessTokens(options.post, clock), clock, node }
     this.#lanes = new Lanes(limits?.laneConcurrency ?? LANE_CONCURRENCY_DEFAULT, clock)
     this.#settling = new Settling({
       store,
@@ -301,7 +305,7 @@ class DeliveryEngine implements Engine {
   async #post(lane: Lane, { delivery }: Held, webhook: Webhook): Promise<Settlement | undefined> {
     const { seal, node, clock, log } = this.#options
     try {
-      const settlement = await attempt(delivery, webhook, lane.secretsOf(webhook, seal, clock.now()), this.#options)
+      const settlement = await attempt(delivery, webhook, lane.secretsOf(webhook, seal, clock.now()), this.#tools)
       lane.ownFailures = 0
       return settlement
     } catch (error) {
