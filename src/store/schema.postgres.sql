@@ -189,6 +189,7 @@ webhook.secret_before_until bigint
 webhook.egress_allow text
 webhook.off_since bigint
 webhook.failed_delivery_id text
+webhook.inactive_reason text
 webhook_set.id integer not null
 webhook_set.version bigint not null
 
@@ -245,6 +246,7 @@ tally PRIMARY KEY (webhook_id, grain, at, part)
 user_key FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE
 user_key PRIMARY KEY (id)
 user_key UNIQUE (user_id, "position")
+webhook CHECK (((inactive_reason IS NULL) OR (state = 'inactive'::text)))
 webhook CHECK (((state = 'failed'::text) = (failed_reason IS NOT NULL)))
 webhook CHECK ((ordering = ANY (ARRAY['none'::text, 'webhook'::text, 'key'::text])))
 webhook CHECK ((state = ANY (ARRAY['active'::text, 'inactive'::text, 'failed'::text])))

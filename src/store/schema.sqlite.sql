@@ -244,7 +244,7 @@ CREATE TABLE webhook (
   failed_reason        text,
   created_at           integer not null,
   updated_at           integer not null,
-  removed_at           integer, filter text check (json_valid(filter)), ordering text not null default 'none' check (ordering in ('none', 'webhook', 'key')), options text not null default '{}' check (json_valid(options)), sealed_options text, sealed_secret_before text, secret_before_until integer, egress_allow text check (json_valid(egress_allow)), off_since integer, failed_delivery_id text,
+  removed_at           integer, filter text check (json_valid(filter)), ordering text not null default 'none' check (ordering in ('none', 'webhook', 'key')), options text not null default '{}' check (json_valid(options)), sealed_options text, sealed_secret_before text, secret_before_until integer, egress_allow text check (json_valid(egress_allow)), off_since integer, failed_delivery_id text, inactive_reason text check (inactive_reason is null or state = 'inactive'),
   check ((state = 'failed') = (failed_reason is not null))
 ) strict;
 

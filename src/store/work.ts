@@ -4,6 +4,18 @@ import type { Page, PageRequest } from '../base/page.ts'
 import type { EventDraft } from '../events/event.ts'
 import type { Tables } from './tables.ts'
 
+/** A delivery that has just become waiting, as far as others with the same keys are concerned. */
+export interface Arrival {
+  readonly id: string
+  readonly webhookId: string
+  readonly orderKey: string | null
+  readonly collapseKey: string | null
+  readonly createdAt: number
+}
+
+/** What of a unit of work only reads. */
+export type Reading = Pick<Work, 'db' | 'saidEnd'>
+
 /** What a unit of work has in its hands: one transaction, which its runner begins and ends. */
 export interface Work {
   readonly db: Kysely<Tables>
@@ -12,10 +24,18 @@ export interface Work {
    * `nodes`: only what belongs to a node without a recent beat is lost.
    */
   readonly others: 'nobody' | 'nodes'
+  /** Events said from this position on may still be joined by others before them. */
+  readonly saidEnd: RawBuilder<number>
+  /** The part of the totals that this transaction writes. */
+  readonly part: RawBuilder<number>
   /** Whether the column has one of these values; one parameter, however many they are. */
   isAmong(column: 'id', values: readonly string[]): RawBuilder<boolean>
   /** Stores an event that is true already, its deliveries planned and due. */
   recordEvent(event: EventDraft): Promise<void>
+  /** Call with deliveries that were just inserted as waiting: those with keys replace others and get their places. */
+  takePlaces(arrivals: readonly Arrival[]): Promise<void>
+  /** Call before deliveries of these ids end otherwise than by settling; the function that it answers, after that. */
+  endingOf(deliveryIds: readonly string[]): Promise<() => Promise<void>>
   /** Call before any write of a webhook: makes other writers of webhooks wait and copies of the set stale. */
   changeWebhooks(): Promise<void>
   /** This webhook has got deliveries that are due and nobody's: told to the owner after the commit. */

@@ -14,6 +14,8 @@ alter table webhook add column egress_allow text;
 -- Since when it is not active, and the delivery that turned it off.
 alter table webhook add column off_since bigint;
 alter table webhook add column failed_delivery_id text;
+-- Why it was turned off, where not its owner did it.
+alter table webhook add column inactive_reason text check (inactive_reason is null or state = 'inactive');
 
 -- Where it stands among all that was said: the transaction that said it, null until then. What is below every transaction that
 -- is still open is in the order of commits.

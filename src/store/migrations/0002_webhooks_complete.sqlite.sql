@@ -14,6 +14,8 @@ alter table webhook add column egress_allow text check (json_valid(egress_allow)
 -- Since when it is not active, and the delivery that turned it off.
 alter table webhook add column off_since integer;
 alter table webhook add column failed_delivery_id text;
+-- Why it was turned off, where not its owner did it.
+alter table webhook add column inactive_reason text check (inactive_reason is null or state = 'inactive');
 
 -- Where it stands among all that was said: grows in the order of commits, null until then.
 alter table event add column position integer;

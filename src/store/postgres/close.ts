@@ -1,4 +1,8 @@
-import type { Queryable } from './connection.ts'
+import type { Pool } from 'pg'
+import type { DeliveryTable } from '../tables.ts'
+import { type Queryable, transaction } from './connection.ts'
+import { hasKey, type Keyed, lockArrivals, takePlaces } from './order.ts'
+import { POSITION } from './position.ts'
 
 export interface Closing {
   readonly intent: { readonly id: string; readonly node: string }
@@ -7,32 +11,71 @@ export interface Closing {
 
 /**
  * Ends intents whose deeds are done: events said, deliveries let go, those of `claim` into the hands of their node. Returns the webhooks
- * that got deliveries which are nobody's.
+ * that got deliveries which are nobody's. Intents with a delivery that has a key are left out by the first statement, and follow in a
+ * transaction that holds the locks of those keys.
  */
-export async function closeIntent(db: Queryable, closings: readonly Closing[]): Promise<string[]> {
+export async function closeIntent(pool: Pool, closings: readonly Closing[]): Promise<string[]> {
+  const { webhookIds, keyed } = await close(pool, closings, { withKeys: false })
+  if (keyed.length === 0) return webhookIds
+  const left = new Set(keyed.map(({ intentId }) => intentId))
+  const more = await transaction(pool, 'begin', async (db) => {
+    await lockArrivals(db, keyed)
+    const late = closings.filter(({ intent }) => left.has(intent.id))
+    const closed = await close(db, late, { withKeys: true })
+    return [...closed.webhookIds, ...(await takePlaces(db, inOrder(late, closed.keyed)))]
+  })
+  return [...new Set([...webhookIds, ...more])]
+}
+
+type Letting = Keyed & { intentId: string }
+
+/** `keyed`: deliveries with keys, let go or, without `withKeys`, left as they are with all of their intent. */
+async function close(db: Queryable, closings: readonly Closing[], { withKeys }: { withKeys: boolean }) {
   const claims = closings.flatMap(({ claim }) => claim.deliveryIds.map((id) => ({ id, node: claim.node })))
-  const { rows } = await db.query<{ webhook_id: string }>({
+  const { rows } = await db.query<DeliveryTable & { intent_id: string; is_left: boolean }>({
     name: 'close_intent',
-    text: `with closed as (
+    text: `with held as materialized (
+        select intent.id as intent_id, d.id, d.order_key, d.collapse_key, claim.node
+        from unnest($1::text[], $2::text[]) as k (id, node)
+        join intent on intent.id = k.id and intent.node = k.node
+        join delivery as d on d.event_id = intent.event_id and d.cause = 'event' and d.state = 'held'
+        left join unnest($3::text[], $4::text[]) as claim (id, node) on claim.id = d.id),
+      keyed as materialized (select intent_id from held where not $5 and (order_key is not null or collapse_key is not null)),
+      closed as (
         delete from intent using unnest($1::text[], $2::text[]) as k (id, node)
-        where intent.id = k.id and intent.node = k.node returning intent.id, intent.event_id),
+        where intent.id = k.id and intent.node = k.node and k.id not in (select intent_id from keyed)
+        returning intent.id, intent.event_id),
       freed as (delete from intent_path where intent_id in (select id from closed)),
-      said as (update event set state = 'said' where id in (select event_id from closed) and state = 'held'),
-      held as materialized (
-        select delivery.id, claim.node from closed
-        join delivery on delivery.event_id = closed.event_id and delivery.cause = 'event' and delivery.state = 'held'
-        left join unnest($3::text[], $4::text[]) as claim (id, node) on claim.id = delivery.id),
+      said as (
+        update event set state = 'said', position = ${POSITION} where id in (select event_id from closed) and state = 'held'),
       let_go as (
         update delivery set state = 'waiting', due_at = delivery.created_at, claimed_by = held.node
-        from held where delivery.id = held.id and delivery.state = 'held'
-        returning delivery.webhook_id, delivery.claimed_by)
-      select distinct webhook_id from let_go where claimed_by is null`,
+        from held where delivery.id = held.id and delivery.state = 'held' and held.intent_id in (select id from closed)
+        returning delivery.id, delivery.webhook_id, delivery.order_key, delivery.collapse_key, delivery.claimed_by, held.intent_id)
+      select id, webhook_id, order_key, collapse_key, intent_id, false as is_left from let_go
+      where claimed_by is null or order_key is not null or collapse_key is not null
+      union all
+      select d.id, d.webhook_id, d.order_key, d.collapse_key, held.intent_id, true
+      from held join delivery as d on d.id = held.id where held.intent_id in (select intent_id from keyed)`,
     values: [
       closings.map(({ intent }) => intent.id),
       closings.map(({ intent }) => intent.node),
       claims.map(({ id }) => id),
       claims.map(({ node }) => node),
+      withKeys,
     ],
   })
-  return rows.map((row) => row.webhook_id)
+  const letGo = rows.filter((row) => !row.is_left)
+  return { webhookIds: [...new Set(letGo.map((row) => row.webhook_id))], keyed: rows.map(toLetting).filter(hasKey) }
+}
+
+function toLetting(row: DeliveryTable & { intent_id: string }): Letting {
+  const { id, webhook_id: webhookId, order_key: orderKey, collapse_key: collapseKey, intent_id: intentId } = row
+  return { id, webhookId, orderKey, collapseKey, intentId }
+}
+
+/** `returning` promises no order: places are given in that of the calls. */
+function inOrder(closings: readonly Closing[], keyed: readonly Letting[]): Letting[] {
+  const rank = new Map(closings.map(({ intent }, index) => [intent.id, index]))
+  return keyed.toSorted((a, b) => rank.get(a.intentId)! - rank.get(b.intentId)!)
 }

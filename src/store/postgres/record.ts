@@ -10,6 +10,8 @@ import { fromAudit, textOf, toPlanned } from '../rows.ts'
 import type { DeliveryTable } from '../tables.ts'
 import { ADVISORY_LOCK, type Queryable, transaction } from './connection.ts'
 import type { Outcome } from './group.ts'
+import { hasKey, lockArrivals, takePlaces } from './order.ts'
+import { POSITION } from './position.ts'
 import type { WebhookSet, WebhookSets } from './webhook-set.ts'
 
 /** Columns of a delivery that are handed in when it is planned. */
@@ -22,6 +24,8 @@ export interface Recording {
   readonly sets: WebhookSets
   readonly plan: Plan
   nudge(webhookId: string): void
+  /** Runs in one transaction: a new one, or that of the unit. */
+  within<T>(run: (db: Queryable) => Promise<T>): Promise<T>
 }
 
 /** Events that are true already, with the audit entry of a fact. One statement, which plans nothing when the webhooks have changed. */
@@ -33,7 +37,7 @@ export async function recordEvents(
   const distinct = [...new Map(facts.map((fact) => [fact.event.id, fact])).values()]
   const events = distinct.map(({ event }) => event)
   const audits = distinct.flatMap(({ event, audit }) => (audit === null ? [] : [{ eventId: event.id, audit }]))
-  const deliveries = await planned(recording, db, events, async (set, deliveries) => {
+  async function insert(db: Queryable, set: WebhookSet, deliveries: readonly PlannedDelivery[]) {
     const { rows } = await db.query({
       name: 'record_events',
       text: `with hooks as materialized (select version from webhook_set for share),
@@ -43,7 +47,18 @@ export async function recordEvents(
         select (select version from hooks) as version, array(select id from e) as ids`,
       values: [...eventColumns(events), set.version, ...deliveryColumns(deliveries, events), ...auditColumns(audits)],
     })
-    return { version: rows[0].version, recorded: new Set<string>(rows[0].ids) }
+    return { version: rows[0].version as number, recorded: new Set<string>(rows[0].ids) }
+  }
+  const deliveries = await planned(recording, db, events, (set, deliveries) => {
+    const keyed = deliveries.filter(hasKey)
+    if (keyed.length === 0) return insert(db, set, deliveries)
+    return recording.within(async (db) => {
+      await lockArrivals(db, keyed)
+      const inserted = await insert(db, set, deliveries)
+      const arrived = keyed.filter(({ eventId }) => inserted.recorded.has(eventId))
+      for (const webhookId of await takePlaces(db, arrived)) recording.nudge(webhookId)
+      return inserted
+    })
   })
   for (const delivery of deliveries) recording.nudge(delivery.webhookId)
 }
@@ -220,8 +235,8 @@ function pathBusy(): AppError {
 
 function insertEvents(state: 'held' | 'said', first: number, where: string): string {
   const [id, type, account, at, data] = placeholders(first, ['text', 'text', 'text', 'bigint', 'text'])
-  return `insert into event (id, type, account_id, occurred_at, data, state, is_test)
-    select id, type, account_id, occurred_at, data, '${state}', 0
+  return `insert into event (id, type, account_id, occurred_at, data, state, is_test, position)
+    select id, type, account_id, occurred_at, data, '${state}', 0, ${state === 'said' ? POSITION : 'null'}
     from unnest(${id}, ${type}, ${account}, ${at}, ${data}) as p (id, type, account_id, occurred_at, data) ${where}`
 }
 

@@ -1,3 +1,6 @@
+import type { DeliveryTable } from '../tables.ts'
+import { takePlace } from './order.ts'
+import { nextPosition } from './position.ts'
 import type { Writing } from './writing.ts'
 
 /** Ends an intent whose deed is done: event said, deliveries let go, those of `claim` into the hands of its node. */
@@ -10,16 +13,36 @@ export function closeIntent(
   if (closed === undefined) return
   const eventId = closed.event_id as string
   writing.prepare('delete from intent_path where intent_id = ?').run(intent.id)
-  writing.prepare(`update event set state = 'said' where id = ? and state = 'held'`).run(eventId)
+  writing
+    .prepare(`update event set state = 'said', position = ? where id = ? and state = 'held'`)
+    .run(nextPosition(writing), eventId)
   const letGo = writing.prepare(
-    `update delivery set state = 'waiting', due_at = created_at, claimed_by = ? where id = ? and event_id = ? and state = 'held'`,
+    `update delivery set state = 'waiting', due_at = created_at, claimed_by = ?
+     where id = ? and event_id = ? and state = 'held' returning ${ARRIVED}`,
   )
-  for (const id of claim.deliveryIds) letGo.run(claim.node, id, eventId)
+  for (const id of claim.deliveryIds) arrive(writing, letGo.get(claim.node, id, eventId))
   const rest = writing
     .prepare(
       `update delivery set state = 'waiting', due_at = created_at
-       where event_id = ? and cause = 'event' and state = 'held' returning webhook_id`,
+       where event_id = ? and cause = 'event' and state = 'held' returning ${ARRIVED}`,
     )
     .all(eventId)
-  for (const row of rest) writing.nudge(row.webhook_id as string)
+  for (const row of rest) {
+    arrive(writing, row)
+    writing.nudge(row.webhook_id as string)
+  }
+}
+
+const ARRIVED = 'id, webhook_id, order_key, collapse_key, created_at'
+
+function arrive(writing: Writing, row: unknown): void {
+  if (row === undefined) return
+  const {
+    id,
+    webhook_id: webhookId,
+    order_key: orderKey,
+    collapse_key: collapseKey,
+    created_at: createdAt,
+  } = row as DeliveryTable
+  takePlace(writing, { id, webhookId, orderKey, collapseKey, createdAt })
 }

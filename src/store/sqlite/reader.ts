@@ -4,11 +4,12 @@ import { kyselyOver } from '../kysely.ts'
 import type { Tables } from '../tables.ts'
 import { coldUnits } from '../units/cold.ts'
 import { READS } from '../units/names.ts'
-import type { Work } from '../work.ts'
+import type { Reading } from '../work.ts'
 import { type Connection, openReader } from './database.ts'
+import { SAID_END } from './position.ts'
 import { type Answer, type Answers, answer, type Call, failure } from './protocol.ts'
 
-type Read = (work: Pick<Work, 'db'>, ...args: unknown[]) => Promise<unknown>
+type Read = (work: Reading, ...args: unknown[]) => Promise<unknown>
 const UNITS = new Map<string, Read>(READS.map((name) => [name, coldUnits[name] as unknown as Read]))
 
 /**
@@ -39,7 +40,7 @@ export class Reader {
       const unit = UNITS.get(name)
       if (unit === undefined) throw new Error(`the reader has no unit ${name}`)
       this.#connection.prepare('begin').run()
-      return answer(id, await unit({ db: this.#db }, ...args))
+      return answer(id, await unit({ db: this.#db, saidEnd: SAID_END }, ...args))
     } catch (error) {
       return failure(id, error)
     } finally {

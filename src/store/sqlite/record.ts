@@ -6,6 +6,8 @@ import type { PlannedDelivery } from '../../webhooks/webhook.ts'
 import { foldersAbove, locksOf, type PathLock, rangeBelow } from '../path.ts'
 import { fromAudit, textOf, toPlanned } from '../rows.ts'
 import type { DeliveryTable } from '../tables.ts'
+import { takePlace } from './order.ts'
+import { nextPosition } from './position.ts'
 import type { Writing } from './writing.ts'
 
 /** Records events that are true already: said, their deliveries waiting, due and nobody's. */
@@ -36,6 +38,7 @@ function recordSaid(writing: Writing, event: EventDraft): boolean {
   if (!insertEvent(writing, event, 'said')) return false
   for (const delivery of writing.plan(event)) {
     insertDelivery(writing, delivery, 'waiting', event.occurredAt)
+    takePlace(writing, { ...delivery, createdAt: event.occurredAt })
     writing.nudge(delivery.webhookId)
   }
   return true
@@ -47,12 +50,14 @@ function recordedAlready(writing: Writing, eventId: string): Held {
 }
 
 function insertEvent(writing: Writing, event: EventDraft, state: 'held' | 'said'): boolean {
+  // Raised for nothing when the event is there already: positions may have gaps.
+  const position = state === 'said' ? nextPosition(writing) : null
   const { changes } = writing
     .prepare(
-      `insert into event (id, type, account_id, occurred_at, data, state, is_test) values (?, ?, ?, ?, ?, ?, 0)
+      `insert into event (id, type, account_id, occurred_at, data, state, is_test, position) values (?, ?, ?, ?, ?, ?, 0, ?)
        on conflict (id) do nothing`,
     )
-    .run(event.id, event.type, event.accountId, event.occurredAt, JSON.stringify(event.data), state)
+    .run(event.id, event.type, event.accountId, event.occurredAt, JSON.stringify(event.data), state, position)
   return changes === 1
 }
 

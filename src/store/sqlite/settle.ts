@@ -1,26 +1,39 @@
 import type { Settlement, SettleResult } from '../../webhooks/port.ts'
 import type { Attempt } from '../../webhooks/webhook.ts'
 import { storable } from '../rows.ts'
+import { unblockFirst } from './order.ts'
+import { tally } from './tally.ts'
 import type { Writing } from './writing.ts'
 
 /** Writes outcomes, each only while its claim holds: delivery and attempt together, or nothing. */
 export function settle(writing: Writing, settlements: readonly Settlement[]): SettleResult[] {
-  return settlements.map((settlement) => {
-    const written =
-      settlement.attempt === null ? putBack(writing, settlement) : settleOne(writing, settlement, settlement.attempt)
-    if (written) failWebhook(writing, settlement)
-    return { written, webhookState: writing.webhooks.get(settlement.webhookId)?.state ?? 'removed' }
+  const written: Settlement[] = []
+  const results = settlements.map((settlement): SettleResult => {
+    const { webhookId, attempt, outcome } = settlement
+    const row = attempt === null ? putBack(writing, settlement) : settleOne(writing, settlement, attempt)
+    if (row !== undefined) {
+      written.push(settlement)
+      failWebhook(writing, settlement)
+      if (row.order_key !== null && outcome.state !== 'waiting') unblockFirst(writing, webhookId, row.order_key)
+    }
+    return { written: row !== undefined, webhookState: writing.webhooks.get(webhookId)?.state ?? 'removed' }
   })
+  tally(writing, written)
+  return results
 }
 
-function settleOne(writing: Writing, settlement: Settlement, attempt: Attempt): boolean {
+/** What was written; undefined: the claim was lost. */
+type Written = { order_key: string | null } | undefined
+
+function settleOne(writing: Writing, settlement: Settlement, attempt: Attempt): Written {
   const { outcome, endedAt } = settlement
-  const { changes } = writing
+  const row = writing
     .prepare(
       `update delivery set state = ?, due_at = ?, settled_at = ?, attempts = ?, last_status_code = ?, last_error = ?, claimed_by = null
-       where id = ? and webhook_id = ? and claimed_by = ? and attempts = ? and state = 'waiting'`,
+       where id = ? and webhook_id = ? and claimed_by = ? and attempts = ? and state = 'waiting'
+       returning order_key`,
     )
-    .run(
+    .get(
       outcome.state,
       outcome.state === 'waiting' ? outcome.dueAt : null,
       outcome.state === 'waiting' ? null : endedAt,
@@ -32,9 +45,8 @@ function settleOne(writing: Writing, settlement: Settlement, attempt: Attempt): 
       settlement.node,
       attempt.number - 1,
     )
-  if (changes === 0) return false
-  insertAttempt(writing, settlement, attempt)
-  return true
+  if (row !== undefined) insertAttempt(writing, settlement, attempt)
+  return row as Written
 }
 
 function insertAttempt(writing: Writing, { deliveryId, webhookId }: Settlement, attempt: Attempt): void {
@@ -59,13 +71,13 @@ function insertAttempt(writing: Writing, { deliveryId, webhookId }: Settlement, 
 }
 
 /** Our own failure: no attempt was made, nothing is said against the receiver. */
-function putBack(writing: Writing, { deliveryId, webhookId, node, outcome, endedAt }: Settlement): boolean {
-  const { changes } = writing
+function putBack(writing: Writing, { deliveryId, webhookId, node, outcome, endedAt }: Settlement): Written {
+  return writing
     .prepare(
       `update delivery set state = ?, due_at = ?, settled_at = ?, last_error = coalesce(?, last_error), claimed_by = null
-       where id = ? and webhook_id = ? and claimed_by = ? and state = 'waiting'`,
+       where id = ? and webhook_id = ? and claimed_by = ? and state = 'waiting' returning order_key`,
     )
-    .run(
+    .get(
       outcome.state,
       outcome.state === 'waiting' ? outcome.dueAt : null,
       outcome.state === 'waiting' ? null : endedAt,
@@ -73,8 +85,7 @@ function putBack(writing: Writing, { deliveryId, webhookId, node, outcome, ended
       deliveryId,
       webhookId,
       node,
-    )
-  return changes === 1
+    ) as Written
 }
 
 function failWebhook(writing: Writing, { deliveryId, webhookId, outcome, endedAt }: Settlement): void {

@@ -6,13 +6,16 @@ import { kyselyOver } from '../kysely.ts'
 import type { Tables } from '../tables.ts'
 import { coldUnits } from '../units/cold.ts'
 import type { HOT } from '../units/names.ts'
-import type { Work } from '../work.ts'
+import type { Arrival, Work } from '../work.ts'
 import { claim, dueWebhooks } from './claim.ts'
 import { closeIntent } from './close.ts'
 import type { Connection } from './database.ts'
+import { takePlace, unblockFirst } from './order.ts'
+import { SAID_END } from './position.ts'
 import { type Answer, type Answers, answer, type Call, failure } from './protocol.ts'
 import { recordChange, recordEvents, recordFact } from './record.ts'
 import { settle } from './settle.ts'
+import { PART } from './tally.ts'
 import { WebhookSet } from './webhook-set.ts'
 import type { Writing } from './writing.ts'
 
@@ -50,6 +53,8 @@ const COLD_UNITS = new Map(Object.entries(coldUnits as unknown as Record<string,
  */
 export class Writer implements Writing, Work {
   readonly others = 'nobody'
+  readonly saidEnd = SAID_END
+  readonly part = sql.lit(PART)
   readonly db: Kysely<Tables>
   readonly webhooks: WebhookSet
   #connection: Connection
@@ -81,6 +86,20 @@ export class Writer implements Writing, Work {
     this.#isWebhooksChanged = true
     this.webhooks.forget()
     return RESOLVED
+  }
+
+  async takePlaces(arrivals: readonly Arrival[]) {
+    for (const arrival of arrivals) takePlace(this, arrival)
+  }
+
+  async endingOf(deliveryIds: readonly string[]) {
+    const keys = this.prepare(
+      `select distinct webhook_id, order_key from delivery
+       where id in (select value from json_each(?)) and order_key is not null`,
+    ).all(JSON.stringify(deliveryIds)) as { webhook_id: string; order_key: string }[]
+    return async () => {
+      for (const key of keys) unblockFirst(this, key.webhook_id, key.order_key)
+    }
   }
 
   nudge(webhookId: string) {

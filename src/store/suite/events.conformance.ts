@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { eventually } from '../../../test/eventually.ts'
 import type { World } from '../conformance.ts'
-import { anAccount, anAudit, anEvent, aWebhook } from '../testing.ts'
+import { aChange, anAccount, anAudit, anEvent, aWebhook } from '../testing.ts'
 
 const PAGE = { limit: 100, offset: 0 }
 
@@ -79,5 +80,57 @@ export function eventCases(world: World): void {
     await Promise.all(late.map((event) => world.store.recordEvents([event])))
     assert.equal((await world.store.listEvents({ accountId }, PAGE)).total, 600)
     assert.equal((await world.store.listDeliveries({ webhookId: webhook.id }, PAGE)).total, 300)
+  })
+
+  test('what was said is read on in the order in which it was said, however it was recorded', async () => {
+    const made = await account()
+    const start = await world.store.eventsEnd()
+    const changes = ['/o/1', '/o/2', '/o/3'].map((path) => aChange(made, { path }))
+    for (const change of changes) await world.store.recordChange(change)
+    const [first, second, undone] = changes
+    const fact = anEvent(made.id)
+    const nobody = { node: 'node_a', deliveryIds: [] }
+    await world.store.closeIntent(second!.intent, nobody)
+    await world.store.recordEvents([fact])
+    await world.store.undoIntent(undone!.intent, anAudit())
+    await world.store.closeIntent(first!.intent, nobody)
+
+    const expected = [second!.event, fact, first!.event]
+    const all = await eventually(async () => {
+      const said = await world.store.eventsAfter(start, 10)
+      assert.deepEqual(said.events, expected)
+      return said
+    })
+    assert.equal(all.isEnd, true)
+    assert.match(all.next, /^[0-9a-z.]+$/)
+    const page = await world.store.eventsAfter(start, 2)
+    assert.deepEqual([page.events, page.isEnd], [expected.slice(0, 2), false])
+    assert.deepEqual(page.cursors, all.cursors.slice(0, 2))
+    assert.deepEqual((await world.store.eventsAfter(page.cursors[0]!, 10)).events, expected.slice(1))
+    assert.deepEqual((await world.store.eventsAfter(page.next, 10)).events, expected.slice(2))
+    assert.deepEqual(await world.store.eventsAfter(all.next, 10), { events: [], cursors: [], next: all.next, isEnd: true })
+    assert.deepEqual((await world.store.eventsAfter(await world.store.eventsEnd(), 10)).events, [])
+  })
+
+  test('from the beginning means from the oldest event that is stored; what is no cursor is refused', async () => {
+    const { id } = await account()
+    const event = anEvent(id)
+    await world.store.recordEvents([event])
+    const seen = await eventually(async () => {
+      const ids: string[] = []
+      for (let cursor: string | null = null, isEnd = false; !isEnd; ) {
+        const said = await world.store.eventsAfter(cursor, 500)
+        ids.push(...said.events.map((each) => each.id))
+        cursor = said.next
+        isEnd = said.isEnd
+      }
+      assert.equal(ids.at(-1), event.id)
+      return ids
+    })
+    assert.equal(new Set(seen).size, seen.length)
+    assert.equal(seen.length, (await world.store.listEvents({}, { limit: 1, offset: 0 })).total)
+    for (const cursor of ['', '1', '.', 'A.b', '1.2.3', '1.whevt_x', `${'z'.repeat(11)}.`]) {
+      await assert.rejects(world.store.eventsAfter(cursor, 1), (error) => (error as { code?: string }).code === 'invalid')
+    }
   })
 }

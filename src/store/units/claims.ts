@@ -3,6 +3,7 @@ import type { DeliveryStore } from '../../webhooks/port.ts'
 import { toWebhook } from '../rows.ts'
 import type { Store } from '../store.ts'
 import type { Work } from '../work.ts'
+import { cancelDeliveries } from './ends.ts'
 import { isLost } from './lost.ts'
 import type { Units } from './units.ts'
 
@@ -67,20 +68,14 @@ export const claimUnits: Units<Omit<DeliveryStore, 'claim' | 'dueWebhooks' | 'se
     // The removal was their end, so it is also its time.
     for (const [removedAt, rows] of Map.groupBy([...free, ...blocked], (row) => row.removed_at)) {
       const ids = rows.map((row) => row.id)
-      const { numUpdatedRows } = await work.db
-        .updateTable('delivery')
-        .set({ state: 'cancelled', due_at: null, is_blocked: 0, settled_at: removedAt })
-        // By id alone: they are ours until the commit, and other conditions would tempt the planner to another index.
-        .where(work.isAmong('id', ids))
-        .executeTakeFirstOrThrow()
-      cancelled += Number(numUpdatedRows)
+      cancelled += await cancelDeliveries(work, ids, { at: removedAt!, reason: null })
     }
     return cancelled
   },
 }
 
 /** Deliveries that wait for a webhook that is gone and are nobody's; one index has those that are free, another those in an order. */
-async function orphans({ db, others }: Work, limit: number, isBlocked: 0 | 1) {
+async function orphans({ db }: Work, limit: number, isBlocked: 0 | 1) {
   if (limit <= 0) return []
   return db
     .selectFrom('webhook')
@@ -96,6 +91,5 @@ async function orphans({ db, others }: Work, limit: number, isBlocked: 0 | 1) {
       ]),
     )
     .limit(limit)
-    .$if(others === 'nodes', (query) => query.forUpdate('delivery').skipLocked())
     .execute()
 }

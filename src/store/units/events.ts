@@ -1,4 +1,6 @@
 import { sql } from 'kysely'
+import { AppError } from '../../base/error.ts'
+import { ID_PREFIX } from '../../base/id.ts'
 import type { EventStore } from '../../events/port.ts'
 import { toEvent } from '../rows.ts'
 import { countOf, ONE, pageOf, TOTAL_COUNTED_MAX } from '../work.ts'
@@ -30,4 +32,49 @@ export const eventUnits: Units<Omit<EventStore, 'recordEvents'>> = {
       toEvent,
     )
   },
+
+  async eventsAfter({ db, saidEnd }, cursor, limit) {
+    const { position, id } = cursor === null ? OLDEST : parseCursor(cursor)
+    const rows = await db
+      .selectFrom('event')
+      .selectAll()
+      .where((e) => e.and([e('state', '=', sql.lit<string>('said')), e('is_test', '=', sql.lit<number>(0))]))
+      .where(sql<boolean>`(position, id) > (${position}, ${id})`)
+      .where('position', '<', saidEnd)
+      .orderBy('position')
+      .orderBy('id')
+      .limit(limit)
+      .execute()
+    const cursors = rows.map((row) => toCursor({ position: row.position!, id: row.id }))
+    return { events: rows.map(toEvent), cursors, next: cursors.at(-1) ?? toCursor({ position, id }), isEnd: rows.length < limit }
+  },
+
+  async eventsEnd({ db, saidEnd }) {
+    const { rows } = await sql<{ position: number }>`select ${saidEnd} as position`.execute(db)
+    return toCursor({ position: rows[0]!.position, id: '' })
+  },
+}
+
+/** A place in what was said: behind the event of this id at this position; an empty id is before all of that position. */
+interface Place {
+  position: number
+  id: string
+}
+
+/** Before everything: positions of events begin at 0. */
+const OLDEST: Place = { position: 0, id: '' }
+
+function toCursor({ position, id }: Place): string {
+  return `${position.toString(36)}.${id.slice(ID_PREFIX.event.length)}`
+}
+
+function parseCursor(cursor: string): Place {
+  const parts = /^([0-9a-z]{1,10})\.([0-9a-z]{0,64})$/.exec(cursor)
+  if (parts === null) {
+    throw new AppError('invalid', `the cursor ${JSON.stringify(cursor.slice(0, 80))} is none that this server gave`, {
+      field: 'cursor',
+    })
+  }
+  const [, position, id] = parts as unknown as [string, string, string]
+  return { position: Number.parseInt(position, 36), id: id === '' ? '' : ID_PREFIX.event + id }
 }

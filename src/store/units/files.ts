@@ -3,6 +3,7 @@ import type { StoredPath } from '../../files/path.ts'
 import type { FileStore, Partial } from '../../files/port.ts'
 import { folderHash, pathHash } from '../path.ts'
 import { fromAudit, toIntent, toPartial } from '../rows.ts'
+import { countTotals } from './ends.ts'
 import { isLost, silentSince } from './lost.ts'
 import type { Units } from './units.ts'
 
@@ -10,7 +11,8 @@ type Cold = Omit<FileStore, 'recordChange' | 'closeIntent' | 'recordFact'>
 
 /** Intents beyond the usual road, and partials. */
 export const fileUnits: Units<Cold> = {
-  async undoIntent({ db }, intent, audit) {
+  async undoIntent(work, intent, audit) {
+    const { db } = work
     const undone = await db
       .deleteFrom('intent')
       .where('id', '=', intent.id)
@@ -20,13 +22,16 @@ export const fileUnits: Units<Cold> = {
     if (undone === undefined) return
     await db.deleteFrom('intent_path').where('intent_id', '=', undone.id).execute()
     await db.updateTable('event').set({ state: 'void' }).where('id', '=', undone.event_id).where('state', '=', 'held').execute()
-    await db
+    const cancelled = await db
       .updateTable('delivery')
       .set({ state: 'cancelled', settled_at: audit.at })
       .where((e) =>
         e.and([e('event_id', '=', undone.event_id), e('cause', '=', sql.lit<string>('event')), e('state', '=', 'held')]),
       )
+      .returning(['webhook_id', 'state'])
       .execute()
+    const ended = cancelled.map((row) => ({ webhookId: row.webhook_id, state: row.state }))
+    await countTotals(work, ended, 1)
     await db
       .updateTable('account_usage')
       .set((e) => ({ bytes: e('bytes', '-', undone.usage_bytes), files: e('files', '-', undone.usage_files) }))

@@ -5,6 +5,7 @@ import { toEvent } from '../rows.ts'
 import type { ReplayTable } from '../tables.ts'
 import { countOf, found, isUniqueViolation, ONE, pageOf, TOTAL_COUNTED_MAX, type Work } from '../work.ts'
 import { note } from './accounts.ts'
+import { cancelDeliveries } from './ends.ts'
 import { isLost, silentSince } from './lost.ts'
 import type { Units } from './units.ts'
 import { insertDue } from './webhooks.ts'
@@ -182,7 +183,7 @@ export const replayUnits: Units<ReplayStore> = {
       .returning('planned')
       .executeTakeFirst()
     if (row === undefined) return false
-    for (const delivery of deliveries) await insertDue(work, delivery, at)
+    await insertDue(work, deliveries, at)
     if (isLast) {
       const ended = { state: 'done', is_open: 0, matched: row.planned, is_counted: 1, ended_at: at }
       await work.db.updateTable('replay').set(ended).where('id', '=', id).execute()
@@ -208,23 +209,9 @@ function waitingOf(db: Work['db'], replayId: string) {
 
 /** Those that nobody has in hand. */
 async function cancelWaiting(work: Work, replayId: string, at: number): Promise<void> {
-  const rows = await waitingOf(work.db, replayId)
-    .where('claimed_by', 'is', null)
-    .select('id')
-    .limit(LEFTOVERS_STEP)
-    .$if(work.others === 'nodes', (query) => query.forUpdate().skipLocked())
-    .execute()
-  if (rows.length === 0) return
-  await work.db
-    .updateTable('delivery')
-    .set({ state: 'cancelled', due_at: null, settled_at: at, last_error: 'the replay was cancelled' })
-    .where(
-      work.isAmong(
-        'id',
-        rows.map(({ id }) => id),
-      ),
-    )
-    .execute()
+  const rows = await waitingOf(work.db, replayId).where('claimed_by', 'is', null).select('id').limit(LEFTOVERS_STEP).execute()
+  const ids = rows.map(({ id }) => id)
+  await cancelDeliveries(work, ids, { at, reason: 'the replay was cancelled' })
 }
 
 async function toProgress({ db }: Work, row: ReplayTable): Promise<ReplayProgress> {

@@ -9,8 +9,9 @@ import { note } from './accounts.ts'
 import type { Units } from './units.ts'
 
 export const webhookUnits: Units<WebhookStore> = {
-  async createWebhook(work, webhook, { webhooksMax }, audit) {
+  async createWebhook(work, webhook, { webhooksMax, plan }, audit) {
     await work.changeWebhooks()
+    await checkPlan(work, webhook.accountId, plan)
     const { total } = await work.db
       .selectFrom('webhook')
       .select((e) => e.fn.countAll().as('total'))
@@ -25,6 +26,7 @@ export const webhookUnits: Units<WebhookStore> = {
 
   async updateWebhook(work, webhook, before, audit) {
     await work.changeWebhooks()
+    await checkPlan(work, webhook.accountId, before.plan)
     const { id, account_id: _account, created_at: _created, removed_at: _removed, ...columns } = fromWebhook(webhook)
     const row = await work.db
       .updateTable('webhook')
@@ -145,19 +147,27 @@ export const webhookUnits: Units<WebhookStore> = {
   },
 
   async addDelivery(work, delivery, createdAt, audit) {
-    await insertDue(work, delivery, createdAt)
+    await insertDue(work, [delivery], createdAt)
     await note(work, audit)
   },
 
   async addTest(work, event, delivery, audit) {
     await insertTestEvent(work, event)
-    await insertDue(work, delivery, event.occurredAt)
+    await insertDue(work, [delivery], event.occurredAt)
     await note(work, audit)
   },
 }
 
 function findRow({ db }: Work, id: string) {
   return db.selectFrom('webhook').selectAll().where('id', '=', id).where('removed_at', 'is', null).executeTakeFirst()
+}
+
+/** Whoever changes a plan changes webhooks too, so that it stays as it is read here until this transaction ends. */
+async function checkPlan({ db }: Work, accountId: string | null, plan: string | null | undefined): Promise<void> {
+  if (accountId === null || plan === undefined) return
+  const account = await db.selectFrom('account').select('plan').where('id', '=', accountId).executeTakeFirst()
+  if (found(account, 'account').plan !== plan)
+    throw new AppError('conflict', 'the plan of the account was changed meanwhile; try again')
 }
 
 async function insertTestEvent({ db }: Work, event: EventDraft): Promise<void> {
@@ -173,9 +183,12 @@ async function insertTestEvent({ db }: Work, event: EventDraft): Promise<void> {
   await orTaken(db.insertInto('event').values(row).execute(), 'An event with this id exists already.')
 }
 
-export async function insertDue(work: Work, delivery: PlannedDelivery, createdAt: number): Promise<void> {
-  found(await findRow(work, delivery.webhookId), 'webhook')
-  const row = {
+/** Deliveries of one webhook, waiting and due from `createdAt` on, in their order. */
+export async function insertDue(work: Work, deliveries: readonly PlannedDelivery[], createdAt: number): Promise<void> {
+  const webhookId = deliveries[0]?.webhookId
+  if (webhookId === undefined) return
+  found(await findRow(work, webhookId), 'webhook')
+  const rows = deliveries.map((delivery) => ({
     id: delivery.id,
     event_id: delivery.eventId,
     event_type: delivery.eventType,
@@ -192,7 +205,8 @@ export async function insertDue(work: Work, delivery: PlannedDelivery, createdAt
     due_at: createdAt,
     attempts: 0,
     created_at: createdAt,
-  }
-  await orTaken(work.db.insertInto('delivery').values(row).execute(), 'A delivery with this id exists already.')
-  work.nudge(delivery.webhookId)
+  }))
+  await orTaken(work.db.insertInto('delivery').values(rows).execute(), 'A delivery with this id exists already.')
+  await work.takePlaces(deliveries.map((delivery) => ({ ...delivery, createdAt })))
+  work.nudge(webhookId)
 }

@@ -1,0 +1,136 @@
+import type { Arrival } from '../work.ts'
+import type { Queryable } from './connection.ts'
+import { insertTotals } from './tally.ts'
+
+// Deliveries with an order key or a collapse key. Whoever lets one wait or ends one first takes the locks of its keys, in a statement
+// of its own, so that the next statement sees what the holder before has committed: otherwise one that arrives while the one before it
+// ends would stay blocked for ever. Deliveries without keys take no lock and no extra statement.
+
+/** Named in the order in which they came. */
+export type Keyed = Omit<Arrival, 'createdAt'>
+
+export interface OrderKey {
+  readonly webhookId: string
+  readonly orderKey: string
+}
+
+export function hasKey({ orderKey, collapseKey }: Pick<Arrival, 'orderKey' | 'collapseKey'>): boolean {
+  return orderKey !== null || collapseKey !== null
+}
+
+/** Locks the keys of what is about to wait, and the order keys of what it will replace; all in one order, so that two that meet wait. */
+export async function lockArrivals(db: Queryable, arrivals: readonly Keyed[]): Promise<void> {
+  const ordered = arrivals.flatMap(({ webhookId, orderKey }) => (orderKey === null ? [] : [{ webhookId, orderKey }]))
+  const collapsing = arrivals.filter(({ collapseKey }) => collapseKey !== null)
+  await db.query({
+    name: 'lock_arrivals',
+    text: `select pg_advisory_xact_lock(lock) from (
+        select hashtextextended(name, 0) as lock from unnest($1::text[]) as name
+        union
+        select hashtextextended('order ' || d.webhook_id || ' ' || d.order_key, 0)
+        from unnest($2::text[], $3::text[]) as c (webhook_id, collapse_key)
+        join delivery as d on d.webhook_id = c.webhook_id and d.collapse_key = c.collapse_key and d.collapse_key is not null
+          and d.state = 'waiting' and d.order_key is not null
+        order by 1) as locks`,
+    values: [
+      [...ordered.map(nameOf), ...collapsing.map(({ webhookId, collapseKey }) => `collapse ${webhookId} ${collapseKey}`)],
+      collapsing.map(({ webhookId }) => webhookId),
+      collapsing.map(({ collapseKey }) => collapseKey),
+    ],
+  })
+}
+
+/** Locks the order keys of these deliveries, which are about to end, and returns them. */
+export async function lockOrders(db: Queryable, deliveryIds: readonly string[]): Promise<OrderKey[]> {
+  const { rows } = await db.query<{ webhook_id: string; order_key: string }>(
+    'select distinct webhook_id, order_key from delivery where id = any ($1) and order_key is not null',
+    [deliveryIds],
+  )
+  const keys = rows.map((row) => ({ webhookId: row.webhook_id, orderKey: row.order_key }))
+  if (keys.length > 0) {
+    await db.query(
+      `select pg_advisory_xact_lock(lock)
+       from (select distinct hashtextextended(name, 0) as lock from unnest($1::text[]) as name order by 1) as locks`,
+      [keys.map(nameOf)],
+    )
+  }
+  return keys
+}
+
+/**
+ * What has just become waiting finds its place: it replaces what waits with its collapse key, and stands behind all that wait with its
+ * order key, blocked unless it is the first. Needs the locks; returns the webhooks that have something due because of it.
+ */
+export async function takePlaces(db: Queryable, arrivals: readonly Keyed[]): Promise<string[]> {
+  const replaced = arrivals.some(({ collapseKey }) => collapseKey !== null) ? await supersede(db, arrivals) : []
+  const unblocked = await unblockFirst(db, replaced)
+  const ordered = arrivals.filter(({ orderKey }) => orderKey !== null)
+  if (ordered.length === 0) return unblocked
+  await db.query({
+    name: 'take_places',
+    text: `with mine as materialized (
+        select d.id, d.webhook_id, d.order_key, row_number() over (partition by d.webhook_id, d.order_key order by m.number) as number
+        from unnest($1::text[]) with ordinality as m (id, number) join delivery as d on d.id = m.id and d.state || '' = 'waiting'),
+      queue as materialized (
+        select k.webhook_id, k.order_key, (
+          select d.order_position from delivery as d
+          where d.webhook_id = k.webhook_id and d.order_key = k.order_key and d.order_key is not null and d.state = 'waiting'
+            and d.order_position is not null
+          order by d.order_position desc limit 1) as last
+        from (select distinct webhook_id, order_key from mine) as k)
+      update delivery set order_position = coalesce(queue.last, 0) + mine.number,
+        is_blocked = case when queue.last is null and mine.number = 1 then 0 else 1 end,
+        claimed_by = case when queue.last is null and mine.number = 1 then delivery.claimed_by end
+      from mine join queue using (webhook_id, order_key) where delivery.id = mine.id`,
+    values: [ordered.map(({ id }) => id)],
+  })
+  return unblocked
+}
+
+/** The first of those that wait with each key may go: call it whenever one of them has ended. Needs the locks; returns their webhooks. */
+export async function unblockFirst(db: Queryable, keys: readonly OrderKey[]): Promise<string[]> {
+  if (keys.length === 0) return []
+  const { rows } = await db.query<{ webhook_id: string }>({
+    name: 'unblock_first',
+    text: `with first as materialized (
+        select f.id from unnest($1::text[], $2::text[]) as k (webhook_id, order_key)
+        cross join lateral (
+          select d.id, d.is_blocked from delivery as d
+          where d.webhook_id = k.webhook_id and d.order_key = k.order_key and d.order_key is not null and d.state = 'waiting'
+            and d.order_position is not null
+          order by d.order_position limit 1) as f
+        where f.is_blocked = 1)
+      update delivery set is_blocked = 0 from first where delivery.id = first.id returning delivery.webhook_id`,
+    values: [keys.map(({ webhookId }) => webhookId), keys.map(({ orderKey }) => orderKey)],
+  })
+  return [...new Set(rows.map((row) => row.webhook_id))]
+}
+
+/** What a lane has in hand already is not called back. Returns the orders in which something ended. */
+async function supersede(db: Queryable, arrivals: readonly Keyed[]): Promise<OrderKey[]> {
+  const { rows } = await db.query<{ webhook_id: string; order_key: string | null }>({
+    name: 'supersede',
+    text: `with newest as materialized (
+        select distinct on (d.webhook_id, d.collapse_key) d.id, d.webhook_id, d.collapse_key, d.created_at
+        from unnest($1::text[]) with ordinality as m (id, number)
+        join delivery as d on d.id = m.id and d.state || '' = 'waiting' and d.collapse_key || '' is not null
+        order by d.webhook_id, d.collapse_key, m.number desc),
+      old as materialized (
+        select d.id, newest.id as newest_id, newest.created_at from newest
+        join delivery as d on d.webhook_id = newest.webhook_id and d.collapse_key = newest.collapse_key
+          and d.collapse_key is not null and d.state = 'waiting' and d.claimed_by is null and d.id <> newest.id
+        for update of d),
+      replaced as (
+        update delivery set state = 'cancelled', due_at = null, is_blocked = 0, settled_at = old.created_at,
+          last_error = 'superseded by ' || old.newest_id
+        from old where delivery.id = old.id returning delivery.webhook_id, delivery.order_key, delivery.state),
+      totals as (${insertTotals('replaced')})
+      select distinct webhook_id, order_key from replaced`,
+    values: [arrivals.map(({ id }) => id)],
+  })
+  return rows.flatMap(({ webhook_id, order_key }) => (order_key === null ? [] : [{ webhookId: webhook_id, orderKey: order_key }]))
+}
+
+function nameOf({ webhookId, orderKey }: OrderKey): string {
+  return `order ${webhookId} ${orderKey}`
+}
