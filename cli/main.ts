@@ -3,6 +3,7 @@ import { account } from './account.ts'
 import { type Command, CommandError, helpOf, parseCall } from './command.ts'
 import { demo } from './demo.ts'
 import { doctor } from './doctor.ts'
+import { explainSignature } from './explain-signature.ts'
 import { key } from './key.ts'
 import { serve } from './serve.ts'
 import { paint, terminal } from './terminal.ts'
@@ -22,6 +23,7 @@ const COMMANDS: Readonly<Record<string, Command | readonly Command[]>> = {
   webhook,
   trigger,
   doctor,
+  'explain-signature': explainSignature,
 }
 
 /** Runs one command; the process ends with its status: 0 done, 1 failed, 2 the call is wrong. */
