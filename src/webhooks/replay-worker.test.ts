@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { eventually } from '../../test/eventually.ts'
 import type { Clock } from '../base/clock.ts'
 import { newId } from '../base/id.ts'
 import { silentLog } from '../base/log.ts'
@@ -27,7 +26,12 @@ function hastyClock(): Clock {
   }
 }
 
-describe('the worker of replays', () => {
+/** Asks again and again; the test has a timeout. */
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  while (!(await isSo())) await new Promise(setImmediate)
+}
+
+describe('the worker of replays', { timeout: 60_000 }, () => {
   let store: Store
   let close: () => Promise<void>
   before(async () => {
@@ -35,10 +39,17 @@ describe('the worker of replays', () => {
     store = opened.store
     close = opened.close
   })
-  after(() => close())
+  const workers: ReplayWorker[] = []
+  after(async () => {
+    for (const worker of workers) await worker.stop()
+    await close()
+  })
 
-  function workerOf(node: string, over: Partial<ReplayWorkerParts['store']> = {}, clock = hastyClock()) {
-    return new ReplayWorker({ store: { ...store, ...over }, clock, log: silentLog, node })
+  function started(node: string, over: Partial<ReplayWorkerParts['store']> = {}, clock = hastyClock()) {
+    const worker = new ReplayWorker({ store: { ...store, ...over }, clock, log: silentLog, node })
+    workers.push(worker)
+    worker.start()
+    return worker
   }
 
   async function world(count: number, request: Partial<ReplayRequest> = {}) {
@@ -76,12 +87,11 @@ describe('the worker of replays', () => {
 
   test('plans every event once, never with more than so many waiting', async () => {
     const { events, find, planned, deliver } = await world(450)
-    const worker = workerOf('node_w1')
-    worker.start()
+    const worker = started('node_w1')
     let waitingMax = 0
-    await eventually(async () => {
+    await until(async () => {
       waitingMax = Math.max(waitingMax, await deliver())
-      assert.equal((await find()).state, 'done')
+      return (await find()).state === 'done'
     })
     await deliver()
     await worker.stop()
@@ -93,9 +103,8 @@ describe('the worker of replays', () => {
 
   test('a webhook that takes nothing keeps the rest back', async () => {
     const { find, id } = await world(150)
-    const worker = workerOf('node_w2')
-    worker.start()
-    await eventually(async () => assert.equal((await find()).planned, REPLAY_WAITING_MAX))
+    const worker = started('node_w2')
+    await until(async () => (await find()).planned === REPLAY_WAITING_MAX)
     await worker.stop()
     const { state, waiting } = await find()
     assert.deepEqual([state, waiting], ['running', REPLAY_WAITING_MAX])
@@ -112,9 +121,8 @@ describe('the worker of replays', () => {
       steps.push({ at: clock.monotonic(), count: step.deliveries.length })
       return store.advanceReplay(step)
     }
-    const worker = workerOf('node_w3', { advanceReplay }, clock)
-    worker.start()
-    await eventually(async () => assert.equal((await find()).state, 'done'))
+    const worker = started('node_w3', { advanceReplay }, clock)
+    await until(async () => (await find()).state === 'done')
     await worker.stop()
     let sum = 0
     for (const { at, count } of steps) {
@@ -133,23 +141,20 @@ describe('the worker of replays', () => {
       if (calls % 3 === 2) throw new Error('the answer was lost')
       return done
     }
-    const worker = workerOf('node_w4', { advanceReplay })
-    worker.start()
-    await eventually(async () => assert.equal((await find()).state, 'done'))
+    const worker = started('node_w4', { advanceReplay })
+    await until(async () => (await find()).state === 'done')
     await worker.stop()
     assert.deepEqual(await planned(), events)
   })
 
   test('what a worker left is carried on by the next', async () => {
     const { events, find, planned, deliver } = await world(130)
-    const first = workerOf('node_w5')
-    first.start()
-    await eventually(async () => assert.equal((await find()).planned, REPLAY_WAITING_MAX))
+    const first = started('node_w5')
+    await until(async () => (await find()).planned === REPLAY_WAITING_MAX)
     await first.stop()
     await deliver()
-    const second = workerOf('node_w6')
-    second.start()
-    await eventually(async () => assert.equal((await find()).state, 'done'))
+    const second = started('node_w6')
+    await until(async () => (await find()).state === 'done')
     await second.stop()
     assert.deepEqual(await planned(), events)
   })
@@ -157,15 +162,14 @@ describe('the worker of replays', () => {
   test('one whose webhook is removed ends, and so does one that is cancelled', async () => {
     const removed = await world(200)
     const cancelled = await world(200)
-    const worker = workerOf('node_w7')
-    worker.start()
-    await eventually(async () => assert.equal((await cancelled.find()).planned, REPLAY_WAITING_MAX))
+    const worker = started('node_w7')
+    await until(async () => (await cancelled.find()).planned === REPLAY_WAITING_MAX)
     await store.removeWebhook(removed.webhook.id, anAudit())
     await store.cancelReplay(cancelled.webhook.id, cancelled.id, anAudit())
     await store.cancelOrphans(500)
-    await eventually(async () => {
+    await until(async () => {
       const open = (await store.takeReplays('node_w7', 100)).map(({ id }) => id)
-      assert.ok(!open.includes(removed.id) && !open.includes(cancelled.id))
+      return !open.includes(removed.id) && !open.includes(cancelled.id)
     })
     await worker.stop()
     assert.deepEqual([(await removed.find()).state, (await cancelled.find()).waiting], ['cancelled', 0])
