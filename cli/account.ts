@@ -15,7 +15,7 @@ const create: Command = {
   usage: 'account create SLUG [--name NAME] [--plan PLAN]',
   options: {
     name: { type: 'string', meaning: 'name for people (default: the slug)' },
-    plan: { type: 'string', meaning: 'starter or business (default business)' },
+    plan: { type: 'string', meaning: 'starter, team or business (default business)' },
     ...SERVER_OPTIONS,
   },
   words: { min: 1, max: 1 },

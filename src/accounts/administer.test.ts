@@ -59,7 +59,7 @@ const accountRefusals: { input: AccountInput; field: string; says: RegExp }[] = 
   { input: { slug: 'a--b' }, field: 'slug', says: /"a--b"/ },
   { input: { slug: '-a' }, field: 'slug', says: /"-a"/ },
   { input: { slug: '.landfall' }, field: 'slug', says: /".landfall"/ },
-  { input: { slug: 'acme', plan: 'gold' }, field: 'plan', says: /is "gold", not one of starter, business/ },
+  { input: { slug: 'acme', plan: 'gold' }, field: 'plan', says: /is "gold", not one of starter, team, business/ },
   { input: { slug: 'acme', plan: 'toString' }, field: 'plan', says: /"toString"/ },
   { input: { slug: 'acme', name: 'x'.repeat(101) }, field: 'name', says: /has 101 characters, not 1 to 100/ },
   { input: { slug: 'acme', name: 'a\nb' }, field: 'name', says: /"a\\nb"/ },
@@ -80,6 +80,16 @@ test('accounts are found by id and by slug, changed, and a taken slug is refused
   assert.equal((await admin.updateAccount(root, 'acme', { name: 'Acme Ltd', plan: 'starter' })).plan, 'starter')
   assert.equal((await admin.listAccounts(root, { limit: 10, offset: 0 })).total, 2)
   await assertRefused(admin.createAccount(root, { slug: 'acme' }), 'already_exists', 'name', /./)
+})
+
+test('a plan without webhooks turns off those of the account; another one leaves them as they are', async () => {
+  const { admin, changes } = await setUp()
+  await admin.createAccount(root, { slug: 'acme' })
+  await admin.updateAccount(root, 'acme', { plan: 'team' })
+  await admin.updateAccount(root, 'acme', { plan: 'starter' })
+  await admin.updateAccount(root, 'acme', { name: 'Acme' })
+  const off = changes.map(({ webhooksOff }) => webhooksOff)
+  assert.deepEqual(off, [undefined, 'the plan starter of the account does not include webhooks', undefined])
 })
 
 const good: UserInput = { name: 'pipeline', password: 'correct horse' }

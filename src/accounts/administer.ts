@@ -20,7 +20,7 @@ import { type ApiKeyInput, createIssuer, type Issuer } from './issue.ts'
 import type { AdminToken, ApiKey } from './key.ts'
 import type { Passwords } from './password.ts'
 import { PERMISSIONS } from './permission.ts'
-import { PLAN_DEFAULT, PLANS } from './plan.ts'
+import { PLAN_DEFAULT, PLANS, type PlanName } from './plan.ts'
 import type { AccountStore } from './port.ts'
 import type { User, UserKey } from './user.ts'
 
@@ -145,7 +145,7 @@ export function createAccountAdmin(needs: AccountAdminNeeds): AccountAdmin {
       const { id } = await findAccount(caller, reference)
       const checked = {
         ...(changes.name === undefined ? {} : { name: checkLabel(changes.name) }),
-        ...(changes.plan === undefined ? {} : { plan: checkPlan(changes.plan) }),
+        ...(changes.plan === undefined ? {} : planned(checkPlan(changes.plan))),
         updatedAt: clock.now(),
       }
       return store.updateAccount(id, checked, record(caller, { accountId: id, action: 'account.update', target: id }))
@@ -239,6 +239,11 @@ export function createAccountAdmin(needs: AccountAdminNeeds): AccountAdmin {
 /** A caller of an account must not reach into the folders of another; an administrator may share folders. */
 function homeBound(caller: Caller, accountSlug: string): string | null {
   return caller.accountId === null ? null : `/${accountSlug}`
+}
+
+/** An account without webhooks in its plan must have none that sends: nobody could turn it on again. */
+function planned(plan: PlanName): { plan: PlanName; webhooksOff?: string } {
+  return PLANS[plan].webhooks ? { plan } : { plan, webhooksOff: `the plan ${plan} of the account does not include webhooks` }
 }
 
 function checkCredentials(user: User): void {

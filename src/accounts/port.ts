@@ -11,9 +11,10 @@ import type { User } from './user.ts'
  */
 export interface AccountStore {
   createAccount(account: Account, audit: AuditEntry): Promise<void>
+  /** `webhooksOff` turns its active webhooks inactive for this reason. */
   updateAccount(
     id: string,
-    changes: { name?: string; plan?: Account['plan']; updatedAt: number },
+    changes: { name?: string; plan?: Account['plan']; webhooksOff?: string; updatedAt: number },
     audit: AuditEntry,
   ): Promise<Account>
   findAccount(by: { id: string } | { slug: string }): Promise<Account | undefined>

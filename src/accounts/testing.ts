@@ -17,6 +17,7 @@ export function createAccountStoreDouble() {
   const adminTokens = new Map<string, Hashed<AdminToken>>()
   const audit: AuditEntry[] = []
   const events: EventDraft[] = []
+  const changes: Parameters<AccountStore['updateAccount']>[1][] = []
 
   const store: AccountStore = {
     async createAccount(account, entry) {
@@ -24,8 +25,10 @@ export function createAccountStoreDouble() {
       accounts.set(account.id, account)
       audit.push(entry)
     },
-    async updateAccount(id, changes, entry) {
-      const changed = { ...found(accounts, id), ...changes }
+    async updateAccount(id, asked, entry) {
+      changes.push(asked)
+      const { webhooksOff: _off, ...members } = asked
+      const changed = { ...found(accounts, id), ...members }
       accounts.set(id, changed)
       audit.push(entry)
       return changed
@@ -93,7 +96,7 @@ export function createAccountStoreDouble() {
       audit.push(entry)
     },
   }
-  return { store, accounts, users, apiKeys, adminTokens, audit, events }
+  return { store, accounts, users, apiKeys, adminTokens, audit, events, changes }
 }
 
 function found<Row>(rows: Map<string, Row>, id: string): Row {

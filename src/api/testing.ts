@@ -6,6 +6,7 @@ import { Worker } from 'node:worker_threads'
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { createAccountAdmin } from '../accounts/administer.ts'
+import { createAllowances } from '../accounts/allowance.ts'
 import { createPasswords } from '../accounts/password.ts'
 import { type Caller, SERVER_CALLER } from '../audit/caller.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
@@ -16,6 +17,7 @@ import { createRecorder } from '../events/record.ts'
 import { createEgressGuard } from '../http/guard.ts'
 import { openSqliteStore } from '../store/sqlite/client.ts'
 import { createWebhookAdmin } from '../webhooks/administer.ts'
+import { createSecretAdmin } from '../webhooks/rotate.ts'
 import type { HealthProbes } from './health.ts'
 import { createApi } from './server.ts'
 
@@ -110,11 +112,13 @@ export async function openWorld() {
     undecided: () => 0,
   }
   const guard = createEgressGuard({ allow: [], loopback: true }, async () => [{ address: '93.184.215.14', family: 4 }])
+  const seal = createSeal(new Uint8Array(MASTER_KEY_BYTES))
   const webhooks = createWebhookAdmin({
     store,
     events: store,
     guard,
-    seal: createSeal(new Uint8Array(MASTER_KEY_BYTES)),
+    allowanceOf: createAllowances(store),
+    seal,
     clock,
     nudge: () => {},
   })
@@ -122,6 +126,7 @@ export async function openWorld() {
   const api = createApi({
     accounts,
     webhooks,
+    secrets: createSecretAdmin({ store, seal, clock }),
     events: store,
     audit: store,
     health: probes,

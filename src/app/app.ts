@@ -1,4 +1,5 @@
 import { createAccountAdmin } from '../accounts/administer.ts'
+import { createAllowances } from '../accounts/allowance.ts'
 import { createAuthenticator } from '../accounts/authenticate.ts'
 import { createPasswords } from '../accounts/password.ts'
 import { createApi } from '../api/server.ts'
@@ -20,6 +21,7 @@ import { createSshServer, type SshServer } from '../protocols/ssh/server.ts'
 import { lockDataFolder } from '../store/sqlite/lock.ts'
 import { createWebhookAdmin } from '../webhooks/administer.ts'
 import { createEngine, type Engine } from '../webhooks/engine.ts'
+import { createSecretAdmin } from '../webhooks/rotate.ts'
 import { lastNode, masterKeyOf, openDataFolder, removeRunning, writeNode, writeRunning } from './data-folder.ts'
 import { deliveringFiles } from './deliver.ts'
 import { currentUser, watchUsers } from './live-users.ts'
@@ -132,10 +134,15 @@ async function start(settings: Settings, hooks: AppHooks, life: Lifecycle): Prom
   const adminToken = await accounts.ensureAdminToken(settings.adminToken)
   const localToken = await accounts.renewLocalToken()
 
-  const webhooks = createWebhookAdmin({ store, events: store, guard, seal, clock, nudge: (ids) => engine!.nudge(ids) })
+  const webhooks = createWebhookAdmin({
+    ...{ store, events: store, guard, seal, clock },
+    allowanceOf: createAllowances(store),
+    nudge: (ids) => engine!.nudge(ids),
+  })
   const api = createApi({
     accounts,
     webhooks,
+    secrets: createSecretAdmin({ store, seal, clock }),
     events: store,
     audit: store,
     health: probesOf({ store, storage, undecided: files.undecided }),

@@ -105,6 +105,7 @@ export interface WebhookTable {
   state: string
   failed_reason: string | null
   failed_delivery_id: string | null
+  inactive_reason: string | null
   off_since: number | null
   created_at: number
   updated_at: number

@@ -6,6 +6,7 @@ import { AppError } from '../base/error.ts'
 import { createSeal } from '../base/seal.ts'
 import type { EventDraft } from '../events/event.ts'
 import { createWebhookAdmin, type Placement } from './administer.ts'
+import type { Allowance } from './allowance.ts'
 import type { WebhookInput } from './input.ts'
 import type { WebhookStore } from './port.ts'
 import { deliveryOf, eventOf, NOW } from './testing.ts'
@@ -15,10 +16,14 @@ const seal = createSeal(new Uint8Array(32))
 const admin: Caller = { accountId: null, actor: 'root', address: '127.0.0.1', door: 'api' }
 const owner: Caller = { accountId: 'acc_1', actor: 'key', address: '127.0.0.1', door: 'api' }
 const stranger: Caller = { ...owner, accountId: 'acc_2' }
-const placement: Placement = { accountId: 'acc_1', allowed: true, webhooksMax: 10, dialect: 'mftplus' }
+const placement: Placement = { accountId: 'acc_1', dialect: 'mftplus' }
+const PLAN: Allowance = {
+  ...{ plan: 'business', webhooks: true, webhooksMax: 10, filterConditionsMax: 5, concurrencyMax: 10, egressAllow: null },
+}
 const input: WebhookInput = { url: 'https://receiver.example/hook', events: ['file.uploaded'] }
 
-function worldOf() {
+function worldOf(limits: Partial<Allowance> = {}) {
+  const plan = { ...PLAN, ...limits }
   const webhooks = new Map<string, Webhook>()
   const audits: AuditEntry[] = []
   const added: PlannedDelivery[] = []
@@ -64,7 +69,13 @@ function worldOf() {
   const service = createWebhookAdmin({
     ...{ store, seal, clock: { now: () => NOW }, nudge: (ids) => nudged.push(...ids) },
     events: { findEvent: async (id) => (id === 'whevt_1' ? eventOf({ id }) : undefined) },
+    allowanceOf: async () => plan,
     guard: {
+      under() {
+        return this
+      },
+      checkProxy: (url) =>
+        url.startsWith('http') ? { allowed: true, url: new URL(url) } : { allowed: false, reason: 'no proxy' },
       checkUrl: (url) =>
         url.startsWith('https:') ? { allowed: true, url: new URL(url) } : { allowed: false, reason: 'plain http' },
       checkHost: async ({ hostname }) =>
@@ -77,7 +88,7 @@ function worldOf() {
     const { sealedSecret } = webhooks.get(id)!
     return sealedSecret === null ? null : seal.open(sealedSecret, webhookSecretPurpose(id))
   }
-  return { service, webhooks, audits, added, samples, nudged, secretOf, store }
+  return { service, webhooks, audits, added, samples, nudged, secretOf, store, plan }
 }
 
 test('create: what is left out gets its default', async () => {
@@ -183,10 +194,22 @@ for (const { name, input: wrong, code, field, says } of refusals) {
   })
 }
 
-test('create: a plan without webhooks, and one that is full', async () => {
-  const { service } = worldOf()
-  await assert.rejects(service.create(input, { ...placement, allowed: false }, owner), { code: 'plan_refused' })
-  await assert.rejects(service.create(input, { ...placement, webhooksMax: 0 }, owner), { code: 'limit_reached' })
+test('create: a plan that is full', async () => {
+  const { service } = worldOf({ webhooksMax: 0 })
+  await assert.rejects(service.create(input, placement, owner), { code: 'limit_reached' })
+})
+
+test('a plan without webhooks: none is made, turned on, tested or sent to by hand; what it is may be changed', async () => {
+  const { service, plan } = worldOf()
+  const { webhook } = await service.create({ ...input, active: false }, placement, owner)
+  Object.assign(plan, { webhooks: false, plan: 'starter' })
+  const refused = { code: 'plan_refused', message: 'the plan starter of the account does not include webhooks' }
+  await assert.rejects(service.create(input, placement, owner), refused)
+  await assert.rejects(service.update(webhook.id, { active: true }, owner), refused)
+  await assert.rejects(service.test(webhook.id, 'file.uploaded', owner), refused)
+  await assert.rejects(service.redeliver(webhook.id, 'dlv_1', owner), refused)
+  await assert.rejects(service.getIncluded(webhook.id, owner), refused)
+  assert.equal((await service.update(webhook.id, { name: 'renamed' }, owner)).webhook.name, 'renamed')
 })
 
 test('update: changes what is named and keeps the rest', async () => {

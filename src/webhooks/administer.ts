@@ -3,46 +3,36 @@ import type { AuditAction, AuditEntry } from '../audit/entry.ts'
 import type { Clock } from '../base/clock.ts'
 import { AppError, codeOf } from '../base/error.ts'
 import { newId, type RandomBytes } from '../base/id.ts'
-import { nearest } from '../base/nearest.ts'
 import type { Page, PageRequest } from '../base/page.ts'
 import type { Seal } from '../base/seal.ts'
 import type { DialectName } from '../dialects/dialect.ts'
-import { DIALECT_NAMES, dialectOf, isDialectName } from '../dialects/index.ts'
 import { isEventType, nearestEventType } from '../events/catalogue.ts'
 import type { RecordedEvent } from '../events/event.ts'
 import type { EventStore } from '../events/port.ts'
 import { SAMPLES } from '../events/samples.ts'
-import type { EgressGuard } from '../http/guard.ts'
-import { checkInput, type WebhookInput } from './input.ts'
+import { type AllowanceOf, checkWebhooksIncluded } from './allowance.ts'
+import { type AppliedInput, applyInput, type InputGuard } from './apply-input.ts'
+import type { WebhookInput } from './input.ts'
 import { invalid, shortened } from './invalid.ts'
-import { secretAfter } from './new-secret.ts'
 import { planDelivery } from './plan.ts'
 import type { WebhookStore } from './port.ts'
-import { maskedSignatures, signedHeaders } from './sign.ts'
+import { type ShownRequest, shownRequest } from './shown-request.ts'
 import type { Attempt, DeliveryRecord, DeliveryState, PlannedDelivery, Webhook } from './webhook.ts'
 
-/** Where a new webhook belongs, and what the plan of that account allows. */
+/** Where a new webhook belongs. */
 export interface Placement {
   /** Null: all accounts and server-wide events. */
   readonly accountId: string | null
-  readonly allowed: boolean
-  readonly webhooksMax: number
   /** Of the face on which it is made, used when the input names none. */
   readonly dialect: DialectName
 }
 
-export interface SavedWebhook {
-  readonly webhook: Webhook
-  /** Only when one was made here; it is never shown again. */
-  readonly madeSecret: string | null
-  /** What the caller should know although it was accepted. */
-  readonly warnings: readonly string[]
-}
+export type SavedWebhook = AppliedInput
 
 export interface DeliveryDetail {
   readonly delivery: DeliveryRecord
   /** As the next attempt would be sent, or the last one was; the signature is masked. */
-  readonly request: { readonly url: string; readonly headers: Record<string, string>; readonly body: string }
+  readonly request: ShownRequest
   /** Oldest first. */
   readonly attemptLog: readonly Attempt[]
 }
@@ -57,6 +47,8 @@ export interface WebhookAdmin {
   update(id: string, patch: Partial<WebhookInput>, caller: Caller): Promise<SavedWebhook>
   remove(id: string, caller: Caller): Promise<void>
   get(id: string, caller: Pick<Caller, 'accountId'>): Promise<Webhook>
+  /** The same for who wants to send something by hand: `plan_refused` where the plan of its account has no webhooks. */
+  getIncluded(id: string, caller: Pick<Caller, 'accountId'>): Promise<Webhook>
   /** `accountId` narrows an administrator's view. */
   list(filter: { accountId?: string }, page: PageRequest, caller: Pick<Caller, 'accountId'>): Promise<Page<Webhook>>
   deliveries(
@@ -78,8 +70,9 @@ export type DeliveryFilter = { state?: Exclude<DeliveryState, 'held'>; eventType
 export interface WebhookAdminParts {
   readonly store: WebhookStore
   readonly events: Pick<EventStore, 'findEvent'>
-  readonly guard: Pick<EgressGuard, 'checkUrl' | 'checkHost'>
+  readonly guard: InputGuard
   readonly seal: Seal
+  readonly allowanceOf: AllowanceOf
   readonly clock: Pick<Clock, 'now'>
   /** Wakes the engine for these webhooks. */
   readonly nudge: (webhookIds: readonly string[]) => void
@@ -90,39 +83,15 @@ export interface WebhookAdminParts {
 const UPDATE_TRIES_MAX = 5
 
 export function createWebhookAdmin(parts: WebhookAdminParts): WebhookAdmin {
-  const { store, events, guard, seal, clock, nudge, random } = parts
+  const { store, events, allowanceOf, clock, nudge, random } = parts
 
-  async function create(input: WebhookInput, placement: Placement, caller: Caller): Promise<SavedWebhook> {
-    if (!placement.allowed) throw new AppError('plan_refused', 'the plan of the account does not include webhooks')
-    const { url, warnings } = await checkedUrl(input.url)
-    checkInput(input)
-    const dialect = dialectNamed(input.dialect ?? placement.dialect)
-    const now = clock.now()
-    const id = newId('webhook', now, random)
-    const { madeSecret, ...secret } = secretAfter({ id, dialect, options: {} }, input.secret, null, { seal, random })
-    const webhook: Webhook = {
-      id,
-      accountId: placement.accountId,
-      name: input.name ?? url.hostname,
-      url: input.url,
-      events: [...new Set(input.events)],
-      dialect,
-      filter: null,
-      order: 'none',
-      ...secret,
-      options: {},
-      sealedOptions: null,
-      egressAllow: null,
-      retryDelaysSeconds: input.retry?.delaysSeconds ?? null,
-      state: input.active === false ? 'inactive' : 'active',
-      failedReason: null,
-      failedDeliveryId: null,
-      offSince: input.active === false ? now : null,
-      createdAt: now,
-      updatedAt: now,
-    }
-    await store.createWebhook(webhook, { webhooksMax: placement.webhooksMax }, audit('webhook.create', webhook, caller))
-    return { webhook, madeSecret, warnings }
+  async function create(input: WebhookInput, { accountId, dialect }: Placement, caller: Caller): Promise<SavedWebhook> {
+    const allowance = await allowanceOf(accountId)
+    checkWebhooksIncluded(allowance)
+    const saved = await applyInput(blank(accountId, dialect, clock.now(), random), input, allowance, parts)
+    const { webhooksMax, plan } = allowance
+    await store.createWebhook(saved.webhook, { webhooksMax, plan }, audit('webhook.create', saved.webhook, caller))
+    return saved
   }
 
   /** Applied to the webhook as it is: read again, when the engine or another caller changed it in between. */
@@ -137,29 +106,15 @@ export function createWebhookAdmin(parts: WebhookAdminParts): WebhookAdmin {
   }
 
   async function updateOnce(id: string, patch: Partial<WebhookInput>, caller: Caller): Promise<SavedWebhook> {
-    const now = clock.now()
     const before = await get(id, caller)
-    const { warnings } = patch.url === undefined || patch.url === before.url ? { warnings: [] } : await checkedUrl(patch.url)
-    checkInput(patch)
-    const dialect = patch.dialect === undefined ? before.dialect : dialectNamed(patch.dialect)
-    const { madeSecret, ...secret } = secretAfter({ ...before, dialect }, patch.secret, before, { seal, random })
-    const webhook: Webhook = {
-      ...before,
-      name: patch.name ?? before.name,
-      url: patch.url ?? before.url,
-      events: patch.events === undefined ? before.events : [...new Set(patch.events)],
-      dialect,
-      ...secret,
-      retryDelaysSeconds: patch.retry === undefined ? before.retryDelaysSeconds : (patch.retry?.delaysSeconds ?? null),
-      state: patch.active === undefined ? before.state : patch.active ? 'active' : 'inactive',
-      failedReason: patch.active === undefined ? before.failedReason : null,
-      failedDeliveryId: patch.active === undefined ? before.failedDeliveryId : null,
-      offSince: patch.active === undefined ? before.offSince : patch.active ? null : (before.offSince ?? now),
-      updatedAt: now,
-    }
-    await store.updateWebhook(webhook, before, audit('webhook.update', webhook, caller))
+    const allowance = await allowanceOf(before.accountId)
+    if (patch.active === true && before.state !== 'active') checkWebhooksIncluded(allowance)
+    const saved = await applyInput(before, patch, allowance, parts)
+    const { webhook } = saved
+    const as = { state: before.state, updatedAt: before.updatedAt, plan: allowance.plan }
+    await store.updateWebhook(webhook, as, audit('webhook.update', webhook, caller))
     if (webhook.state === 'active') nudge([id])
-    return { webhook, madeSecret, warnings }
+    return saved
   }
 
   async function remove(id: string, caller: Caller): Promise<void> {
@@ -173,19 +128,25 @@ export function createWebhookAdmin(parts: WebhookAdminParts): WebhookAdmin {
     return webhook
   }
 
+  async function getIncluded(id: string, caller: Pick<Caller, 'accountId'>): Promise<Webhook> {
+    const webhook = await get(id, caller)
+    checkWebhooksIncluded(await allowanceOf(webhook.accountId))
+    return webhook
+  }
+
   async function delivery(id: string, deliveryId: string, caller: Pick<Caller, 'accountId'>): Promise<DeliveryDetail> {
     const webhook = await get(id, caller)
     const { delivery, planned, attempts } = await found(id, deliveryId)
     const startedAt = attempts.at(-1)?.startedAt ?? clock.now()
     return {
       delivery,
-      request: { url: webhook.url, headers: maskedHeaders(planned, webhook, startedAt), body: planned.body },
+      request: shownRequest(planned, webhook, startedAt),
       attemptLog: attempts,
     }
   }
 
   async function redeliver(id: string, deliveryId: string, caller: Caller): Promise<DeliveryRecord> {
-    const webhook = await get(id, caller)
+    const webhook = await getIncluded(id, caller)
     const { planned } = await found(id, deliveryId)
     const event = await events.findEvent(planned.eventId)
     if (event === undefined) throw new AppError('not_found', `the event of delivery ${deliveryId} is no longer stored`)
@@ -197,7 +158,7 @@ export function createWebhookAdmin(parts: WebhookAdminParts): WebhookAdmin {
   }
 
   async function test(id: string, eventType: string, caller: Caller): Promise<DeliveryRecord> {
-    const webhook = await get(id, caller)
+    const webhook = await getIncluded(id, caller)
     if (!isEventType(eventType))
       throw invalid('event', `event: "${shortened(eventType)}" is no event type; did you mean "${nearestEventType(eventType)}"?`)
     if (webhook.state !== 'active') throw new AppError('conflict', `the webhook is ${webhook.state}; set active to true first`)
@@ -221,21 +182,13 @@ export function createWebhookAdmin(parts: WebhookAdminParts): WebhookAdmin {
     return found
   }
 
-  async function checkedUrl(text: string): Promise<{ url: URL; warnings: string[] }> {
-    const form = guard.checkUrl(text)
-    if (!form.allowed) throw new AppError('url_refused', `url: ${form.reason}`, { field: 'url' })
-    const host = await guard.checkHost(form.url)
-    if (!host.allowed) throw new AppError('url_refused', `url: ${host.reason}`, { field: 'url' })
-    return { url: form.url, warnings: host.warning === undefined ? [] : [host.warning] }
-  }
-
   function audit(action: AuditAction, webhook: Webhook, caller: Caller, detail?: string): AuditEntry {
     const change = { accountId: webhook.accountId, action, target: webhook.id, ...(detail === undefined ? {} : { detail }) }
     return changeEntry(caller, clock.now(), change, random)
   }
 
   return {
-    ...{ create, update, remove, get, delivery, redeliver, test },
+    ...{ create, update, remove, get, getIncluded, delivery, redeliver, test },
     list: (filter, page, { accountId }) => store.listWebhooks(accountId === null ? filter : { accountId }, page),
     deliveries: async (id, filter, page, caller) =>
       store.listDeliveries({ webhookId: (await get(id, caller)).id, ...filter }, page),
@@ -243,21 +196,14 @@ export function createWebhookAdmin(parts: WebhookAdminParts): WebhookAdmin {
   }
 }
 
-function dialectNamed(name: string): DialectName {
-  if (isDialectName(name)) return name
-  const hint = nearest(name.slice(0, 32), DIALECT_NAMES)
-  const meant = hint === undefined ? '' : `; did you mean "${hint}"?`
-  throw invalid('dialect', `dialect must be one of ${DIALECT_NAMES.join(', ')}, not "${shortened(name)}"${meant}`)
-}
-
-function maskedHeaders(planned: PlannedDelivery, webhook: Webhook, startedAt: number): Record<string, string> {
-  const dialect = dialectOf(planned.dialect)
-  // Any text does: what is made of it is masked.
-  const secret = webhook.sealedSecret === null && !dialect.secretRequired ? null : 'masked'
-  const body = Buffer.from(planned.body)
-  const { id: deliveryId, eventId, eventType } = planned
-  const facts = { deliveryId, eventId, eventType, startedAt, body, secret, secretBefore: null }
-  return maskedSignatures(signedHeaders(planned, webhook.options, facts))
+/** A webhook about which nothing is said yet. */
+function blank(accountId: string | null, dialect: DialectName, now: number, random?: RandomBytes): Webhook {
+  return {
+    ...{ id: newId('webhook', now, random), accountId, name: '', url: '', events: [], dialect, filter: null, order: 'none' },
+    ...{ sealedSecret: null, sealedSecretBefore: null, secretBeforeUntil: null, options: {}, sealedOptions: null },
+    ...{ egressAllow: null, retryDelaysSeconds: null, state: 'active', failedReason: null, failedDeliveryId: null },
+    ...{ inactiveReason: null, offSince: null, createdAt: now, updatedAt: now },
+  }
 }
 
 /** A delivery that has just been stored, without asking the store for it. */

@@ -13,13 +13,20 @@ import type {
 
 /** Administration of webhooks; rare. Every write is one transaction with its audit entry. */
 export interface WebhookStore {
-  /** `webhooksMax` counts the account's webhooks inside the transaction: `limit_reached`. */
-  createWebhook(webhook: Webhook, limits: { webhooksMax: number }, audit: AuditEntry): Promise<void>
+  /**
+   * `webhooksMax` counts the account's webhooks inside the transaction: `limit_reached`. `plan` is that of its account as it was
+   * read: `conflict` if it is another one by now.
+   */
+  createWebhook(webhook: Webhook, limits: { webhooksMax: number; plan?: string | null }, audit: AuditEntry): Promise<void>
   /**
    * Replaces all members but id, account and creation time; reactivation makes its waiting deliveries due again. `not_found` if it
-   * is gone, `conflict` if it is no longer as it was read `before`: an engine may have failed it meanwhile.
+   * is gone, `conflict` if it, or the plan of its account, is no longer as it was read `before`: an engine may have failed it meanwhile.
    */
-  updateWebhook(webhook: Webhook, before: Pick<Webhook, 'state' | 'updatedAt'>, audit: AuditEntry): Promise<void>
+  updateWebhook(
+    webhook: Webhook,
+    before: Pick<Webhook, 'state' | 'updatedAt'> & { plan?: string | null },
+    audit: AuditEntry,
+  ): Promise<void>
   /** Gone at once for everybody; its waiting deliveries turn cancelled (by `cancelOrphans`, in small steps). */
   removeWebhook(id: string, audit: AuditEntry): Promise<void>
   findWebhook(id: string): Promise<Webhook | undefined>

@@ -14,7 +14,7 @@ export const PLAIN = {
     sealedSecretBefore: null,
     secretBeforeUntil: null,
   },
-  ...{ egressAllow: null, failedDeliveryId: null, offSince: null },
+  ...{ egressAllow: null, failedDeliveryId: null, inactiveReason: null, offSince: null },
 }
 
 /** A delivery that is neither in an order nor part of a replay. */

@@ -37,6 +37,8 @@ export interface Webhook {
   readonly failedReason: string | null
   /** The delivery that turned it off; null unless failed. */
   readonly failedDeliveryId: string | null
+  /** Why it is inactive, where not its owner turned it off; else null. */
+  readonly inactiveReason: string | null
   /** Since when it is not active; null while it is. */
   readonly offSince: number | null
   readonly createdAt: number

@@ -1,5 +1,4 @@
 import { type Static, Type } from 'typebox'
-import { PLANS } from '../../accounts/plan.ts'
 import type { Caller } from '../../audit/caller.ts'
 import { AppError, codeOf } from '../../base/error.ts'
 import { DIALECT_NAMES } from '../../dialects/index.ts'
@@ -13,6 +12,7 @@ import {
   SUBSCRIPTIONS_MAX,
   type WebhookInput,
 } from '../../webhooks/input.ts'
+import type { SecretAdmin } from '../../webhooks/rotate.ts'
 import type { Webhook } from '../../webhooks/webhook.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
 import { body, idOf, iso, nullable, params, query, refTo, TEXT_CHARS_MAX, text, time, URL_CHARS_MAX } from '../schema.ts'
@@ -32,6 +32,12 @@ export const WebhookShape = Type.Object(
     failedReason: nullable(text('Why it failed.')),
     dialect: Type.Enum([...DIALECT_NAMES]),
     hasSecret: Type.Boolean({ description: 'Whether deliveries are signed. The secret itself is never returned.' }),
+    publicKey: nullable(
+      text('Of the key pair that signs, as Standard Webhooks writes it (`whpk_`); null: a shared secret, or none.'),
+    ),
+    secretRotation: nullable(
+      Type.Object({ cutOverAt: time('From then on only the new secret counts.') }, { description: 'Null: no overlap runs.' }),
+    ),
     retry: nullable(
       Type.Object(
         { delaysSeconds: Type.Array(Type.Number()) },
@@ -44,7 +50,7 @@ export const WebhookShape = Type.Object(
   { $id: 'Webhook' },
 )
 
-export function webhookShape(webhook: Webhook): Static<typeof WebhookShape> {
+export function webhookShape(webhook: Webhook, secrets: Pick<SecretAdmin, 'factsOf'>): Static<typeof WebhookShape> {
   const {
     id,
     accountId,
@@ -59,6 +65,7 @@ export function webhookShape(webhook: Webhook): Static<typeof WebhookShape> {
     createdAt,
     updatedAt,
   } = webhook
+  const { publicKey, rotation } = secrets.factsOf(webhook)
   return {
     id,
     accountId,
@@ -70,6 +77,8 @@ export function webhookShape(webhook: Webhook): Static<typeof WebhookShape> {
     failedReason,
     dialect,
     hasSecret: sealedSecret !== null,
+    publicKey,
+    secretRotation: rotation && { cutOverAt: iso(rotation.cutOverAt) },
     retry: retryDelaysSeconds === null ? null : { delaysSeconds: [...retryDelaysSeconds] },
     createdAt: iso(createdAt),
     updatedAt: iso(updatedAt),
@@ -113,10 +122,7 @@ const Saved = envelope({
   warning: Type.Optional(text('What should be known although it was accepted.')),
 })
 
-/** Webhooks that get the events of all accounts belong to no plan. */
-const SERVER_WEBHOOKS_MAX = 1_000
-
-export function addWebhookRoutes(api: Api, { webhooks, accounts }: ApiNeeds): void {
+export function addWebhookRoutes(api: Api, { webhooks, accounts, secrets }: ApiNeeds): void {
   const byId = params({ id: idOf('webhook') })
 
   api.post(
@@ -127,19 +133,18 @@ export function addWebhookRoutes(api: Api, { webhooks, accounts }: ApiNeeds): vo
     async ({ body: { accountId, ...input }, caller }, reply) => {
       const saved = await webhooks.create(inputOf(input) as WebhookInput, await placement(accountId, caller), caller)
       reply.code(201)
-      return savedShape(saved)
+      return savedShape(saved, secrets)
     },
   )
 
   /** Where a new webhook belongs. An account that does not exist is a wrong field here, not a wrong path. */
   async function placement(account: string | undefined, caller: Caller): Promise<Placement> {
-    if (account === undefined) return { accountId: null, allowed: true, webhooksMax: SERVER_WEBHOOKS_MAX, dialect: 'mftplus' }
+    if (account === undefined) return { accountId: null, dialect: 'mftplus' }
     const found = await accounts.getAccount(caller, account).catch((cause) => {
       if (codeOf(cause) !== 'not_found') throw cause
       throw new AppError('invalid', `accountId is ${JSON.stringify(account)}, which is no account`, { field: 'accountId', cause })
     })
-    const { webhooks: allowed, webhooksMax } = PLANS[found.plan]
-    return { accountId: found.id, allowed, webhooksMax, dialect: 'mftplus' }
+    return { accountId: found.id, dialect: 'mftplus' }
   }
 
   api.get(
@@ -155,7 +160,7 @@ export function addWebhookRoutes(api: Api, { webhooks, accounts }: ApiNeeds): vo
     async ({ query: { accountId, ...asked }, caller }) => {
       const { request, pagination } = paging(asked)
       const { rows, total } = await webhooks.list(accountId === undefined ? {} : { accountId }, request, caller)
-      return said({ webhooks: rows.map(webhookShape), pagination: pagination(total) })
+      return said({ webhooks: rows.map((row) => webhookShape(row, secrets)), pagination: pagination(total) })
     },
   )
 
@@ -167,7 +172,7 @@ export function addWebhookRoutes(api: Api, { webhooks, accounts }: ApiNeeds): vo
         params: byId,
       },
     },
-    async ({ params: { id }, caller }) => said({ webhook: webhookShape(await webhooks.get(id, caller)) }),
+    async ({ params: { id }, caller }) => said({ webhook: webhookShape(await webhooks.get(id, caller), secrets) }),
   )
 
   api.patch(
@@ -179,7 +184,7 @@ export function addWebhookRoutes(api: Api, { webhooks, accounts }: ApiNeeds): vo
         body: PatchBody,
       },
     },
-    async ({ params: { id }, body: changes, caller }) => savedShape(await webhooks.update(id, inputOf(changes), caller)),
+    async ({ params: { id }, body: changes, caller }) => savedShape(await webhooks.update(id, inputOf(changes), caller), secrets),
   )
 
   api.delete(
@@ -202,9 +207,9 @@ function inputOf({ enabled, ...input }: Static<typeof PatchBody>): Partial<Webho
   return enabled === undefined || input.active !== undefined ? input : { ...input, active: enabled }
 }
 
-function savedShape({ webhook, madeSecret, warnings }: SavedWebhook) {
+function savedShape({ webhook, madeSecret, warnings }: SavedWebhook, secrets: Pick<SecretAdmin, 'factsOf'>) {
   return said({
-    webhook: webhookShape(webhook),
+    webhook: webhookShape(webhook, secrets),
     ...(madeSecret === null ? {} : { secret: madeSecret }),
     ...(warnings.length === 0 ? {} : { warning: warnings.join('; ') }),
   })

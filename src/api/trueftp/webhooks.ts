@@ -1,5 +1,4 @@
 import { type Static, Type } from 'typebox'
-import { PLANS } from '../../accounts/plan.ts'
 import { DIALECT_NAMES } from '../../dialects/index.ts'
 import type { SavedWebhook } from '../../webhooks/administer.ts'
 import {
@@ -11,6 +10,7 @@ import {
   SUBSCRIPTIONS_MAX,
   type WebhookInput,
 } from '../../webhooks/input.ts'
+import type { SecretAdmin } from '../../webhooks/rotate.ts'
 import type { Webhook } from '../../webhooks/webhook.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
 import { body, idOf, iso, nullable, params, query, refTo, TEXT_CHARS_MAX, text, time, URL_CHARS_MAX } from '../schema.ts'
@@ -25,6 +25,10 @@ const webhook = {
   status: Type.Enum(['active', 'inactive', 'failed']),
   dialect: Type.Enum([...DIALECT_NAMES]),
   has_secret: Type.Boolean({ description: 'Whether deliveries are signed.' }),
+  public_key: nullable(text('Of the key pair that signs, as Standard Webhooks writes it (`whpk_`); null: a shared secret.')),
+  secret_rotation: nullable(
+    Type.Object({ cut_over_at: time('From then on only the new secret counts.') }, { description: 'Null: no overlap runs.' }),
+  ),
   retry: nullable(
     Type.Object(
       { delays_seconds: Type.Array(Type.Number()) },
@@ -44,18 +48,9 @@ export const TrueftpSavedWebhookShape = Type.Object(
   { $id: 'TrueFtpSavedWebhook' },
 )
 
-function webhookShape({
-  id,
-  url,
-  name,
-  events,
-  state,
-  dialect,
-  sealedSecret,
-  retryDelaysSeconds,
-  createdAt,
-  updatedAt,
-}: Webhook): Static<typeof TrueftpWebhookShape> {
+export function webhookShape(webhook: Webhook, secrets: Pick<SecretAdmin, 'factsOf'>): Static<typeof TrueftpWebhookShape> {
+  const { id, url, name, events, state, dialect, sealedSecret, retryDelaysSeconds, createdAt, updatedAt } = webhook
+  const { publicKey, rotation } = secrets.factsOf(webhook)
   return {
     id,
     url,
@@ -65,15 +60,20 @@ function webhookShape({
     status: state,
     dialect,
     has_secret: sealedSecret !== null,
+    public_key: publicKey,
+    secret_rotation: rotation && { cut_over_at: iso(rotation.cutOverAt) },
     retry: retryDelaysSeconds === null ? null : { delays_seconds: [...retryDelaysSeconds] },
     created_at: iso(createdAt),
     updated_at: iso(updatedAt),
   }
 }
 
-function savedShape({ webhook: saved, madeSecret, warnings }: SavedWebhook): Static<typeof TrueftpSavedWebhookShape> {
+function savedShape(
+  { webhook: saved, madeSecret, warnings }: SavedWebhook,
+  secrets: Pick<SecretAdmin, 'factsOf'>,
+): Static<typeof TrueftpSavedWebhookShape> {
   return {
-    ...webhookShape(saved),
+    ...webhookShape(saved, secrets),
     ...(madeSecret === null ? {} : { secret: madeSecret }),
     ...(warnings.length === 0 ? {} : { warning: warnings.join('; ') }),
   }
@@ -114,7 +114,7 @@ function inputOf({ retry, ...same }: Static<typeof UpdateBody>): Partial<Webhook
   return { ...same, retry: retry === null ? null : { delaysSeconds: retry.delays_seconds } }
 }
 
-export function addWebhookRoutes(api: Api, { webhooks, accounts }: ApiNeeds): void {
+export function addWebhookRoutes(api: Api, { webhooks, secrets }: ApiNeeds): void {
   const byId = params({ id: idOf('webhook') })
   const One = refTo(TrueftpWebhookShape)
   const Saved = refTo(TrueftpSavedWebhookShape)
@@ -130,7 +130,7 @@ export function addWebhookRoutes(api: Api, { webhooks, accounts }: ApiNeeds): vo
     },
     async ({ query: asked, caller }) => {
       const { rows, total } = await webhooks.list({ accountId: accountOf(caller) }, pageOf(asked), caller)
-      return { data: rows.map(webhookShape), total }
+      return { data: rows.map((row) => webhookShape(row, secrets)), total }
     },
   )
 
@@ -144,15 +144,10 @@ export function addWebhookRoutes(api: Api, { webhooks, accounts }: ApiNeeds): vo
       },
     },
     async ({ body: input, caller }, reply) => {
-      const { id, plan } = await accounts.getAccount(caller, accountOf(caller))
-      const { webhooks: allowed, webhooksMax } = PLANS[plan]
-      const saved = await webhooks.create(
-        inputOf(input) as WebhookInput,
-        { accountId: id, allowed, webhooksMax, dialect: 'trueftp' },
-        caller,
-      )
+      const placement = { accountId: accountOf(caller), dialect: 'trueftp' } as const
+      const saved = await webhooks.create(inputOf(input) as WebhookInput, placement, caller)
       reply.code(201)
-      return savedShape(saved)
+      return savedShape(saved, secrets)
     },
   )
 
@@ -165,7 +160,7 @@ export function addWebhookRoutes(api: Api, { webhooks, accounts }: ApiNeeds): vo
         params: byId,
       },
     },
-    async ({ params: { id }, caller }) => webhookShape(await webhooks.get(id, caller)),
+    async ({ params: { id }, caller }) => webhookShape(await webhooks.get(id, caller), secrets),
   )
 
   api.put(
@@ -185,7 +180,7 @@ export function addWebhookRoutes(api: Api, { webhooks, accounts }: ApiNeeds): vo
         body: UpdateBody,
       },
     },
-    async ({ params: { id }, body: changes, caller }) => savedShape(await webhooks.update(id, inputOf(changes), caller)),
+    async ({ params: { id }, body: changes, caller }) => savedShape(await webhooks.update(id, inputOf(changes), caller), secrets),
   )
 
   api.delete(

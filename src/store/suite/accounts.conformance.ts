@@ -42,6 +42,37 @@ export function accountCases(world: World): void {
     await assert.rejects(world.store.updateAccount('acc_x', { updatedAt: at }, anAudit()), code('not_found'))
   })
 
+  test('a plan without webhooks turns off the active ones of the account, and no other', async () => {
+    const [made, other] = [await account(), await account()]
+    const state = async (id: string) => {
+      const { state, inactiveReason, offSince } = (await world.store.findWebhook(id))!
+      return { state, inactiveReason, offSince }
+    }
+    const active = aWebhook({ accountId: made.id })
+    const inactive = aWebhook({ accountId: made.id, state: 'inactive', offSince: 5 })
+    const foreign = aWebhook({ accountId: other.id })
+    for (const webhook of [active, inactive, foreign]) await world.store.createWebhook(webhook, { webhooksMax: 5 }, anAudit())
+    const at = tick()
+    await world.store.updateAccount(made.id, { plan: 'starter', webhooksOff: 'no webhooks', updatedAt: at }, anAudit())
+    assert.deepEqual(await state(active.id), { state: 'inactive', inactiveReason: 'no webhooks', offSince: at })
+    assert.deepEqual(await state(inactive.id), { state: 'inactive', inactiveReason: null, offSince: 5 })
+    assert.deepEqual(await state(foreign.id), { state: 'active', inactiveReason: null, offSince: null })
+    const event = anEvent(made.id)
+    await world.store.recordEvents([event])
+    assert.equal((await world.store.listDeliveries({ webhookId: active.id }, PAGE)).total, 0)
+  })
+
+  test('a webhook is not made or changed under a plan that the account no longer has', async () => {
+    const made = await account({ plan: 'business' })
+    const webhook = aWebhook({ accountId: made.id })
+    await world.store.createWebhook(webhook, { webhooksMax: 5, plan: 'business' }, anAudit())
+    await world.store.updateAccount(made.id, { plan: 'starter', updatedAt: tick() }, anAudit())
+    const late = { webhooksMax: 5, plan: 'business' }
+    await assert.rejects(world.store.createWebhook(aWebhook({ accountId: made.id }), late, anAudit()), code('conflict'))
+    await assert.rejects(world.store.updateWebhook(webhook, { ...webhook, plan: 'business' }, anAudit()), code('conflict'))
+    await world.store.updateWebhook(webhook, { ...webhook, plan: 'starter' }, anAudit())
+  })
+
   test('a user is made with its keys, its event and its deliveries in one', async () => {
     const made = await account()
     const webhook = aWebhook({ events: ['ftp_user.created'], accountId: made.id, dialect: 'trueftp' })

@@ -16,7 +16,9 @@ export const accountUnits: Units<AccountStore> = {
   },
 
   async updateAccount(work, id, changes, audit) {
-    const { updatedAt, ...rest } = changes
+    const { updatedAt, webhooksOff, ...rest } = changes
+    // In turn with whoever makes a webhook, or turns one on, under the plan as it was.
+    if (changes.plan !== undefined) await work.changeWebhooks()
     const row = await work.db
       .updateTable('account')
       .set({ ...rest, updated_at: updatedAt })
@@ -24,6 +26,7 @@ export const accountUnits: Units<AccountStore> = {
       .returningAll()
       .executeTakeFirst()
     const account = toAccount(found(row, 'account'))
+    if (webhooksOff !== undefined) await turnOffWebhooks(work, id, webhooksOff, updatedAt)
     await note(work, audit)
     return account
   },
@@ -201,6 +204,16 @@ export const accountUnits: Units<AccountStore> = {
     found(row, 'token')
     await note(work, audit)
   },
+}
+
+async function turnOffWebhooks({ db }: Work, accountId: string, reason: string, at: number): Promise<void> {
+  await db
+    .updateTable('webhook')
+    .set({ state: 'inactive', inactive_reason: reason, off_since: at, updated_at: at })
+    .where('account_id', '=', accountId)
+    .where('removed_at', 'is', null)
+    .where('state', '=', 'active')
+    .execute()
 }
 
 export async function note({ db }: Work, audit: AuditEntry): Promise<void> {
