@@ -13,6 +13,7 @@ import type { Log } from '../base/log.ts'
 import type { EventStore } from '../events/port.ts'
 import type { WebhookAdmin } from '../webhooks/administer.ts'
 import type { Doctor } from '../webhooks/doctor.ts'
+import type { SecretAdmin } from '../webhooks/rotate.ts'
 import type { Trigger } from '../webhooks/trigger.ts'
 import type { HealthProbes } from './health.ts'
 
@@ -20,6 +21,7 @@ import type { HealthProbes } from './health.ts'
 export interface ApiNeeds {
   accounts: AccountAdmin
   webhooks: WebhookAdmin
+  secrets: SecretAdmin
   doctor: Doctor
   trigger: Trigger
   events: Pick<EventStore, 'listEvents'>

@@ -16,6 +16,12 @@ import { type Webhook, webhookSecretPurpose } from './webhook.ts'
 export const OVERLAP_SECONDS_DEFAULT = DAY_MS / SECOND_MS
 export const OVERLAP_SECONDS_MAX = 30 * OVERLAP_SECONDS_DEFAULT
 
+/** The rules, for the documentation of every face. */
+export const ROTATION_RULES =
+  'During the overlap the dialects standard and cloudevents send the signatures of both secrets; mftplus and trueftp have room ' +
+  'for one and use the secret before until the cut-over, then the new one. During an overlap only overlapSeconds 0 is taken: ' +
+  'the new secret given again ends it, the secret before takes it back, any other one counts at once.'
+
 export interface RotationInput {
   /** Absent: one is made. */
   readonly secret?: string

@@ -6,6 +6,7 @@ import { addDoctorRoutes, DoctorReportShape } from './doctor.ts'
 import { AuditShape, addEventRoutes, EventShape, EventTypeShape } from './events.ts'
 import { addHealthRoutes, Health } from './health.ts'
 import { AdminTokenShape, addKeyRoutes, KeyShape } from './keys.ts'
+import { addPublicKeyRoutes, addSecretRoutes } from './secrets.ts'
 import { MftplusError, Pagination } from './shapes.ts'
 import { addTriggerRoutes } from './trigger.ts'
 import { addUserRoutes, UserShape } from './users.ts'
@@ -17,13 +18,15 @@ export const MFTPLUS_SHAPES = [
   ...[AuditShape, AccountShape, UserShape, KeyShape, AdminTokenShape, DoctorReportShape],
 ]
 
-/** The face of administrators. Health is for everybody; everything else takes an administrator token. */
+/** The face of administrators. Health and public keys are for everybody; everything else takes an administrator token. */
 export function addMftplusFace(face: Api, needs: ApiNeeds, guards: Guards): void {
   addHealthRoutes(face, needs)
+  addPublicKeyRoutes(face, needs)
   face.register(async (guarded) => {
     const api = guarded as Api
     api.addHook('onRequest', guards.admin)
     addWebhookRoutes(api, needs)
+    addSecretRoutes(api, needs)
     addDeliveryRoutes(api, needs)
     addDoctorRoutes(api, needs)
     addEventRoutes(api, needs)

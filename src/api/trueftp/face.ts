@@ -4,6 +4,7 @@ import { addAccountRoute } from './account.ts'
 import { addDeliveryRoutes, TrueftpAttemptShape, TrueftpDetailShape, TrueftpPlannedShape } from './deliveries.ts'
 import { addEventRoute, FileEventShape } from './events.ts'
 import { addFtpUserRoutes, FtpUserShape } from './ftp-users.ts'
+import { addSecretRoute } from './secrets.ts'
 import { TrueftpError } from './shapes.ts'
 import { addWebhookRoutes, TrueftpSavedWebhookShape, TrueftpWebhookShape } from './webhooks.ts'
 
@@ -22,6 +23,7 @@ export function addTrueftpFace(face: Api, needs: ApiNeeds, guards: Guards): void
     addFtpUserRoutes(api, needs)
     addEventRoute(api, needs)
     addWebhookRoutes(api, needs)
+    addSecretRoute(api, needs)
     addDeliveryRoutes(api, needs)
   })
 }
