@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import pg from 'pg'
+import { eventually } from '../../../test/eventually.ts'
 import { plan } from '../../webhooks/plan.ts'
 import { NODE_SILENT_MS, type Store } from '../store.ts'
 import { aChange, anAccount, anAudit, anEvent, aPartial, aUser, aWebhook, settling, tick } from '../testing.ts'
@@ -55,6 +56,76 @@ describe('postgres: several nodes and lost connections', () => {
       { written: false, webhookState: 'active' },
     ])
     await store.closeIntent({ id: change.intent.id, node: 'node_b' }, { node: 'node_b', deliveryIds: [] })
+  })
+
+  test('an event whose transaction commits late is not skipped by who reads meanwhile', async () => {
+    const start = await store.eventsEnd()
+    const late = anEvent()
+    await admin.query('begin')
+    await admin.query(
+      `insert into event (id, type, account_id, occurred_at, data, state, is_test, position)
+       values ($1, $2, null, $3, $4, 'said', 0, pg_current_xact_id()::text::bigint)`,
+      [late.id, late.type, late.occurredAt, JSON.stringify(late.data)],
+    )
+    const events = [anEvent(), anEvent()]
+    for (const event of events) await store.recordEvents([event])
+    const meanwhile = await store.eventsAfter(start, 10)
+    assert.deepEqual(meanwhile.events, [])
+    const end = await store.eventsEnd()
+    await admin.query('commit')
+    const ids = async (cursor: string) => (await store.eventsAfter(cursor, 10)).events.map((event) => event.id)
+    const expected = [late, ...events].map((event) => event.id)
+    await eventually(async () => assert.deepEqual(await ids(start), expected))
+    assert.deepEqual([await ids(meanwhile.next), await ids(end)], [expected, expected])
+  })
+
+  test('two nodes that record and settle one key at the same time keep its order and leave nothing blocked', async () => {
+    const other = await openPostgresStore({ url: fresh.url, plan, node: 'node_b' })
+    const account = anAccount()
+    await store.createAccount(account, anAudit())
+    const webhook = aWebhook({ accountId: account.id, order: 'webhook' })
+    await store.createWebhook(webhook, { webhooksMax: 5 }, anAudit())
+    const rounds = 40
+    const nodes = [
+      { store, node: 'node_a' },
+      { store: other, node: 'node_b' },
+    ]
+    const said = nodes.map(() => [] as string[])
+    const sent: string[] = []
+    const total = rounds * 2 * nodes.length
+    const work = nodes.flatMap(({ store, node }, index) => [
+      (async () => {
+        for (let round = 0; round < rounds; round++) {
+          const events = [anEvent(account.id), anEvent(account.id)]
+          await store.recordEvents(events)
+          said[index]!.push(...events.map((event) => event.id))
+        }
+      })(),
+      (async () => {
+        for (let idle = 0; sent.length < total; ) {
+          const claimed = await store.claim(node, [{ webhookId: webhook.id, room: 10 }], tick() + 1_000)
+          idle = claimed.length === 0 ? idle + 1 : 0
+          assert.ok(idle < 5_000, 'blocked for ever')
+          sent.push(...claimed.map((one) => one.eventId))
+          const settlements = claimed.map((one) => settling(one, { state: 'delivered' }, { node }))
+          const results = settlements.length === 0 ? [] : await store.settle(settlements)
+          assert.ok(results.length <= 1 && results.every((result) => result.written))
+        }
+      })(),
+    ])
+    const watching = (async () => {
+      while (sent.length < total) {
+        const { rows } = await admin.query(
+          'select count(*)::int as held from delivery where webhook_id = $1 and claimed_by is not null',
+          [webhook.id],
+        )
+        assert.ok(rows[0].held <= 1, 'two at a time')
+      }
+    })()
+    await Promise.all([...work, watching])
+    await other.stop()
+    // What one node said, one after the other, was sent in that order.
+    for (const own of said) assert.deepEqual(sent.filter((id) => own.includes(id)), own) // biome-ignore format: one line
   })
 
   test('another node hears which webhooks have something due, and sees webhooks changed elsewhere at once', async () => {

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { HOUR_MS, MINUTE_MS } from '../../base/units.ts'
+import type { Settlement } from '../../webhooks/port.ts'
 import type { World } from '../conformance.ts'
-import { anAccount, anAttempt, anAudit, anEvent, aWebhook, settling, tick } from '../testing.ts'
+import { anAccount, anAttempt, anAudit, anEvent, aWebhook, START, settling, tick } from '../testing.ts'
 
 const PAGE = { limit: 1_000, offset: 0 }
 
@@ -193,5 +195,35 @@ export function deliveryCases(world: World): void {
     assert.ok(results.every(([result], index) => result!.written === (index % 5 !== 0)))
     assert.equal((await world.store.listDeliveries({ webhookId: webhook.id, state: 'delivered' }, PAGE)).total, 200)
     assert.deepEqual(await world.store.settle([]), [])
+  })
+
+  test('what is settled is counted by minute and by hour, in classes of duration', async () => {
+    const { webhook, want } = await backlog(6)
+    const claimed = await world.store.claim('node_a', want(6), tick())
+    const endedAt = START - (START % HOUR_MS) + HOUR_MS + 30 * MINUTE_MS
+    const failed = { state: 'failed', reason: 'no', webhookFails: false } as const
+    const answers: [number, Settlement['outcome'], Partial<Settlement>][] = [
+      [0, { state: 'delivered' }, { attempt: anAttempt(1, 200, { durationMs: 10 }) }],
+      [1, { state: 'delivered' }, { attempt: anAttempt(1, 200, { durationMs: 5_001 }) }],
+      [2, { state: 'waiting', dueAt: endedAt }, { attempt: anAttempt(1, 401, { durationMs: 10.5 }) }],
+      [3, failed, { attempt: anAttempt(1, 500, { statusCode: null, error: 'timed out', durationMs: 60_000 }) }],
+      [4, failed, { attempt: null }],
+      [5, { state: 'waiting', dueAt: endedAt }, { attempt: null }],
+    ]
+    const settlements = answers.map(([index, outcome, more]) => settling(claimed[index]!, outcome, { endedAt, ...more }))
+    await world.store.settle(settlements.slice(0, 3))
+    await world.store.settle(settlements.slice(3))
+    // A claim that was lost counts nothing.
+    await world.store.settle(settlements)
+    const took = [1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0]
+    const counted = {
+      ...{ attempts: 4, failures: 2, unauthorized: 1, answered: 3, slow: 1, durationMs: 5_021.5, took },
+      ...{ delivered: 2, failed: 2 },
+    }
+    const hour = endedAt - (endedAt % HOUR_MS)
+    assert.deepEqual(await world.store.tallyOf(webhook.id, { grain: 'hour', from: hour, until: hour }), counted)
+    assert.deepEqual(await world.store.tallyOf(webhook.id, { grain: 'minute', from: endedAt, until: endedAt }), counted)
+    const before = await world.store.tallyOf(webhook.id, { grain: 'minute', from: hour, until: endedAt - 1 })
+    assert.deepEqual([before.attempts, before.delivered], [0, 0])
   })
 }
