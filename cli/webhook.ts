@@ -1,5 +1,6 @@
 import { connect } from './client.ts'
 import { type Command, CommandError, listOf, optional, required, SERVER_OPTIONS } from './command.ts'
+import { rotateSecret } from './rotate-secret.ts'
 import { readPassword } from './stdin.ts'
 import { table } from './terminal.ts'
 
@@ -175,4 +176,4 @@ const redeliver: Command = {
   },
 }
 
-export const webhook = [create, list, activate, deactivate, remove, test, deliveries, redeliver]
+export const webhook = [create, list, activate, deactivate, rotateSecret, remove, test, deliveries, redeliver]
