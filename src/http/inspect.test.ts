@@ -4,21 +4,23 @@ import { readFileSync } from 'node:fs'
 import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import { systemClock } from '../base/clock.ts'
 import { createEgressGuard } from './guard.ts'
-import { inspectTls } from './inspect.ts'
+import { createTlsInspector } from './inspect.ts'
+import { DIRECT, routeOf } from './route.ts'
 
 const pem = (name: string) => readFileSync(new URL(`./testdata/${name}`, import.meta.url), 'utf8')
 const key = pem('localhost.key.pem')
-const open = createEgressGuard({ allow: [], loopback: true })
+const inspect = createTlsInspector(createEgressGuard({ allow: [], loopback: true }), systemClock)
 
 for (const [certificate, ca, problem] of [
-  ['localhost.cert.pem', [pem('localhost.cert.pem')], null],
-  ['localhost.cert.pem', [], 'certificate is self-signed'],
-  ['expired.cert.pem', [pem('expired.cert.pem')], 'certificate has expired'],
+  ['localhost.cert.pem', pem('localhost.cert.pem'), null],
+  ['localhost.cert.pem', undefined, 'certificate is self-signed'],
+  ['expired.cert.pem', pem('expired.cert.pem'), 'certificate has expired'],
 ] as const) {
-  test(`${certificate} with ${ca.length} authorities: ${problem ?? 'trusted'}`, async (t) => {
+  test(`${certificate} ${ca === undefined ? 'alone' : 'as its own authority'}: ${problem ?? 'trusted'}`, async (t) => {
     const port = await listening(t, createTlsServer({ key, cert: pem(certificate) }))
-    const found = await inspectTls({ host: 'localhost', port, lookup: open.lookup, ca, deadlineMs: 5_000 })
+    const found = await inspect(`https://localhost:${port}/hook`, ca === undefined ? DIRECT : routeOf({ tls: { ca } }))
     assert.equal(found.problem, problem)
     assert.equal(found.protocol, 'TLSv1.3')
     assert.equal(found.chain.length, 1)
@@ -28,14 +30,13 @@ for (const [certificate, ca, problem] of [
 
 test('no TLS at all, nobody there, and an address that may not be dialled', async (t) => {
   const plain = createTcpServer((socket) => socket.resume().end('HTTP/1.1 400 Bad Request\r\n\r\n'))
-  const port = await listening(t, plain)
-  const task = { host: 'localhost', lookup: open.lookup, ca: [], deadlineMs: 5_000 }
-  await assert.rejects(inspectTls({ ...task, port }), { code: 'conflict', message: /TLS handshake failed|connection/ })
-  const shut = createEgressGuard({ allow: [], loopback: false })
-  await assert.rejects(inspectTls({ ...task, port, lookup: shut.lookup }), { code: 'url_refused' })
+  const url = `https://localhost:${await listening(t, plain)}/hook`
+  await assert.rejects(inspect(url, DIRECT), { code: 'conflict', message: /TLS handshake failed|connection/ })
+  const shut = createTlsInspector(createEgressGuard({ allow: [], loopback: false }), systemClock)
+  await assert.rejects(shut(url, DIRECT), { code: 'url_refused' })
   plain.close()
   await once(plain, 'close')
-  await assert.rejects(inspectTls({ ...task, port }), { code: 'conflict', message: 'connection refused' })
+  await assert.rejects(inspect(url, DIRECT), { code: 'conflict', message: 'connection refused' })
 })
 
 async function listening(t: TestContext, server: Server): Promise<number> {

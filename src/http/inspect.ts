@@ -1,7 +1,14 @@
-import { isIP, type LookupFunction } from 'node:net'
-import { connect, type PeerCertificate } from 'node:tls'
+import { isIP, type Socket } from 'node:net'
+import { type PeerCertificate, connect as tlsConnect } from 'node:tls'
+import type { Clock } from '../base/clock.ts'
 import { AppError } from '../base/error.ts'
 import { failureOf } from './failure.ts'
+import type { EgressGuard } from './guard.ts'
+import { tunnel } from './proxy.ts'
+import type { Route } from './route.ts'
+import { dial, Opening } from './socket.ts'
+import { openIdentity } from './tls.ts'
+import { bareHost } from './url.ts'
 
 /** What a receiver shows of its TLS: a handshake and nothing more. */
 export interface TlsInspection {
@@ -22,53 +29,50 @@ export interface CertificateFacts {
   readonly validTo: number
 }
 
-export interface InspectTask {
-  readonly host: string
-  readonly port: number
-  /** Resolves the host to addresses that may be dialled, and to no others. */
-  readonly lookup: LookupFunction
-  /** Authorities (PEM) that are trusted. */
-  readonly ca: readonly string[]
-  /** Client certificate and key, PEM. */
-  readonly client?: { readonly certificate: string; readonly key: string }
-  readonly deadlineMs: number
-}
+export type InspectTls = (url: string, route: Route) => Promise<TlsInspection>
 
 /** Certificates of a chain that are looked at; real chains have three or four. */
 const CHAIN_MAX = 10
 
 /**
- * Shakes hands with a receiver and says what it showed, trusted or not. Nothing is sent over the connection. Rejects with
- * `url_refused` when the address may not be dialled, and with a sentence about the receiver when no handshake comes about.
+ * Shakes hands with the receiver at an https url, by the road that its deliveries take, and says what it showed, trusted or not. Nothing is
+ * sent over the connection. Rejects with `url_refused` where the address may not be dialled, and with `conflict` and a sentence about
+ * the receiver where no handshake comes about.
  */
-export function inspectTls({ host, port, lookup, ca, client, deadlineMs }: InspectTask): Promise<TlsInspection> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({
-      ...{ host, port, lookup, ca: [...ca] },
-      ...(isIP(host) === 0 ? { servername: host } : {}),
-      ...(client === undefined ? {} : { cert: client.certificate, key: client.key }),
+export function createTlsInspector(guard: EgressGuard, clock: Pick<Clock, 'after'>): InspectTls {
+  async function inspect(text: string, route: Route): Promise<TlsInspection> {
+    const own = guard.under(route.egressAllow)
+    const form = own.checkUrl(text)
+    if (!form.allowed) throw new AppError('url_refused', form.reason)
+    const target = { host: bareHost(form.url), port: Number(form.url.port || 443) }
+    const { context: secureContext } = openIdentity(route.tls, undefined)
+    // The proxy is no receiver: it is not shown the client certificate.
+    const { context: toProxy } = openIdentity(route.tls?.ca === undefined ? null : { ca: route.tls.ca }, undefined)
+    let wrong: Error | string | undefined
+    const socket = await new Opening(clock).run(async (opening) => {
+      const { proxy } = route
+      const wire =
+        proxy === null
+          ? await dial(opening, own, target)
+          : await tunnel(opening, own, { ...proxy, secureContext: toProxy }, target)
+      const servername = isIP(target.host) === 0 ? target.host : ''
       // Looked at, not trusted: what is wrong with it is the answer.
-      rejectUnauthorized: false,
-      timeout: deadlineMs,
+      const secured = tlsConnect({ socket: wire, host: target.host, servername, secureContext, rejectUnauthorized: false })
+      await opening.reached(secured as Socket, 'secureConnect')
+      wrong = secured.authorizationError ?? undefined
+      return secured
     })
-    const fail = (error: unknown) => {
-      socket.destroy()
-      reject(error)
-    }
-    socket.once('timeout', () => fail(new AppError('conflict', `no TLS handshake within ${deadlineMs / 1000} s`)))
-    socket.once('error', (error) => fail(asAppError(error)))
-    socket.once('secureConnect', () => {
-      const wrong = socket.authorizationError
-      const inspection = {
-        protocol: socket.getProtocol() ?? 'unknown',
-        cipher: socket.getCipher().name,
-        problem: wrong ? sentenceOf(wrong) : null,
-        chain: chainOf(socket.getPeerCertificate(true)),
-      }
-      socket.destroy()
-      resolve(inspection)
+    const secured = socket as ReturnType<typeof tlsConnect>
+    const chain = chainOf(secured.getPeerCertificate(true))
+    const [protocol, cipher] = [secured.getProtocol() ?? 'unknown', secured.getCipher().name]
+    secured.destroy()
+    return { protocol, cipher, problem: wrong === undefined ? null : sentenceOf(codeIn(wrong)), chain }
+  }
+
+  return (url, route) =>
+    inspect(url, route).catch((error: Error) => {
+      throw error instanceof AppError ? error : new AppError('conflict', sentenceOf(error), { cause: error })
     })
-  })
 }
 
 function chainOf(leaf: PeerCertificate & { issuerCertificate?: PeerCertificate }): CertificateFacts[] {
@@ -87,13 +91,13 @@ function nameOf(name: PeerCertificate['subject']): string {
   return [name.CN, name.O].flat().find((part) => part !== undefined && part !== '') ?? 'without a name'
 }
 
-function sentenceOf(wrong: Error | string): string {
-  const code = typeof wrong === 'string' ? wrong : ((wrong as NodeJS.ErrnoException).code ?? wrong.message)
-  const failure = failureOf(Object.assign(new Error(code), { code }))
-  return failure.kind === 'unreachable' ? failure.message : failure.reason
+/** Node gives the code of what is wrong with a chain as the text, or as the code of an error. */
+function codeIn(wrong: Error | string): Error {
+  if (typeof wrong !== 'string') return wrong
+  return Object.assign(new Error(wrong), { code: wrong })
 }
 
-function asAppError(error: Error): AppError {
-  if (error instanceof AppError) return error
-  return new AppError('conflict', sentenceOf(error), { cause: error })
+function sentenceOf(error: Error): string {
+  const failure = failureOf(error)
+  return failure.kind === 'unreachable' ? failure.message : failure.reason
 }

@@ -8,13 +8,13 @@ import type { Seal } from '../base/seal.ts'
 import { DAY_MS, HOUR_MS, SECOND_MS } from '../base/units.ts'
 import { EVENT_TYPES, type EventType, matches } from '../events/catalogue.ts'
 import { SAMPLES } from '../events/samples.ts'
-import type { TlsInspection } from '../http/inspect.ts'
+import type { InspectTls, TlsInspection } from '../http/inspect.ts'
 import { AccessTokens } from './access-token.ts'
 import type { WebhookAdmin } from './administer.ts'
 import { attempt } from './attempt.ts'
 import { planDelivery } from './plan.ts'
 import { openSecrets, type Secrets } from './secrets.ts'
-import type { Post } from './send.ts'
+import { type Post, routeFor } from './send.ts'
 import type { Attempt, ClaimedDelivery, Webhook } from './webhook.ts'
 
 /** What one probe found, for people. */
@@ -48,8 +48,7 @@ export interface DoctorParts {
   readonly audit: Pick<AuditStore, 'appendAudit'>
   readonly seal: Pick<Seal, 'open'>
   readonly post: Post
-  /** The handshake with the host of an https url, under the webhook's own authorities and client certificate. */
-  readonly inspectTls: (webhook: Webhook, secrets: Secrets) => Promise<TlsInspection>
+  readonly inspectTls: InspectTls
   readonly clock: Clock
 }
 
@@ -109,7 +108,7 @@ class Examination {
       return { check, inspection: null, isReachable: true }
     }
     try {
-      const inspection = await inspectTls(this.#webhook, this.#secrets)
+      const inspection = await inspectTls(this.#webhook.url, routeFor(this.#webhook, this.#secrets.options))
       return { check: judgeTls(inspection, clock.now()), inspection, isReachable: inspection.problem === null }
     } catch (error) {
       if (!(error instanceof AppError)) throw error
