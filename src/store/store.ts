@@ -4,6 +4,7 @@ import { SECOND_MS } from '../base/units.ts'
 import type { EventStore } from '../events/port.ts'
 import type { FileStore } from '../files/port.ts'
 import type { AlertStore } from '../watch/port.ts'
+import type { ExplainStore } from '../webhooks/explain.ts'
 import type { DeliveryStore, WebhookStore } from '../webhooks/port.ts'
 import type { ReplayStore } from '../webhooks/replay-port.ts'
 import type { StatsStore } from '../webhooks/stats-port.ts'
@@ -25,6 +26,7 @@ export interface Store
     WebhookStore,
     DeliveryStore,
     ReplayStore,
+    ExplainStore,
     StatsStore,
     AlertStore,
     Omit<FileStore, 'closeIntent'> {

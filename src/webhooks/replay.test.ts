@@ -25,6 +25,12 @@ describe('what is asked to be sent again', () => {
   const clock = { now: () => NOW }
   const ADMIN = SERVER_CALLER
 
+  async function found(id: string): Promise<Webhook> {
+    const webhook = await store.findWebhook(id)
+    if (webhook === undefined) throw new AppError('not_found', `no webhook ${id}`)
+    return webhook
+  }
+
   async function world(count: number, more: Partial<Webhook> = {}) {
     const account = anAccount()
     await store.createAccount(account, anAudit())
@@ -38,13 +44,7 @@ describe('what is asked to be sent again', () => {
     await store.recordEvents(events)
     const replays = createReplayAdmin({
       store,
-      webhooks: {
-        async get(id) {
-          const found = await store.findWebhook(id)
-          if (found === undefined) throw new AppError('not_found', `no webhook ${id}`)
-          return found
-        },
-      },
+      webhooks: { get: found, getIncluded: found },
       clock,
       wake: () => void woken++,
     })

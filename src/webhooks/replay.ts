@@ -50,7 +50,10 @@ export interface Missed {
 
 type Viewer = Pick<Caller, 'accountId'>
 
-/** What people do with replays, for every face; `not_found` for what is outside the caller's scope. */
+/**
+ * What people do with replays, for every face; `not_found` for what is outside the caller's scope, `plan_refused` where the plan of
+ * its account has no webhooks.
+ */
 export interface ReplayAdmin {
   /** `conflict` while the webhook has one running. One for a webhook that is not active is kept back until it is. */
   replay(webhookId: string, input: ReplayInput, caller: Caller): Promise<PlannedReplay>
@@ -74,7 +77,7 @@ export const COUNT_STEPS_MAX = 100
 
 export interface ReplayParts {
   readonly store: ReplayStore
-  readonly webhooks: Pick<WebhookAdmin, 'get'>
+  readonly webhooks: Pick<WebhookAdmin, 'get' | 'getIncluded'>
   readonly clock: Pick<Clock, 'now'>
   /** A replay was made here: its worker need not wait for its next look. */
   readonly wake: () => void
@@ -83,7 +86,7 @@ export interface ReplayParts {
 
 export function createReplayAdmin({ store, webhooks, clock, wake, random }: ReplayParts): ReplayAdmin {
   async function replay(webhookId: string, input: ReplayInput, caller: Caller): Promise<PlannedReplay> {
-    const webhook = await webhooks.get(webhookId, caller)
+    const webhook = await webhooks.getIncluded(webhookId, caller)
     const now = clock.now()
     const request = requestOf(input, now)
     const counted = await count(webhook, request)

@@ -126,6 +126,22 @@ export function replayCases(world: World): void {
     assert.equal(await world.store.advanceReplay(step(events, { cursorBefore: events[2]!.id })), false)
   })
 
+  test('where a delivery stands: in somebody’s hands, or behind another', async () => {
+    const { webhook, events } = await missing(3, { order: 'webhook' })
+    const at = tick()
+    const planned = events.map((event) => planDelivery(event, webhook, 'resend', at))
+    for (const delivery of planned) await world.store.addDelivery(delivery, at, anAudit('webhook.redeliver'))
+    const [first, second, third] = planned.map(({ id }) => id)
+    const standing = (id: string | undefined) => world.store.standingOf(webhook.id, id!)
+    assert.deepEqual(await standing(first), { isInHand: false, blockedBy: null })
+    assert.deepEqual(await standing(third), { isInHand: false, blockedBy: first })
+    const [claimed] = await world.store.claim('node_a', [{ webhookId: webhook.id, room: 5 }], tick())
+    assert.deepEqual(await standing(first), { isInHand: true, blockedBy: null })
+    await world.store.settle([settling(claimed!, { state: 'delivered' })])
+    assert.deepEqual(await standing(first), { isInHand: false, blockedBy: null })
+    assert.deepEqual(await standing(third), { isInHand: false, blockedBy: second })
+  })
+
   test('a replay is one node’s, until that lets go or is lost', async () => {
     const { replay } = await running(0, 'node_r4')
     const has = async (node: string) => (await world.store.takeReplays(node, 1_000)).some(({ id }) => id === replay.id)

@@ -3,6 +3,7 @@ import { alertUnits } from './alerts.ts'
 import { auditUnits } from './audit.ts'
 import { claimUnits } from './claims.ts'
 import { eventUnits } from './events.ts'
+import { explainUnits } from './explain.ts'
 import { fileUnits } from './files.ts'
 import { replayUnits } from './replays.ts'
 import { statsUnits } from './stats.ts'
@@ -15,6 +16,7 @@ export const coldUnits = {
   ...auditUnits,
   ...claimUnits,
   ...eventUnits,
+  ...explainUnits,
   ...fileUnits,
   ...statsUnits,
   ...replayUnits,

@@ -44,6 +44,7 @@ export const READS = [
   'eventsByIds',
   'sendingsOf',
   'countWaiting',
+  'standingOf',
 ] as const satisfies (keyof typeof coldUnits)[]
 
 /** Shared units that write. */
