@@ -28,6 +28,9 @@ export const explainSignature: Command = {
   async run(call) {
     const secrets = await secretsOf(call)
     const capture = await captureOf(call)
+    if (isMasked(capture)) {
+      throw new CommandError('the signature is masked, as in the log of the server: take the headers as the receiver got them')
+    }
     const found = dialectsOf(capture.headers)
     const dialect = dialectGiven(call) ?? found[0]
     if (dialect === undefined)
@@ -37,6 +40,12 @@ export const explainSignature: Command = {
     call.terminal.out(call.json ? JSON.stringify({ ...verdict, otherDialects: others }) : page(call, verdict, capture, others))
     return verdict.genuine ? 0 : 1
   },
+}
+
+function isMasked({ headers }: Capture): boolean {
+  return Object.entries(headers).some(
+    ([name, values]) => name.endsWith('-signature') && values.some((one) => one.includes('****')),
+  )
 }
 
 function page(call: Call, verdict: Verdict, { headers, body }: Capture, others: readonly Dialect[]): string {

@@ -169,6 +169,11 @@ const refused: { name: string; asked: Asked; says: RegExp }[] = [
   { name: 'standard input for both', asked: { args: ['--secret-stdin'], input: SECRET }, says: /no room for the capture/ },
   { name: 'half of a pair', asked: { args: ['--headers', 'x'], secret: SECRET }, says: /go together/ },
   { name: 'a file that is not there', asked: { args: ['nowhere.txt'], secret: SECRET }, says: /cannot read nowhere\.txt/ },
+  {
+    name: 'a masked signature',
+    asked: { input: 'X-Webhook-Signature: sha256=********\n\n{}', secret: SECRET },
+    says: /as the receiver got them/,
+  },
   { name: 'no header of a dialect', asked: { input: 'A: b\n\n{}', secret: SECRET }, says: /--dialect mftplus\|trueftp/ },
   {
     name: 'an unknown dialect',
