@@ -19,6 +19,15 @@ test('a flag wins over the variable, an empty variable is the default', () => {
   assert.equal(settings.sftpAddress.port, 2022)
 })
 
+test('mail: a server and its receivers', () => {
+  const { smtpUrl, alertEmail } = loadSettings(
+    {},
+    { LANDFALL_SMTP_URL: 'smtp://ops%40b.example:p%2Fw@[::1]:2525', LANDFALL_ALERT_EMAIL: 'a@b.example, c+d@e.example' },
+  )
+  assert.equal(smtpUrl, 'smtp://ops%40b.example:p%2Fw@[::1]:2525')
+  assert.deepEqual(alertEmail, ['a@b.example', 'c+d@e.example'])
+})
+
 const refusals = [
   {
     name: 'a storage that is not offered',
@@ -29,6 +38,41 @@ const refusals = [
     name: 'a database that is none of ours',
     flags: { '--database': 'mysql://u:hunter2@h/db' },
     says: /^LANDFALL_DATABASE is a postgres:\/\/ address, or empty for SQLite$/,
+  },
+  {
+    name: 'a mail server of another kind',
+    environment: { LANDFALL_SMTP_URL: 'http://u:hunter2@h', LANDFALL_ALERT_EMAIL: 'a@b.example' },
+    says: /^LANDFALL_SMTP_URL is smtp:\/\/user:password@host:port or (?!.*hunter2)/,
+  },
+  {
+    name: 'a mail server with a password that is not written as in an address',
+    environment: { LANDFALL_SMTP_URL: 'smtp://u:100%hunter2@h', LANDFALL_ALERT_EMAIL: 'a@b.example' },
+    says: /^LANDFALL_SMTP_URL is (?!.*hunter2)/,
+  },
+  {
+    name: 'a mail server without receivers',
+    environment: { LANDFALL_SMTP_URL: 'smtp://u:hunter2@mail.example:587' },
+    says: /^LANDFALL_SMTP_URL is given without LANDFALL_ALERT_EMAIL: mails about alerts need both$/,
+  },
+  {
+    name: 'receivers without a mail server',
+    environment: { LANDFALL_ALERT_EMAIL: 'a@b.example' },
+    says: /^LANDFALL_ALERT_EMAIL is given without LANDFALL_SMTP_URL/,
+  },
+  {
+    name: 'a receiver that is no mail address',
+    environment: { LANDFALL_SMTP_URL: 'smtps://mail.example', LANDFALL_ALERT_EMAIL: 'a@b.example, Ops <ops@b.example>' },
+    says: /^LANDFALL_ALERT_EMAIL is a list of mail addresses, separated by commas, not "Ops <ops@b.example>"$/,
+  },
+  {
+    name: 'a sender that is no mail address',
+    environment: { LANDFALL_ALERT_FROM: 'landfall' },
+    says: /^LANDFALL_ALERT_FROM is one mail address, not "landfall"$/,
+  },
+  {
+    name: 'a public url of another kind',
+    environment: { LANDFALL_PUBLIC_URL: 'mft.example' },
+    says: /^LANDFALL_PUBLIC_URL is an http:\/\/ or https:\/\/ address, not "mft.example"$/,
   },
   {
     name: 'unknown flag',

@@ -29,6 +29,7 @@ export function loadSettings(
   }
   const settings = values as Settings
   refusePlacesNotOffered(settings)
+  refuseMailThatCannotBeSent(settings)
   return settings
 }
 
@@ -43,6 +44,54 @@ function refusePlacesNotOffered({ storage, database }: Settings): void {
       field: 'database',
     })
   }
+}
+
+/** Addresses of one mail. */
+const MAIL_ADDRESSES_MAX = 50
+/** RFC 5321 section 4.5.3.1.3, less the angle brackets. */
+const MAIL_ADDRESS_CHARACTERS_MAX = 254
+
+/** A mistake here would be found only when the first alert is raised. The address of the mail server holds a password: it is not repeated. */
+function refuseMailThatCannotBeSent({ publicUrl, smtpUrl, alertEmail, alertFrom }: Settings): void {
+  if (publicUrl !== '' && !/^https?:$/.test(urlOf(publicUrl)?.protocol ?? ''))
+    refuse(variableOf('publicUrl'), 'is an http:// or https:// address', publicUrl)
+  if (smtpUrl !== '' && !isMailServer(smtpUrl)) {
+    const message = `${variableOf('smtpUrl')} is smtp://user:password@host:port or smtps://…, with nothing behind the port; characters such as @ and / in user and password are written as %40 and %2F`
+    throw new AppError('setting_invalid', message, { field: 'smtpUrl' })
+  }
+  if (alertEmail.length > MAIL_ADDRESSES_MAX)
+    refuse(variableOf('alertEmail'), `has at most ${MAIL_ADDRESSES_MAX} addresses`, alertEmail.length)
+  const wrong = alertEmail.find((address) => !isMailAddress(address))
+  if (wrong !== undefined) refuse(variableOf('alertEmail'), 'is a list of mail addresses, separated by commas', wrong)
+  if (alertFrom !== '' && !isMailAddress(alertFrom)) refuse(variableOf('alertFrom'), 'is one mail address', alertFrom)
+  if ((smtpUrl === '') !== (alertEmail.length === 0)) {
+    const [given, missing] = smtpUrl === '' ? (['alertEmail', 'smtpUrl'] as const) : (['smtpUrl', 'alertEmail'] as const)
+    const message = `${variableOf(given)} is given without ${variableOf(missing)}: mails about alerts need both`
+    throw new AppError('setting_invalid', message, { field: missing })
+  }
+}
+
+function isMailServer(text: string): boolean {
+  const url = urlOf(text)
+  if (url === undefined || !/^smtps?:$/.test(url.protocol) || url.hostname === '') return false
+  return /^\/?$/.test(url.pathname) && url.search === '' && url.hash === '' && isDecodable(url.username + url.password)
+}
+
+function urlOf(text: string): URL | undefined {
+  return URL.canParse(text) ? new URL(text) : undefined
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function isMailAddress(text: string): boolean {
+  return text.length <= MAIL_ADDRESS_CHARACTERS_MAX && /^[^\s@<>()[\],;:\\"]+@[^\s@<>()[\],;:\\"]+$/.test(text)
 }
 
 function refuseUnknown(written: readonly string[], known: readonly string[]): void {
