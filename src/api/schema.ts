@@ -8,8 +8,9 @@ export function refTo<Schema extends TSchema & { $id?: string }>(schema: Schema)
 }
 
 /** A value or null, in the short form of JSON Schema: `type: [..., 'null']`. */
-export function nullable<Schema extends TSchema & { type?: string }>(schema: Schema) {
-  return Type.Unsafe<Static<Schema> | null>({ ...schema, type: [schema.type, 'null'] })
+export function nullable<Schema extends TSchema & { type?: string; enum?: unknown[] }>(schema: Schema) {
+  const words = schema.enum === undefined ? {} : { enum: [...schema.enum, null] }
+  return Type.Unsafe<Static<Schema> | null>({ ...schema, ...words, type: [schema.type ?? 'string', 'null'] })
 }
 
 export function text(description: string, bounds: { minLength?: number; maxLength?: number } = {}) {

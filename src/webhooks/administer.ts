@@ -88,10 +88,11 @@ export function createWebhookAdmin(parts: WebhookAdminParts): WebhookAdmin {
   async function create(input: WebhookInput, { accountId, dialect }: Placement, caller: Caller): Promise<SavedWebhook> {
     const allowance = await allowanceOf(accountId)
     checkWebhooksIncluded(allowance)
-    const saved = await applyInput(blank(accountId, dialect, clock.now(), random), input, allowance, parts)
+    const applied = await applyInput(blank(accountId, dialect, clock.now(), random), input, allowance, parts)
+    const webhook = { ...applied.webhook, updatedAt: applied.webhook.createdAt }
     const { webhooksMax, plan } = allowance
-    await store.createWebhook(saved.webhook, { webhooksMax, plan }, audit('webhook.create', saved.webhook, caller))
-    return saved
+    await store.createWebhook(webhook, { webhooksMax, plan }, audit('webhook.create', webhook, caller))
+    return { ...applied, webhook }
   }
 
   /** Applied to the webhook as it is: read again, when the engine or another caller changed it in between. */

@@ -142,7 +142,7 @@ export function addDeliveryRoutes(api: Api, { webhooks }: ApiNeeds): void {
     '/webhooks/:id/deliveries/:deliveryId/redeliver',
     {
       schema: {
-        ...adminRoute('redeliver', 'Deliveries', 'Deliver the same event once more', { 202: Planned }, [404]),
+        ...adminRoute('redeliver', 'Deliveries', 'Deliver the same event once more', { 202: Planned }, [403, 404]),
         params: byIds,
       },
     },
@@ -156,7 +156,13 @@ export function addDeliveryRoutes(api: Api, { webhooks }: ApiNeeds): void {
     '/webhooks/:id/test',
     {
       schema: {
-        ...adminRoute('testWebhook', 'Deliveries', 'Send a sample event through the real path', { 202: Planned }, [404, 409]),
+        ...adminRoute(
+          'testWebhook',
+          'Deliveries',
+          'Send a sample event through the real path',
+          { 202: Planned },
+          [403, 404, 409],
+        ),
         params: byId,
         body: body({ event: text('The event type to simulate.', { minLength: 1, maxLength: TEXT_CHARS_MAX }) }),
       },

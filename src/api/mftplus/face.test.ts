@@ -41,8 +41,21 @@ test('a webhook: made, listed, got, changed, deleted, each in its shape', async 
     active: true,
     state: 'active',
     failedReason: null,
+    inactiveReason: null,
     dialect: 'mftplus',
     hasSecret: true,
+    publicKey: null,
+    secretRotation: null,
+    ...{
+      filter: null,
+      order: 'none',
+      alsoSign: null,
+      cloudEventsMode: null,
+      timeoutSeconds: null,
+      concurrency: null,
+      rate: null,
+    },
+    ...{ expireAfterSeconds: null, headers: null, auth: null, tls: null, proxy: null },
     retry: { delaysSeconds: [1, 2.5] },
   })
   assert.ok(!made.text.includes('a secret of mine'))

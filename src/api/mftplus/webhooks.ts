@@ -16,7 +16,10 @@ import type { SecretAdmin } from '../../webhooks/rotate.ts'
 import type { Webhook } from '../../webhooks/webhook.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
 import { body, idOf, iso, nullable, params, query, refTo, TEXT_CHARS_MAX, text, time, URL_CHARS_MAX } from '../schema.ts'
+import { camelCase, choicesIn } from '../webhook-options.ts'
 import { adminRoute, Deleted, envelope, PageQuery, Pagination, paging, said } from './shapes.ts'
+
+const CHOICES = choicesIn(camelCase)
 
 export const WebhookShape = Type.Object(
   {
@@ -30,6 +33,7 @@ export const WebhookShape = Type.Object(
       description: 'Failed: a delivery used up its attempts; set active to true to go on.',
     }),
     failedReason: nullable(text('Why it failed.')),
+    inactiveReason: nullable(text('Why it is inactive, where not its owner turned it off.')),
     dialect: Type.Enum([...DIALECT_NAMES]),
     hasSecret: Type.Boolean({ description: 'Whether deliveries are signed. The secret itself is never returned.' }),
     publicKey: nullable(
@@ -44,6 +48,7 @@ export const WebhookShape = Type.Object(
         { description: 'Its own retry schedule; null: that of the dialect.' },
       ),
     ),
+    ...CHOICES.told,
     createdAt: time('When it was made.'),
     updatedAt: time('When it was last changed.'),
   },
@@ -59,6 +64,7 @@ export function webhookShape(webhook: Webhook, secrets: Pick<SecretAdmin, 'facts
     events,
     state,
     failedReason,
+    inactiveReason,
     dialect,
     sealedSecret,
     retryDelaysSeconds,
@@ -75,11 +81,13 @@ export function webhookShape(webhook: Webhook, secrets: Pick<SecretAdmin, 'facts
     active: state === 'active',
     state,
     failedReason,
+    inactiveReason,
     dialect,
     hasSecret: sealedSecret !== null,
     publicKey,
     secretRotation: rotation && { cutOverAt: iso(rotation.cutOverAt) },
     retry: retryDelaysSeconds === null ? null : { delaysSeconds: [...retryDelaysSeconds] },
+    ...CHOICES.shown(webhook),
     createdAt: iso(createdAt),
     updatedAt: iso(updatedAt),
   }
@@ -107,6 +115,7 @@ const Changeable = {
   enabled: Type.Optional(Type.Boolean({ description: 'Another name of `active`.' })),
   dialect: Type.Optional(text(`One of ${DIALECT_NAMES.join(', ')}; defaults to mftplus.`, { maxLength: TEXT_CHARS_MAX })),
   retry: Type.Optional(Retry),
+  ...CHOICES.asked,
 }
 const Url = text('https, or http to loopback where the server allows it.', { minLength: 1, maxLength: URL_CHARS_MAX })
 const CreateBody = body({
@@ -179,7 +188,13 @@ export function addWebhookRoutes(api: Api, { webhooks, accounts, secrets }: ApiN
     '/webhooks/:id',
     {
       schema: {
-        ...adminRoute('updateWebhook', 'Webhooks', 'Change a webhook, pause it or bring it back', { 200: Saved }, [404]),
+        ...adminRoute(
+          'updateWebhook',
+          'Webhooks',
+          'Change a webhook, pause it or bring it back',
+          { 200: Saved },
+          [403, 404, 409],
+        ),
         params: byId,
         body: PatchBody,
       },
@@ -203,8 +218,11 @@ export function addWebhookRoutes(api: Api, { webhooks, accounts, secrets }: ApiN
 }
 
 /** `enabled` is another name of `active`. */
-function inputOf({ enabled, ...input }: Static<typeof PatchBody>): Partial<WebhookInput> {
-  return enabled === undefined || input.active !== undefined ? input : { ...input, active: enabled }
+function inputOf(given: Static<typeof PatchBody>): Partial<WebhookInput> {
+  const { choices, rest } = CHOICES.read(given)
+  const { enabled, ...input } = rest
+  const active = input.active ?? enabled
+  return { ...input, ...choices, ...(active === undefined ? {} : { active }) }
 }
 
 function savedShape({ webhook, madeSecret, warnings }: SavedWebhook, secrets: Pick<SecretAdmin, 'factsOf'>) {

@@ -132,9 +132,15 @@ test('a webhook: made with a secret shown once, listed, got, changed, removed', 
     events: ['file.uploaded'],
     active: true,
     status: 'active',
+    failed_reason: null,
+    inactive_reason: null,
     dialect: 'trueftp',
     has_secret: true,
+    public_key: null,
+    secret_rotation: null,
     retry: { delays_seconds: [5] },
+    ...{ filter: null, order: 'none', also_sign: null, cloud_events_mode: null, timeout_seconds: null, concurrency: null },
+    ...{ rate: null, expire_after_seconds: null, headers: null, auth: null, tls: null, proxy: null },
   })
   assert.equal((await world.store.findWebhook(id))?.accountId, account.id)
   assert.deepEqual((await call('GET', '/webhooks')).json, { data: [webhook], total: 1 })

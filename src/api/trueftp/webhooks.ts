@@ -14,7 +14,10 @@ import type { SecretAdmin } from '../../webhooks/rotate.ts'
 import type { Webhook } from '../../webhooks/webhook.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
 import { body, idOf, iso, nullable, params, query, refTo, TEXT_CHARS_MAX, text, time, URL_CHARS_MAX } from '../schema.ts'
+import { choicesIn, snakeCase } from '../webhook-options.ts'
 import { accountOf, keyRoute, listOf, Nothing, OffsetQuery, pageOf } from './shapes.ts'
+
+const CHOICES = choicesIn(snakeCase)
 
 const webhook = {
   id: idOf('webhook'),
@@ -22,7 +25,11 @@ const webhook = {
   name: text('For people.'),
   events: Type.Array(Type.String(), { description: 'Event types, groups such as `file.*`, or `*`.' }),
   active: Type.Boolean({ description: 'Whether events are delivered now.' }),
-  status: Type.Enum(['active', 'inactive', 'failed']),
+  status: Type.Enum(['active', 'inactive', 'failed'], {
+    description: 'Failed: a delivery used up its attempts; set active to true to go on.',
+  }),
+  failed_reason: nullable(text('Why it failed.')),
+  inactive_reason: nullable(text('Why it is inactive, where not its owner turned it off.')),
   dialect: Type.Enum([...DIALECT_NAMES]),
   has_secret: Type.Boolean({ description: 'Whether deliveries are signed.' }),
   public_key: nullable(text('Of the key pair that signs, as Standard Webhooks writes it (`whpk_`); null: a shared secret.')),
@@ -35,6 +42,7 @@ const webhook = {
       { description: 'Its own retry schedule; null: that of the dialect.' },
     ),
   ),
+  ...CHOICES.told,
   created_at: time('When it was made.'),
   updated_at: time('When it was last changed.'),
 }
@@ -58,11 +66,14 @@ export function webhookShape(webhook: Webhook, secrets: Pick<SecretAdmin, 'facts
     events: [...events],
     active: state === 'active',
     status: state,
+    failed_reason: webhook.failedReason,
+    inactive_reason: webhook.inactiveReason,
     dialect,
     has_secret: sealedSecret !== null,
     public_key: publicKey,
     secret_rotation: rotation && { cut_over_at: iso(rotation.cutOverAt) },
     retry: retryDelaysSeconds === null ? null : { delays_seconds: [...retryDelaysSeconds] },
+    ...CHOICES.shown(webhook),
     created_at: iso(createdAt),
     updated_at: iso(updatedAt),
   }
@@ -104,14 +115,17 @@ const changeable = {
       }),
     ),
   ),
+  ...CHOICES.asked,
 }
 const CreateBody = body({ url: Url, events: Events, ...changeable })
 const UpdateBody = body({ url: Type.Optional(Url), events: Type.Optional(Events), ...changeable })
 
 /** From the names of this face to ours; what is absent stays absent. */
-function inputOf({ retry, ...same }: Static<typeof UpdateBody>): Partial<WebhookInput> {
-  if (retry === undefined) return same
-  return { ...same, retry: retry === null ? null : { delaysSeconds: retry.delays_seconds } }
+function inputOf(given: Static<typeof UpdateBody>): Partial<WebhookInput> {
+  const { choices, rest } = CHOICES.read(given)
+  const { retry, ...same } = rest
+  if (retry === undefined) return { ...same, ...choices }
+  return { ...same, ...choices, retry: retry === null ? null : { delaysSeconds: retry.delays_seconds } }
 }
 
 export function addWebhookRoutes(api: Api, { webhooks, secrets }: ApiNeeds): void {
@@ -174,7 +188,7 @@ export function addWebhookRoutes(api: Api, { webhooks, secrets }: ApiNeeds): voi
           'Change a webhook; what is absent stays',
           'write',
           { 200: Saved },
-          [404],
+          [404, 409],
         ),
         params: byId,
         body: UpdateBody,
