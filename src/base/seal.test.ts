@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
-import { createSeal, MASTER_KEY_BYTES } from './seal.ts'
+import { createSeal, MASTER_KEY_BYTES, SealError } from './seal.ts'
 
 const seal = createSeal(randomBytes(MASTER_KEY_BYTES))
 
@@ -28,4 +28,30 @@ test('another purpose, another master key or a changed byte does not open it', (
 
 test('a master key of another length is refused', () => {
   assert.throws(() => createSeal(randomBytes(16)), /16 bytes, not 32/)
+})
+
+test('a ring seals with its first key and opens with any', () => {
+  const [older, newer] = [randomBytes(MASTER_KEY_BYTES), randomBytes(MASTER_KEY_BYTES)]
+  const ring = createSeal(older)
+  const before = ring.seal('a secret', 'p')
+  ring.use([newer, older])
+  const after = ring.seal('a secret', 'p')
+  assert.deepEqual([ring.open(before, 'p'), ring.open(after, 'p')], ['a secret', 'a secret'])
+  assert.deepEqual([ring.isOfFirst(before, 'p'), ring.isOfFirst(after, 'p')], [false, true])
+  assert.equal(createSeal(newer).open(after, 'p'), 'a secret')
+  ring.use([newer])
+  assert.throws(() => ring.open(before, 'p'), SealError)
+  assert.throws(() => ring.use([]), /no master key/)
+})
+
+test('whatever does not open has the same message', () => {
+  const sealed = seal.seal('a secret', 'p')
+  const messages = ['', 'v1.', 'v1.AAAA', sealed.slice(0, -3), `${sealed}AAAA`].map((text) => {
+    try {
+      return seal.open(text, 'p')
+    } catch (error) {
+      return (error as Error).message
+    }
+  })
+  assert.deepEqual([...new Set(messages)], ['a stored secret does not open: it was sealed under another master key, or altered'])
 })

@@ -9,6 +9,7 @@ import { lifecycleCases } from './suite/lifecycle.conformance.ts'
 import { nodeCases } from './suite/nodes.conformance.ts'
 import { orderCases } from './suite/order.conformance.ts'
 import { replayCases } from './suite/replays.conformance.ts'
+import { sealedCases } from './suite/sealed.conformance.ts'
 import { webhookCases } from './suite/webhooks.conformance.ts'
 
 /** A fresh, empty store; `close` ends it and removes what it was made of. */
@@ -31,6 +32,7 @@ const GROUPS = {
   nodeCases,
   orderCases,
   replayCases,
+  sealedCases,
   lifecycleCases,
 }
 

@@ -7,6 +7,7 @@ import type { AlertStore } from '../watch/port.ts'
 import type { ExplainStore } from '../webhooks/explain.ts'
 import type { DeliveryStore, WebhookStore } from '../webhooks/port.ts'
 import type { ReplayStore } from '../webhooks/replay-port.ts'
+import type { SealedStore } from '../webhooks/reseal.ts'
 import type { StatsStore } from '../webhooks/stats-port.ts'
 
 /**
@@ -26,6 +27,7 @@ export interface Store
     WebhookStore,
     DeliveryStore,
     ReplayStore,
+    SealedStore,
     ExplainStore,
     StatsStore,
     AlertStore,

@@ -44,6 +44,7 @@ export const READS = [
   'eventsByIds',
   'sendingsOf',
   'countWaiting',
+  'countOtherNodes',
   'standingOf',
 ] as const satisfies (keyof typeof coldUnits)[]
 
@@ -78,6 +79,8 @@ export const WRITES = [
   'takeMails',
   'mailSent',
   'mailFailed',
+  'listSealed',
+  'reseal',
   'createWebhook',
   'updateWebhook',
   'removeWebhook',
