@@ -28,14 +28,6 @@ const SENTENCES: Readonly<Record<string, string>> = {
   // Its code is often missing; the name then stands for it.
   HTTPParserError: 'answer is not valid HTTP',
   UND_ERR_HEADERS_OVERFLOW: 'answer headers are too large',
-  // What a receiver says when it does not like who we are (RFC 8446 section 6.2).
-  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'receiver asks for a client certificate',
-  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: 'receiver does not know the authority of the client certificate',
-  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: 'receiver does not take the client certificate',
-  ERR_SSL_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE: 'receiver does not take the client certificate',
-  ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN: 'receiver does not take the client certificate',
-  ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED: 'receiver says that the client certificate is revoked',
-  ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: 'receiver says that the client certificate has expired',
 }
 
 /** Code of our own limit on connecting. */
@@ -55,6 +47,18 @@ const PREFIXES: readonly (readonly [prefix: string, sentence: string])[] = [
   ['ERR_TLS_', 'TLS handshake failed'],
   ['HPE_', 'answer is not valid HTTP'],
   ['EAI_', 'host name could not be looked up'],
+]
+
+/** What a receiver says when it does not like who we are (RFC 8446 section 6.2); the codes of OpenSSL differ in their middles. */
+const ALERTS: readonly (readonly [ending: string, sentence: string])[] = [
+  ['ALERT_CERTIFICATE_REQUIRED', 'receiver asks for a client certificate'],
+  ['ALERT_UNKNOWN_CA', 'receiver does not know the authority of the client certificate'],
+  ['ALERT_CERTIFICATE_REVOKED', 'receiver says that the client certificate is revoked'],
+  ['ALERT_CERTIFICATE_EXPIRED', 'receiver says that the client certificate has expired'],
+  ['ALERT_BAD_CERTIFICATE', 'receiver does not take the client certificate'],
+  ['ALERT_UNSUPPORTED_CERTIFICATE', 'receiver does not take the client certificate'],
+  ['ALERT_CERTIFICATE_UNKNOWN', 'receiver does not take the client certificate'],
+  ['ALERT_ACCESS_DENIED', 'receiver does not take the client certificate'],
 ]
 
 /** Shortages of this machine and faults of the caller: they say nothing about the receiver. */
@@ -83,7 +87,10 @@ export function failureOf(error: Error): Failure {
     return { kind: 'unreachable', code, message: error.message }
   if (STOPPED.has(code)) throw new AppError('stopping', 'the request was cut because the sender is stopping', { cause: error })
   if (OURS.has(code)) throw new AppError('internal', `the request could not be made (${code})`, { cause: error })
-  const sentence = SENTENCES[code] ?? PREFIXES.find(([prefix]) => code.startsWith(prefix))?.[1]
+  const sentence =
+    SENTENCES[code] ??
+    ALERTS.find(([ending]) => code.startsWith('ERR_SSL_') && code.endsWith(ending))?.[1] ??
+    PREFIXES.find(([prefix]) => code.startsWith(prefix))?.[1]
   return { kind: 'unreachable', code, message: sentence ?? `connection failed (${code})` }
 }
 

@@ -6,18 +6,20 @@ const Z = { finishFlush: constants.Z_SYNC_FLUSH }
 const ZSTD_WINDOW_LOG_MAX = 23
 
 /** Each takes a body that was cut short as far as it goes. */
-const CODINGS: Readonly<Record<string, (body: Buffer) => Transform>> = {
-  gzip: () => createGunzip(Z),
-  'x-gzip': () => createGunzip(Z),
-  // RFC 9110 section 8.4.1.2 means the zlib format; some senders leave its two bytes out.
-  deflate: (body) => ((body[0]! & 0x0f) === 8 ? createInflate(Z) : createInflateRaw(Z)),
-  br: () => createBrotliDecompress({ finishFlush: constants.BROTLI_OPERATION_FLUSH }),
-  zstd: () =>
-    createZstdDecompress({
-      finishFlush: constants.ZSTD_e_flush,
-      params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX },
-    }),
-}
+const CODINGS: ReadonlyMap<string, (body: Buffer) => Transform> = new Map(
+  Object.entries({
+    gzip: () => createGunzip(Z),
+    'x-gzip': () => createGunzip(Z),
+    // RFC 9110 section 8.4.1.2 means the zlib format; some senders leave its two bytes out.
+    deflate: (body: Buffer) => ((body[0]! & 0x0f) === 8 ? createInflate(Z) : createInflateRaw(Z)),
+    br: () => createBrotliDecompress({ finishFlush: constants.BROTLI_OPERATION_FLUSH }),
+    zstd: () =>
+      createZstdDecompress({
+        finishFlush: constants.ZSTD_e_flush,
+        params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX },
+      }),
+  } satisfies Record<string, (body: Buffer) => Transform>),
+)
 
 /**
  * The first `bytesMax` of a body as it was before its content coding, or the body itself where the coding is broken;
@@ -25,7 +27,7 @@ const CODINGS: Readonly<Record<string, (body: Buffer) => Transform>> = {
  * never inflated.
  */
 export function inflated(body: Buffer, coding: string | string[] | undefined, bytesMax: number): Promise<Buffer> | undefined {
-  const open = typeof coding === 'string' ? CODINGS[coding.trim().toLowerCase()] : undefined
+  const open = typeof coding === 'string' ? CODINGS.get(coding.trim().toLowerCase()) : undefined
   return open === undefined || body.length === 0 ? undefined : collect(open(body), body, bytesMax)
 }
 

@@ -48,14 +48,19 @@ export class Opening {
     }
   }
 
-  /** Resolves with the socket at the event. */
-  reached<Kind extends Socket>(socket: Kind, event: 'connect' | 'secureConnect'): Promise<Kind> {
+  /** Resolves with a new socket at the event. */
+  async reached(open: () => Socket, event: 'connect' | 'secureConnect'): Promise<Socket> {
+    if (this.#isOver) throw new Error('the time to connect is over')
+    const socket = open()
     this.#sockets.push(socket)
-    if (this.#isOver) socket.destroy()
     return new Promise((resolve, reject) => {
       socket.once(event, () => resolve(socket))
-      // It stays, so that a socket that fails before its next owner listens does not end the process.
-      socket.on('error', reject)
+      // It stays: a socket may fail before its next owner listens. The alert of a receiver comes as an error that is followed
+      // by the end of the stream, which would be taken for the cause if it came through.
+      socket.on('error', (error) => {
+        socket.destroy()
+        reject(error)
+      })
       socket.once('close', () => reject(Object.assign(new Error('cut while connecting'), { code: 'ECONNRESET' })))
     })
   }
@@ -67,12 +72,12 @@ export class Opening {
  */
 export async function dial(opening: Opening, guard: EgressGuard, { host, port }: Target): Promise<Socket> {
   const addresses = await guard.addressesOf(host)
-  const socket = connect({
+  const options = {
     ...{ host, port, lookup: answering(addresses) },
     ...{ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_AFTER_MS },
     ...{ autoSelectFamily: true, autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_AFTER_MS },
-  })
-  await opening.reached(socket, 'connect')
+  }
+  const socket = await opening.reached(() => connect(options), 'connect')
   const verdict = guard.checkAddress(socket.remoteAddress ?? '', host)
   if (!verdict.allowed) throw new AppError('url_refused', verdict.reason)
   return socket
@@ -90,7 +95,7 @@ export interface Handshake {
 /** TLS over an open socket, checked whatever the environment says. */
 export function secure(opening: Opening, wire: Socket, handshake: Handshake): Promise<Socket> {
   const { host, secureContext, session, onSession } = handshake
-  const socket = tlsConnect({
+  const options = {
     socket: wire,
     host,
     // RFC 6066 section 3: no addresses in SNI.
@@ -99,9 +104,12 @@ export function secure(opening: Opening, wire: Socket, handshake: Handshake): Pr
     ALPNProtocols: ['http/1.1'],
     rejectUnauthorized: true,
     ...(session === undefined ? {} : { session }),
-  })
-  if (onSession !== undefined) socket.on('session', onSession)
-  return opening.reached(socket, 'secureConnect')
+  }
+  const open = () => {
+    const socket = tlsConnect(options)
+    return onSession === undefined ? socket : socket.on('session', onSession)
+  }
+  return opening.reached(open, 'secureConnect')
 }
 
 function answering(addresses: readonly ResolvedAddress[]): LookupFunction {
