@@ -318,13 +318,11 @@ class DeliveryEngine implements Engine {
 
   #learn(lane: Lane, { delivery }: Held, attempt: Attempt, beganAt: number): void {
     const { clock } = this.#options
-    this.#giveBack(lane, lane.learn(attempt.durationMs, attempt.statusCode !== null))
     const askedMs = throttledMs(dialectOf(delivery.dialect).retry, attempt, clock.now())
-    if (askedMs === null) lane.pace.unthrottled(beganAt)
-    else {
+    if (askedMs !== null) {
       lane.pace.throttled(beganAt, clock.monotonic(), askedMs)
       this.#giveBack(lane, lane.narrow())
-    }
+    } else if (lane.pace.unthrottled(beganAt)) this.#giveBack(lane, lane.learn(attempt.durationMs, attempt.statusCode !== null))
   }
 
   #giveBack(lane: Lane, excess: readonly Held[]): void {

@@ -157,7 +157,7 @@ test('lanes: the pace of a lane outlives it, until it allows everything again', 
   assert.equal(again.width, 1)
   again.giveBack(0)
   lanes.changed(again, 1)
-  now = 2000
+  now = 61_000
   lanes.forgetPaces()
   assert.notEqual(lanes.open('wh_1')!.pace, lane.pace)
 })

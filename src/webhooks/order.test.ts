@@ -39,8 +39,8 @@ test('order: every type of the catalogue has a key, and only progress has one wi
 
 test('order: a test is in no order; what is sent again by hand replaces nothing', () => {
   const event = eventOf({ type: 'transfer.progress', data: { transferId: 'trf_1' } })
-  assert.deepEqual(keysOf(event, { order: 'none' }, 'event'), { orderKey: 'progress:trf_1', collapseKey: 'trf_1' })
-  assert.deepEqual(keysOf(event, { order: 'none' }, 'resend'), { orderKey: 'progress:trf_1', collapseKey: null })
+  assert.deepEqual(keysOf(event, { order: 'none' }, 'event'), { orderKey: 'progress:acc_1:trf_1', collapseKey: 'acc_1:trf_1' })
+  assert.deepEqual(keysOf(event, { order: 'none' }, 'resend'), { orderKey: 'progress:acc_1:trf_1', collapseKey: null })
   assert.deepEqual(keysOf(event, { order: 'webhook' }, 'test'), { orderKey: null, collapseKey: null })
 })
 

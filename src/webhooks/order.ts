@@ -42,18 +42,19 @@ export function keysOf(event: RecordedEvent, webhook: Pick<Webhook, 'order'>, ca
 export function orderKeyOf(event: RecordedEvent, { order }: Pick<Webhook, 'order'>): string | null {
   if (order === 'webhook') return 'webhook'
   if (order === 'key') return subjectOf(event) ?? bounded(`type:${event.accountId ?? ''}:${event.type}`)
-  const transferId = progressOf(event)
-  return transferId === null ? null : bounded(`progress:${transferId}`)
+  const transfer = progressOf(event)
+  return transfer === null ? null : bounded(`progress:${transfer}`)
 }
 
 /** What this event makes stale: the progress of its transfer so far. */
 export function collapseKeyOf(event: RecordedEvent): string | null {
-  const transferId = progressOf(event)
-  return transferId === null ? null : bounded(transferId)
+  const transfer = progressOf(event)
+  return transfer === null ? null : bounded(transfer)
 }
 
 function progressOf(event: RecordedEvent): string | null {
-  return event.type === 'transfer.progress' ? textOf(event, 'transferId') : null
+  const transferId = event.type === 'transfer.progress' ? textOf(event, 'transferId') : null
+  return transferId === null ? null : `${event.accountId ?? ''}:${transferId}`
 }
 
 function subjectOf(event: RecordedEvent): string | null {

@@ -86,7 +86,7 @@ test('pace: the pause doubles while the receiver goes on asking, up to a minute,
   assert.deepEqual(pauses.slice(0, 4), [1000, 2000, 4000, 8000])
   assert.deepEqual(pauses.slice(-2), [PAUSE_MS_MAX, PAUSE_MS_MAX])
   assert.equal(pace.isThrottled, true)
-  pace.unthrottled(now)
+  assert.equal(pace.unthrottled(now), true)
   assert.equal(pace.isThrottled, false)
   pace.throttled(now, now, 0)
   assert.equal(pace.waitMs(now), PAUSE_MS)
@@ -95,7 +95,7 @@ test('pace: the pause doubles while the receiver goes on asking, up to a minute,
 test('pace: a good answer to what was under way before the pause does not end it', () => {
   const pace = new Pace()
   pace.throttled(0, 10, 0)
-  pace.unthrottled(5)
+  assert.equal(pace.unthrottled(5), false)
   assert.deepEqual([pace.isThrottled, pace.waitMs(10)], [true, PAUSE_MS])
 })
 
@@ -106,12 +106,12 @@ test('pace: the receiver may ask for a longer pause, not for a shorter one', () 
   assert.equal(pace.waitMs(1000), 2 * MINUTE_MS - 1000)
 })
 
-test('pace: is forgotten when nothing could start earlier without it', () => {
+test('pace: is forgotten when its rate allows everything, and a minute after the last pause', () => {
   const pace = new Pace()
   assert.equal(pace.isForgettable(0), true)
   pace.limit({ count: 5, perSeconds: 10 })
   pace.started(0)
   assert.deepEqual([pace.isForgettable(9999), pace.isForgettable(10_000)], [false, true])
   pace.throttled(20_000, 20_000, 5000)
-  assert.deepEqual([pace.isForgettable(25_999), pace.isForgettable(26_000)], [false, true])
+  assert.deepEqual([pace.isForgettable(84_999), pace.isForgettable(85_000)], [false, true])
 })

@@ -61,16 +61,18 @@ export class Pace {
     this.#pausedUntil = Math.max(this.#pausedUntil, now + Math.max(askedMs, this.#pauseMs))
   }
 
-  /** An attempt that began then ended in any other way. */
-  unthrottled(beganAt: number): void {
-    if (beganAt >= this.#pausedUntil) this.#pauseMs = 0
+  /** An attempt that began then ended in any other way. False: it was under way when a pause began, and says nothing about afterwards. */
+  unthrottled(beganAt: number): boolean {
+    if (beganAt < this.#pausedUntil) return false
+    this.#pauseMs = 0
+    return true
   }
 
-  /** Whether forgetting it would let nothing start earlier. */
+  /** Whether it allows whatever a new one would, but for a throttling that is long over. */
   isForgettable(now: number): boolean {
     const remembersStarts =
       this.#rate !== undefined && (this.#starts.at(-1) ?? -Infinity) + this.#rate.perSeconds * SECOND_MS > now
-    return !remembersStarts && this.#pausedUntil + this.#pauseMs <= now
+    return !remembersStarts && this.#pausedUntil + PAUSE_MS_MAX <= now
   }
 
   #rateFreeAt(): number {

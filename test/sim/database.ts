@@ -10,7 +10,12 @@ export interface DeliveryRow {
   state: DeliveryState
   dueAt: number | null
   claimedBy: string | null
+  /** Another of its order comes first. */
+  isBlocked: boolean
   readonly attempts: Attempt[]
+  /** When and why it ended. */
+  endedAt: number | null
+  reason: string | null
   /** How often it has ended; more than once is a violation. */
   endings: number
 }
@@ -38,7 +43,10 @@ const LATE_COMMIT_MS_MAX = 500
 export class Database {
   readonly webhooks = new Map<string, Webhook>()
   readonly events: { event: EventDraft; saidAt: number; expected: string[] }[] = []
+  /** In the order of their commits. */
   readonly deliveries = new Map<string, DeliveryRow>()
+  /** What was ever in one order, by webhook and key, first come first. */
+  readonly orders = new Map<string, DeliveryRow[]>()
   readonly beats = new Map<string, number>()
   /** Changes with every change of a webhook. */
   version = 0
@@ -108,9 +116,7 @@ export class Database {
       beat: ({ id }, at) => call(() => void this.beats.set(id, Math.max(this.beats.get(id) ?? 0, at))),
       freeClaims: (node, now, silentMs) =>
         call(() => {
-          const isGone = (owner: string) =>
-            owner !== node && (this.isSingleProcess || (this.beats.get(owner) ?? 0) < now - silentMs)
-          const gone = rows().filter((row) => row.claimedBy !== null && isGone(row.claimedBy))
+          const gone = rows().filter((row) => row.claimedBy !== null && this.isGone(node, row.claimedBy, now - silentMs))
           for (const row of gone) row.claimedBy = null
           return gone.length
         }),
@@ -120,7 +126,8 @@ export class Database {
             .filter((row) => this.#isWaitingFree(row))
             .sort((a, b) => a.dueAt! - b.dueAt!)
           const due = waiting.filter((row) => row.dueAt! <= now).map((row) => row.planned.webhookId)
-          return { webhookIds: [...new Set(due)].slice(0, limit), nextDueAt: waiting[0]?.dueAt ?? null }
+          const nextDueAt = waiting.find((row) => row.dueAt! > now)?.dueAt ?? null
+          return { webhookIds: [...new Set(due)].slice(0, limit), nextDueAt }
         }),
       claim: (node, wants, now) => call(() => wants.flatMap(({ webhookId, room }) => this.#claim(node, webhookId, room, now))),
       unclaim: (node, ids) =>
@@ -147,7 +154,7 @@ export class Database {
           const isOrphan = (row: DeliveryRow) =>
             row.state === 'waiting' && row.claimedBy === null && !this.webhooks.has(row.planned.webhookId)
           const orphans = rows().filter(isOrphan).slice(0, limit)
-          for (const row of orphans) end(row, 'cancelled')
+          for (const row of orphans) this.end(row, 'cancelled', 'the webhook was removed')
           return orphans.length
         }),
     }
@@ -166,18 +173,57 @@ export class Database {
       if (version !== this.version) throw new Error('the webhooks have changed')
       const now = this.#time.now
       this.events.push({ event, saidAt: now, expected })
-      for (const one of planned) {
-        const claimedBy = claimed.has(one.id) ? client.node : null
-        this.deliveries.set(one.id, {
-          ...{ planned: one, createdAt: now, state: 'waiting', dueAt: now, claimedBy, attempts: [], endings: 0 },
-        })
-      }
+      for (const one of planned) this.insert(one, now, claimed.has(one.id) ? client.node : null)
     })
+  }
+
+  /** It replaces what waits with its collapse key and nobody has in hand, and stands behind all that wait with its order key. */
+  insert(planned: PlannedDelivery, createdAt: number, claimedBy: string | null = null): void {
+    const { id, webhookId, orderKey } = planned
+    const row: DeliveryRow = {
+      ...{ planned, createdAt, state: 'waiting', dueAt: createdAt, claimedBy, isBlocked: false },
+      ...{ attempts: [], endedAt: null, reason: null, endings: 0 },
+    }
+    const waiting = this.waitingWith(planned.webhookId, planned.collapseKey)
+    for (const stale of waiting) if (stale.claimedBy === null) this.end(stale, 'cancelled', `superseded by ${id}`)
+    this.deliveries.set(id, row)
+    if (orderKey === null) return
+    const order = this.orderOf(webhookId, orderKey)
+    row.isBlocked = order.some((one) => one.state === 'waiting')
+    if (row.isBlocked) row.claimedBy = null
+    order.push(row)
+  }
+
+  orderOf(webhookId: string, orderKey: string): DeliveryRow[] {
+    const name = `${webhookId} ${orderKey}`
+    const known = this.orders.get(name) ?? []
+    this.orders.set(name, known)
+    return known
+  }
+
+  waitingWith(webhookId: string, collapseKey: string | null): DeliveryRow[] {
+    if (collapseKey === null) return []
+    const rows = [...this.deliveries.values()].filter(({ planned }) => planned.webhookId === webhookId)
+    return rows.filter((row) => row.planned.collapseKey === collapseKey && row.state === 'waiting')
+  }
+
+  /** The next of its order may go. */
+  end(row: DeliveryRow, state: DeliveryState, reason: string | null): void {
+    Object.assign(row, { state, reason, endedAt: this.#time.now, dueAt: null, claimedBy: null, isBlocked: false })
+    row.endings++
+    const { webhookId, orderKey } = row.planned
+    if (orderKey === null) return
+    const next = this.orderOf(webhookId, orderKey).find((one) => one.state === 'waiting')
+    if (next !== undefined) next.isBlocked = false
+  }
+
+  isGone(node: string, owner: string, silentSince: number): boolean {
+    return owner !== node && (this.isSingleProcess || (this.beats.get(owner) ?? 0) < silentSince)
   }
 
   #isWaitingFree(row: DeliveryRow): boolean {
     const isActive = this.webhooks.get(row.planned.webhookId)?.state === 'active'
-    return isActive && row.state === 'waiting' && row.claimedBy === null && row.dueAt !== null
+    return isActive && row.state === 'waiting' && row.claimedBy === null && row.dueAt !== null && !row.isBlocked
   }
 
   #claim(node: string, webhookId: string, room: number, now: number): ClaimedDelivery[] {
@@ -196,22 +242,21 @@ export class Database {
     if (isOurs) {
       if (attempt !== null) row.attempts.push(attempt)
       row.claimedBy = null
-      if (outcome.state === 'waiting') row.dueAt = outcome.dueAt
-      else end(row, outcome.state)
+      if (outcome.state !== 'waiting') this.end(row, outcome.state, 'reason' in outcome ? outcome.reason : null)
+      else if (this.#isStale(row)) this.end(row, 'cancelled', 'superseded while it was in hand')
+      else row.dueAt = outcome.dueAt
       if (outcome.state === 'failed' && outcome.webhookFails) this.#failWebhook(webhookId, outcome.reason)
     }
     return { written: isOurs, webhookState: this.webhooks.get(webhookId)?.state ?? 'removed' }
+  }
+
+  /** A newer one waits that says the same better; a retry would only hold it up. */
+  #isStale(row: DeliveryRow): boolean {
+    return this.waitingWith(row.planned.webhookId, row.planned.collapseKey).some((one) => one !== row && one.isBlocked)
   }
 
   #failWebhook(id: string, failedReason: string): void {
     const webhook = this.webhooks.get(id)
     if (webhook?.state === 'active') this.setWebhook({ ...webhook, state: 'failed', failedReason })
   }
-}
-
-function end(row: DeliveryRow, state: DeliveryState): void {
-  row.state = state
-  row.dueAt = null
-  row.claimedBy = null
-  row.endings++
 }

@@ -3,6 +3,7 @@ import type { PostResult } from '../../src/http/post.ts'
 import type { Post } from '../../src/webhooks/send.ts'
 import type { Random } from '../random.ts'
 import type { Client } from './database.ts'
+import { DELIVERY_HEADER } from './replays.ts'
 import type { FakeTime } from './time.ts'
 
 export const BEHAVIOURS = [
@@ -18,6 +19,9 @@ export const BEHAVIOURS = [
 ] as const
 export type Behaviour = (typeof BEHAVIOURS)[number]
 
+/** What a poisoned receiver cannot take, wherever it is in a body. */
+export const POISON = 'poison'
+
 /** What a receiver does, from which time on; the last phase lasts. */
 export type Phases = readonly { from: number; behaviour: Behaviour }[]
 
@@ -26,6 +30,8 @@ export interface Posted {
   readonly node: string
   readonly url: string
   readonly body: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly deadlineMs: number
   readonly deliveryId: string
   /** Whether the receiver answered 2xx, or would have had the sender lived. */
   readonly behaviour: Behaviour
@@ -36,9 +42,12 @@ export const RETRY_AFTER_SECONDS = 7
 /** Receivers by url. */
 export class Network {
   readonly receivers = new Map<string, Phases>()
+  readonly poisoned = new Set<string>()
   readonly posted: Posted[] = []
   /** Called at the start of every POST. */
   onPost: (posted: Posted) => void = () => {}
+  /** Called when a living process hears what became of it. */
+  onResult: (posted: Posted, result: PostResult) => void = () => {}
   readonly #time: FakeTime
   readonly #dice: Random
 
@@ -49,14 +58,20 @@ export class Network {
 
   postFor(client: Client): Post {
     return ({ url, headers, body, deadlineMs }) => {
-      const deliveryId = headers['X-Webhook-ID'] ?? headers['X-TrueFTP-Delivery'] ?? ''
-      const behaviour = this.#behaviourOf(url)
-      const posted = { at: this.#time.now, node: client.node, url, body: body.toString(), deliveryId, behaviour }
+      const text = body.toString()
+      const isPoison = this.poisoned.has(url) && text.includes(POISON)
+      const behaviour = isPoison ? 'failing' : this.#behaviourOf(url)
+      const deliveryId = headers[DELIVERY_HEADER] ?? ''
+      const posted = { at: this.#time.now, node: client.node, url, headers, deadlineMs, body: text, deliveryId, behaviour }
       this.posted.push(posted)
       this.onPost(posted)
       const { takesMs, result } = this.#answer(behaviour, deadlineMs)
       return new Promise((resolve) => {
-        this.#time.after(takesMs, () => client.isAlive && resolve(result))
+        this.#time.after(takesMs, () => {
+          if (!client.isAlive) return
+          this.onResult(posted, result)
+          resolve(result)
+        })
       })
     }
   }
@@ -72,8 +87,8 @@ export class Network {
       takesMs: durationMs,
       result: {
         kind: 'answered' as const,
-        ...{ status, headers: {}, bodyExcerpt: Buffer.alloc(0), durationMs },
-        ...(retryAfter === undefined ? {} : { retryAfter }),
+        ...{ status, bodyExcerpt: Buffer.alloc(0), durationMs },
+        ...(retryAfter === undefined ? { headers: {} } : { headers: { 'retry-after': retryAfter }, retryAfter }),
       },
     })
     switch (behaviour) {

@@ -1,12 +1,13 @@
 import { MINUTE_MS, SECOND_MS } from '../../src/base/units.ts'
 import { dialectOf } from '../../src/dialects/index.ts'
-import { BEAT_VALID_MS } from '../../src/webhooks/beat.ts'
-import type { DeliveryRow } from './database.ts'
-import { type Posted, RETRY_AFTER_SECONDS } from './network.ts'
-import { BUSY_MS, START_AT, World } from './world.ts'
+import type { Database, DeliveryRow } from './database.ts'
+import { RETRY_AFTER_SECONDS } from './network.ts'
+import { PostChecks } from './posts.ts'
+import type { ReplayRow } from './replays.ts'
+import { BUSY_MS, concerns, START_AT, World } from './world.ts'
 
 /** After everything is mended, the world must come to rest within this time, ms. */
-const REST_MS_MAX = 30 * MINUTE_MS
+const REST_MS_MAX = 90 * MINUTE_MS
 /** A delivery to a healthy receiver starts within this time of its event when nothing of ours fails, ms: a sweep and what goes with it. */
 const LATENESS_MS_MAX = 1_500
 
@@ -22,7 +23,9 @@ export interface Report {
 export async function simulate(seed: number): Promise<Report> {
   const world = new World(seed)
   const violations: string[] = []
-  world.network.onPost = (posted) => violations.push(...checkPost(world, posted))
+  const posts = new PostChecks(world)
+  world.network.onPost = (posted) => violations.push(...posts.start(posted))
+  world.network.onResult = (posted, result) => posts.end(posted, result)
   const isBroken = () => violations.length > 0
 
   await world.time.run(START_AT + BUSY_MS, isBroken)
@@ -37,23 +40,8 @@ export async function simulate(seed: number): Promise<Report> {
   return { violations, posts: world.network.posted.length, events: world.database.events.length, lives }
 }
 
-function* checkPost(world: World, posted: Posted): Generator<string> {
-  const { at, node, url, body, deliveryId } = posted
-  const say = (what: string) => `at ${at - START_AT} ms ${node} posted ${deliveryId}: ${what}`
-  const planned = world.planned.get(deliveryId)
-  if (planned === undefined) return yield say('never planned')
-  if (body !== planned.body) yield say('the bytes are not those that were planned')
-  const beatAgeMs = at - (world.database.beats.get(node) ?? Number.NEGATIVE_INFINITY)
-  if (beatAgeMs > BEAT_VALID_MS) yield say(`the last beat is ${beatAgeMs} ms old`)
-  const seen = world.seen.get(`${node} ${planned.webhookId}`)
-  if (seen?.at !== at) yield say('the webhook was not read for this attempt')
-  if (seen?.webhook?.state !== 'active') yield say(`the webhook was read as ${seen?.webhook?.state ?? 'removed'}`)
-  if (seen?.webhook?.url !== url) yield say('the url is not the one that was read')
-  const process = world.processes.find((one) => one?.node === node)
-  if (process === undefined || process.isStopping) yield say('the process is dead or stopping')
-}
-
-function isAtRest({ database }: World): boolean {
+function isAtRest({ database, replays }: World): boolean {
+  if ([...replays.rows.values()].some((row) => isUnderWay(database, row))) return false
   return [...database.deliveries.values()].every((row) => {
     const webhook = database.webhooks.get(row.planned.webhookId)
     return row.claimedBy === null && (row.state !== 'waiting' || (webhook !== undefined && webhook.state !== 'active'))
@@ -63,6 +51,7 @@ function isAtRest({ database }: World): boolean {
 function* checkEnd(world: World): Generator<string> {
   const rows = [...world.database.deliveries.values()]
   yield* checkPlanning(world, rows)
+  yield* checkReplays(world, rows)
   const posted = new Set(world.network.posted.map(({ deliveryId, at }) => `${deliveryId} ${at}`))
   for (const row of rows) yield* checkDelivery(world, row, posted)
   for (const process of world.processes) {
@@ -78,12 +67,33 @@ function* checkEnd(world: World): Generator<string> {
 
 /** Every (event, webhook matching at that moment) has exactly one planned delivery. */
 function* checkPlanning({ database }: World, rows: readonly DeliveryRow[]): Generator<string> {
-  const byEvent = Map.groupBy(rows, (row) => row.planned.eventId)
+  const first = rows.filter((row) => row.planned.cause === 'event')
+  const byEvent = Map.groupBy(first, (row) => row.planned.eventId)
   for (const { event, expected } of database.events) {
     const planned = (byEvent.get(event.id) ?? []).map((row) => row.planned.webhookId)
     if (planned.toSorted().join() !== expected.toSorted().join())
       yield `event ${event.id} was planned for [${planned}], not for [${expected}]`
   }
+}
+
+/** No event is sent twice by one replay, and one that asks for all and was not cancelled has sent whatever had been said. */
+function* checkReplays({ database, replays }: World, rows: readonly DeliveryRow[]): Generator<string> {
+  for (const row of replays.rows.values()) {
+    const { replay, state, said } = row
+    if (isUnderWay(database, row)) yield `replay ${replay.id} of ${replay.webhookId} (${state}) never came to an end`
+    const sent = rows.filter((row) => row.planned.replayId === replay.id).map((row) => row.planned.eventId)
+    if (new Set(sent).size !== sent.length) yield `replay ${replay.id} has sent an event twice`
+    const webhook = database.webhooks.get(replay.webhookId)
+    if (state !== 'done' || replay.request.only !== 'all' || webhook === undefined) continue
+    const missing = database.events.slice(0, said).filter(({ event }) => concerns(webhook, event) && !sent.includes(event.id))
+    if (missing.length > 0) yield `replay ${replay.id} has left out ${missing.length} events`
+  }
+}
+
+/** One whose webhook is off waits with it. */
+function isUnderWay({ webhooks }: Database, { replay, state, isOpen }: ReplayRow): boolean {
+  const webhook = webhooks.get(replay.webhookId)
+  return isOpen && (state === 'cancelled' || webhook === undefined || webhook.state === 'active')
 }
 
 /** `posted` holds every delivery with each time at which it was posted. */
@@ -98,13 +108,15 @@ function* checkDelivery(world: World, row: DeliveryRow, posted: ReadonlySet<stri
   if (row.endings > 1) yield say('has ended twice')
   if (row.attempts.some((attempt, index) => attempt.number !== index + 1)) yield say('attempts are not numbered 1, 2, 3')
   if (row.state === 'waiting' && (webhook === undefined || webhook.state === 'active')) yield say('never came to an end')
-  if (row.state === 'cancelled' && webhook !== undefined) yield say('was cancelled although its webhook exists')
+  if (row.state === 'cancelled' && webhook !== undefined && !isReplaced(world, row)) yield say(`was cancelled: ${row.reason}`)
   if (row.state === 'delivered' && !isSuccess) yield say('no receiver said 2xx')
+  const isExpired = row.reason?.startsWith('expired: ') === true
+  if (isExpired && row.endedAt! < row.createdAt && row.attempts.length === 0) yield say('expired at once')
   if (row.state !== 'delivered' && isSuccess) yield say('a receiver said 2xx')
 
   const delays = webhook?.retryDelaysSeconds ?? dialectOf(dialect).retry.delaysMs.map((ms) => ms / SECOND_MS)
   const isFinal = last?.statusCode === 401 && dialect === 'mftplus'
-  if (webhook !== undefined && row.state === 'failed' && !isFinal && row.attempts.length !== delays.length + 1)
+  if (webhook !== undefined && row.state === 'failed' && !isFinal && !isExpired && row.attempts.length !== delays.length + 1)
     yield say(`failed without its ${delays.length + 1} attempts`)
   for (const [index, attempt] of row.attempts.entries()) {
     if (!posted.has(`${id} ${attempt.startedAt}`)) yield say(`attempt ${attempt.number} was never posted`)
@@ -116,7 +128,28 @@ function* checkDelivery(world: World, row: DeliveryRow, posted: ReadonlySet<stri
       yield say(`attempt ${attempt.number} came after only ${waitedMs} ms`)
   }
 
-  if (!world.isCalm || !world.healthy.has(webhookId)) return
-  const latenessMs = (row.attempts[0]?.startedAt ?? Number.POSITIVE_INFINITY) - row.createdAt
+  if (!world.isCalm || !world.healthy.has(webhookId) || row.state === 'cancelled') return
+  const latenessMs = (row.attempts[0]?.startedAt ?? Number.POSITIVE_INFINITY) - turnOf(world, row)
   if (latenessMs > LATENESS_MS_MAX) yield say(`started ${latenessMs} ms after its event although its receiver is healthy`)
+}
+
+/** When it could first be sent: once those before it in its order have ended. */
+function turnOf({ database }: World, { planned, createdAt }: DeliveryRow): number {
+  if (planned.orderKey === null) return createdAt
+  const order = database.orderOf(planned.webhookId, planned.orderKey)
+  const before = order.slice(
+    0,
+    order.findIndex((row) => row.planned === planned),
+  )
+  return Math.max(createdAt, ...before.map((row) => row.endedAt!))
+}
+
+/** Cancelled for a reason: a newer one says the same better, or its replay was cancelled. */
+function isReplaced({ database, replays }: World, { planned, endedAt }: DeliveryRow): boolean {
+  if (planned.replayId !== null && replays.rows.get(planned.replayId)?.state === 'cancelled') return true
+  const { webhookId, orderKey, collapseKey } = planned
+  if (collapseKey === null || orderKey === null) return false
+  const order = database.orderOf(webhookId, orderKey)
+  const later = order.slice(order.findIndex((row) => row.planned === planned) + 1)
+  return later.some((row) => row.planned.collapseKey === collapseKey && row.createdAt <= endedAt!)
 }

@@ -1,14 +1,17 @@
+import { newId } from '../../src/base/id.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { SECOND_MS } from '../../src/base/units.ts'
 import type { EventType } from '../../src/events/catalogue.ts'
 import type { EventDraft } from '../../src/events/event.ts'
 import { createEngine, type Engine } from '../../src/webhooks/engine.ts'
 import { createPlan } from '../../src/webhooks/plan.ts'
+import { ReplayWorker } from '../../src/webhooks/replay-worker.ts'
 import { PLAIN } from '../../src/webhooks/testing.ts'
-import type { PlannedDelivery, Webhook } from '../../src/webhooks/webhook.ts'
+import type { PlannedDelivery, Webhook, WebhookOptions } from '../../src/webhooks/webhook.ts'
 import { bytesOf, type Random, seeded } from '../random.ts'
 import { type Client, Database } from './database.ts'
-import { type Behaviour, Network, type Phases } from './network.ts'
+import { type Behaviour, Network, type Phases, POISON } from './network.ts'
+import { marked, Replays } from './replays.ts'
 import { FakeTime } from './time.ts'
 
 /** Events, crashes and administration happen in this time, ms; afterwards everything is mended and must come to rest. */
@@ -16,7 +19,11 @@ export const BUSY_MS = 40 * SECOND_MS
 export const START_AT = Date.UTC(2026, 0, 1)
 
 const ACCOUNTS = ['acc_1', 'acc_2'] as const
-const TYPES: readonly EventType[] = ['file.uploaded', 'file.deleted', 'transfer.completed', 'transfer.failed', 'system.error']
+const TYPES: readonly EventType[] = [
+  ...(['file.uploaded', 'file.deleted', 'transfer.progress', 'transfer.completed', 'transfer.failed', 'system.error'] as const),
+]
+const FILES = ['a', 'b', 'c', 'd', POISON] as const
+const TRANSFERS = ['trf_1', 'trf_2', 'trf_3'] as const
 const SUBSCRIPTIONS = [
   ['*'],
   ['file.*'],
@@ -29,6 +36,7 @@ const SCHEDULES = [[0.2, 0.5, 1, 2], [1, 2, 3], [0, 0, 5], [1, 1, 1, 1, 1, 4], [
 /** A process: it lives, crashes or stops, and comes back as another one with a new id. */
 export interface Process extends Client {
   readonly engine: Engine
+  readonly replayer: ReplayWorker
   isStopping: boolean
 }
 
@@ -38,6 +46,7 @@ export class World {
   readonly time = new FakeTime(START_AT)
   readonly database: Database
   readonly network: Network
+  readonly replays: Replays
   readonly isCalm: boolean
   /** By place; undefined while it is down. */
   readonly processes: (Process | undefined)[] = []
@@ -46,7 +55,7 @@ export class World {
   readonly planned = new Map<string, PlannedDelivery>()
   /** What the last answered read of a webhook said, by node and webhook. */
   readonly seen = new Map<string, { at: number; webhook: Webhook | undefined }>()
-  /** Webhooks that nobody touches and whose receivers are always fine. */
+  /** Webhooks that nobody touches and whose receivers are always fine, but for poisoned paths. */
   readonly healthy = new Set<string>()
   readonly #plan
   #lives = 0
@@ -58,6 +67,7 @@ export class World {
     this.isCalm = this.dice.chance(0.3)
     this.database = new Database(this.time, this.dice, !isShared)
     this.network = new Network(this.time, this.dice)
+    this.replays = new Replays(this.database, this.time)
     this.#plan = createPlan(bytesOf(this.dice))
     if (!this.isCalm) this.#breakThings()
     const webhooks = this.dice.between(2, 8)
@@ -65,6 +75,7 @@ export class World {
     for (let place = 0; place < (isShared ? 2 : 1); place++) this.#scheduleLives(place)
     this.#scheduleEvents()
     this.#scheduleAdministration()
+    this.#scheduleReplays()
   }
 
   /** From here on nothing fails any more, and whoever was down is up. */
@@ -91,17 +102,41 @@ export class World {
     if (isHealthy) this.healthy.add(id)
     const url = `https://receiver-${number}.example/hook`
     this.network.receivers.set(url, isHealthy ? [] : this.#makePhases())
+    const dialect = dice.pick(['mftplus', 'trueftp', 'standard', 'cloudevents'] as const)
+    // Where used up attempts turn the webhook off, one bad path would stop them all.
+    if (isHealthy && dialect === 'trueftp') this.network.poisoned.add(url)
     const webhook: Webhook = {
       ...PLAIN,
-      ...{ id, url, name: id, sealedSecret: `sealed ${id}`, failedReason: null, createdAt: START_AT, updatedAt: START_AT },
+      ...{
+        id,
+        url,
+        dialect,
+        name: id,
+        sealedSecret: `sealed first secret of ${id}`,
+        failedReason: null,
+        createdAt: START_AT,
+        updatedAt: START_AT,
+      },
       accountId: dice.chance(0.4) ? null : dice.pick(ACCOUNTS),
       events: dice.pick(SUBSCRIPTIONS),
-      dialect: dice.pick(['mftplus', 'trueftp'] as const),
+      order: dice.pick(['none', 'none', 'webhook', 'key', 'key'] as const),
+      options: this.#makeOptions(isHealthy),
       retryDelaysSeconds: dice.pick(SCHEDULES),
       state: 'active',
     }
     this.database.setWebhook(webhook)
     if (!isHealthy && dice.chance(0.3)) this.#fillBacklog(webhook)
+  }
+
+  #makeOptions(isHealthy: boolean): WebhookOptions {
+    const { dice } = this
+    const rate = { count: dice.between(1, 20), perSeconds: dice.between(1, 3) }
+    return {
+      ...(dice.chance(0.3) && { concurrency: dice.between(1, 24) }),
+      ...(!isHealthy && dice.chance(0.3) && { rate }),
+      ...(!isHealthy && dice.chance(0.3) && { expireAfterSeconds: dice.between(1, 40) }),
+      ...(!isHealthy && dice.chance(0.2) && { timeoutSeconds: dice.between(2, 60) }),
+    }
   }
 
   #makePhases(): Phases {
@@ -128,24 +163,13 @@ export class World {
 
   /** Events from before, all due at once. */
   #fillBacklog(webhook: Webhook): void {
-    const count = this.dice.chance(0.1) ? 600 : this.dice.between(20, 120)
+    // In order, and with a receiver that fails in the end, each waits for all attempts of those before.
+    const many = webhook.order === 'none' && this.dice.chance(0.1) ? 600 : this.dice.between(20, 120)
+    const count = webhook.order === 'none' ? many : Math.ceil(many / 6)
     for (let index = 0; index < count; index++) {
-      const event = this.#makeEvent()
-      const [planned] = this.#plan({ ...event, accountId: webhook.accountId, type: 'file.uploaded' }, [
-        { ...webhook, events: ['*'] },
-      ])
-      this.planned.set(planned!.id, planned!)
-      this.database.deliveries.set(planned!.id, {
-        ...{
-          planned: planned!,
-          createdAt: START_AT,
-          state: 'waiting',
-          dueAt: START_AT,
-          claimedBy: null,
-          attempts: [],
-          endings: 0,
-        },
-      })
+      const event = { ...this.#makeEvent('file.uploaded'), accountId: webhook.accountId }
+      const [planned] = this.#planned(event, [{ ...webhook, events: ['*'] }])
+      this.database.insert(planned!, START_AT)
     }
   }
 
@@ -159,21 +183,23 @@ export class World {
   #boot(place: number): void {
     const client = { node: `node_${place}_${++this.#lives}`, isAlive: true, isStopping: false }
     const open = (sealed: string) => {
-      if (this.time.now < this.#secretsBrokenUntil && sealed.endsWith('1')) throw new Error('the master key is another one')
+      if (this.time.now < this.#secretsBrokenUntil && sealed.endsWith('wh_1')) throw new Error('the master key is another one')
       return sealed.slice('sealed '.length)
     }
     const saw = (ids: readonly string[], webhooks: readonly Webhook[]) => {
       for (const id of ids)
         this.seen.set(`${client.node} ${id}`, { at: this.time.now, webhook: webhooks.find((webhook) => webhook.id === id) })
     }
+    const own = { node: client.node, log: silentLog, clock: this.time.clockFor(client) }
     const engine = createEngine({
-      ...{ seal: { open }, node: client.node, log: silentLog },
+      ...{ ...own, seal: { open } },
       store: this.database.portFor(client, saw),
       post: this.network.postFor(client),
-      clock: this.time.clockFor(client),
     })
-    this.processes[place] = Object.assign(client, { engine })
+    const replayer = new ReplayWorker({ ...own, store: this.replays.portFor(client) })
+    this.processes[place] = Object.assign(client, { engine, replayer })
     engine.start()
+    replayer.start()
   }
 
   async #goDown(place: number): Promise<void> {
@@ -181,6 +207,7 @@ export class World {
     if (process === undefined || process.isStopping) return
     if (this.dice.chance(0.3)) {
       process.isStopping = true
+      void process.replayer.stop()
       await process.engine.stop(this.dice.between(0, 12) * SECOND_MS)
     }
     process.isAlive = false
@@ -201,8 +228,7 @@ export class World {
     const process = this.dice.pick(up)!
     const event = this.#makeEvent()
     const webhooks = [...this.database.webhooks.values()]
-    const planned = this.#plan(event, webhooks)
-    for (const one of planned) this.planned.set(one.id, one)
+    const planned = this.#planned(event, webhooks)
     const expected = webhooks.filter((webhook) => asks(webhook, event)).map((webhook) => webhook.id)
     const written = Promise.withResolvers<void>()
     const claimed = this.dice.chance(0.7) ? process.engine.offer(planned, written.promise) : []
@@ -217,11 +243,18 @@ export class World {
     }
   }
 
-  #makeEvent(): EventDraft {
-    const type = this.dice.pick(TYPES)
-    const accountId = type === 'system.error' ? null : this.dice.pick(ACCOUNTS)
-    const id = `whevt_${Math.floor(this.dice.next() * 2 ** 48).toString(36)}`
-    return { id, type, accountId, occurredAt: this.time.now, data: { path: `/données/${id}`, size: this.dice.between(0, 1e9) } }
+  #planned(event: EventDraft, webhooks: readonly Webhook[]): PlannedDelivery[] {
+    const planned = this.#plan(event, webhooks).map(marked)
+    for (const one of planned) this.planned.set(one.id, one)
+    return planned
+  }
+
+  #makeEvent(type = this.dice.pick(TYPES)): EventDraft {
+    const { dice, time } = this
+    const accountId = type === 'system.error' ? null : dice.pick(ACCOUNTS)
+    const id = newId('event', time.now, bytesOf(dice))
+    const about = type.startsWith('transfer.') ? { transferId: dice.pick(TRANSFERS) } : { path: `/données/${dice.pick(FILES)}` }
+    return { id, type, accountId, occurredAt: time.now, data: { ...about, size: dice.between(0, 1e9) } }
   }
 
   #scheduleAdministration(): void {
@@ -237,11 +270,43 @@ export class World {
     else if (this.dice.chance(0.2)) {
       this.database.version++
       this.database.webhooks.delete(webhook.id)
-    } else {
+    } else if (this.dice.chance(0.35)) this.#rotate(webhook)
+    else if (this.dice.chance(0.4)) this.database.setWebhook({ ...webhook, options: this.#makeOptions(false) })
+    else {
       const url = `${webhook.url}/moved`
       this.network.receivers.set(url, this.network.receivers.get(webhook.url) ?? [])
       this.database.setWebhook({ ...webhook, url })
     }
+  }
+
+  #rotate(webhook: Webhook): void {
+    const sealedSecret = `sealed secret since ${this.time.now} of ${webhook.id}`
+    const secretBeforeUntil = this.time.now + this.dice.between(0, 20 * SECOND_MS)
+    this.database.setWebhook({ ...webhook, sealedSecret, sealedSecretBefore: webhook.sealedSecret, secretBeforeUntil })
+  }
+
+  #scheduleReplays(): void {
+    for (let count = this.dice.between(0, 2); count > 0; count--)
+      this.time.after(this.dice.between(0, BUSY_MS), () => this.#replay())
+  }
+
+  /** Of what was said so far. One that is cancelled may have planned some of it. */
+  #replay(): void {
+    const { dice, time, database, replays } = this
+    const webhook = dice.pick([...database.webhooks.values()])
+    const isRunning = [...replays.rows.values()].some((row) => row.replay.webhookId === webhook?.id && row.state === 'running')
+    if (webhook === undefined || isRunning || this.healthy.has(webhook.id)) return
+    const request = {
+      ...{ since: 0, until: time.now + 1, events: null, path: null, eventIds: null },
+      only: dice.pick(['all', 'failed', 'missing'] as const),
+      ratePerSecond: dice.pick([10, 100, 1000]),
+    }
+    const id = newId('replay', time.now, bytesOf(dice))
+    const { id: webhookId, accountId } = webhook
+    const counts = { matched: 0, isCounted: true, planned: 0, createdAt: time.now, endedAt: null }
+    replays.create({ ...{ id, webhookId, accountId, request }, state: 'running', ...counts }, database.events.length)
+    if (dice.chance(0.5)) for (const process of this.processes) process?.replayer.wake()
+    if (dice.chance(0.2)) time.after(dice.between(0, 10 * SECOND_MS), () => replays.cancel(id))
   }
 
   #setState(webhook: Webhook, state: 'active' | 'inactive'): void {
@@ -252,7 +317,11 @@ export class World {
 
 /** Which webhooks an event belongs to, said once more and differently than the plan does. */
 function asks(webhook: Webhook, event: EventDraft): boolean {
-  if (webhook.state !== 'active') return false
+  return webhook.state === 'active' && concerns(webhook, event)
+}
+
+/** The same whether it is active or not. */
+export function concerns(webhook: Webhook, event: EventDraft): boolean {
   if (webhook.accountId !== null && webhook.accountId !== event.accountId) return false
   const covered = webhook.events.flatMap((name) =>
     name === '*' ? TYPES : TYPES.filter((type) => type === name || `${type.split('.')[0]}.*` === name),
