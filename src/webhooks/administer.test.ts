@@ -68,7 +68,10 @@ function worldOf(limits: Partial<Allowance> = {}) {
   }
   const service = createWebhookAdmin({
     ...{ store, seal, clock: { now: () => NOW }, nudge: (ids) => nudged.push(...ids) },
-    events: { findEvent: async (id) => (id === 'whevt_1' ? eventOf({ id }) : undefined) },
+    events: {
+      findEvent: async (id) => (id === 'whevt_1' ? eventOf({ id }) : undefined),
+      listEvents: async () => ({ rows: [eventOf({ id: 'whevt_1' })], total: 1 }),
+    },
     allowanceOf: async () => plan,
     guard: {
       under() {
@@ -358,4 +361,16 @@ test('update: a webhook that the engine fails in between stays failed, and the c
   }
   const { webhook: changed } = await service.update(webhook.id, { name: 'renamed' }, owner)
   assert.deepEqual([changed.name, changed.state, changed.failedReason], ['renamed', 'failed', 'attempts used up'])
+})
+
+test('preview: a change is checked and tried as it would be made, and is not made', async () => {
+  const { service, webhooks } = worldOf()
+  const { webhook } = await service.create(input, placement, owner)
+  const { wouldSend } = await service.preview(webhook.id, { filter: { 'data.path': '/else' }, dialect: 'standard' }, owner)
+  assert.equal(wouldSend, 0)
+  const { events } = await service.preview(webhook.id, { dialect: 'standard', limit: 1 }, owner)
+  assert.deepEqual(Object.keys(events[0]!.request!.headers).slice(-1), ['webhook-signature'])
+  assert.deepEqual(webhooks.get(webhook.id), webhook)
+  await assert.rejects(service.preview(webhook.id, { filter: { 'data.pth': 1 } }, owner), { field: 'filter' })
+  await assert.rejects(service.preview(webhook.id, {}, stranger), { code: 'not_found' })
 })

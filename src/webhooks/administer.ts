@@ -16,6 +16,7 @@ import type { WebhookInput } from './input.ts'
 import { invalid, shortened } from './invalid.ts'
 import { planDelivery } from './plan.ts'
 import type { WebhookStore } from './port.ts'
+import { type Preview, previewOf } from './preview.ts'
 import { type ShownRequest, shownRequest } from './shown-request.ts'
 import type { Attempt, DeliveryRecord, DeliveryState, PlannedDelivery, Webhook } from './webhook.ts'
 
@@ -61,15 +62,20 @@ export interface WebhookAdmin {
   delivery(id: string, deliveryId: string, caller: Pick<Caller, 'accountId'>): Promise<DeliveryDetail>
   /** A new delivery of the same event in the webhook's present dialect; it waits while the webhook is not active. */
   redeliver(id: string, deliveryId: string, caller: Caller): Promise<DeliveryRecord>
+  /** What it would send of the events recorded last, and why not of the others; nothing is stored or sent. */
+  preview(id: string, input: PreviewInput, caller: Pick<Caller, 'accountId'>): Promise<Preview>
   /** A sample of this type through the real path. `conflict` while the webhook is not active. */
   test(id: string, eventType: string, caller: Caller): Promise<DeliveryRecord>
 }
+
+/** Changes that are tried, not made. */
+export type PreviewInput = Pick<Partial<WebhookInput>, 'events' | 'filter' | 'dialect'> & { readonly limit?: number }
 
 export type DeliveryFilter = { state?: Exclude<DeliveryState, 'held'>; eventType?: string }
 
 export interface WebhookAdminParts {
   readonly store: WebhookStore
-  readonly events: Pick<EventStore, 'findEvent'>
+  readonly events: Pick<EventStore, 'findEvent' | 'listEvents'>
   readonly guard: InputGuard
   readonly seal: Seal
   readonly allowanceOf: AllowanceOf
@@ -177,6 +183,12 @@ export function createWebhookAdmin(parts: WebhookAdminParts): WebhookAdmin {
     return newRecord(planned, now, webhook)
   }
 
+  async function preview(id: string, { limit, ...changes }: PreviewInput, caller: Pick<Caller, 'accountId'>): Promise<Preview> {
+    const before = await get(id, caller)
+    const { webhook } = await applyInput(before, changes, await allowanceOf(before.accountId), parts)
+    return previewOf(webhook, limit, parts)
+  }
+
   async function found(id: string, deliveryId: string) {
     const found = await store.findDelivery(id, deliveryId)
     if (found === undefined) throw new AppError('not_found', `no delivery ${shortened(deliveryId)} of webhook ${id}`)
@@ -189,7 +201,7 @@ export function createWebhookAdmin(parts: WebhookAdminParts): WebhookAdmin {
   }
 
   return {
-    ...{ create, update, remove, get, getIncluded, delivery, redeliver, test },
+    ...{ create, update, remove, get, getIncluded, delivery, redeliver, preview, test },
     list: (filter, page, { accountId }) => store.listWebhooks(accountId === null ? filter : { accountId }, page),
     deliveries: async (id, filter, page, caller) =>
       store.listDeliveries({ webhookId: (await get(id, caller)).id, ...filter }, page),

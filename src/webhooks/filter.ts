@@ -43,6 +43,11 @@ export function unmetMember(filter: Filter, event: Filtered): string | null {
   return null
 }
 
+/** What a filter reads under this name; undefined: the event has no such member. */
+export function memberValue(member: string, event: Filtered): unknown {
+  return readerOf(member)(event)
+}
+
 /** Names of the members of an event itself; all others begin with `data.`. */
 export const EVENT_MEMBERS = {
   type: ({ type }) => type,

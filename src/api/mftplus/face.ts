@@ -6,6 +6,9 @@ import { addDoctorRoutes, DoctorReportShape } from './doctor.ts'
 import { AuditShape, addEventRoutes, EventShape, EventTypeShape } from './events.ts'
 import { addHealthRoutes, Health } from './health.ts'
 import { AdminTokenShape, addKeyRoutes, KeyShape } from './keys.ts'
+import { addMasterKeyRoutes } from './master-key.ts'
+import { AlertShape, addMonitoringRoutes, FailureShape, FiguresShape, HealthShape } from './monitoring.ts'
+import { addPreviewRoutes, PreviewedEventShape } from './preview.ts'
 import { addPublicKeyRoutes, addSecretRoutes } from './secrets.ts'
 import { MftplusError, Pagination } from './shapes.ts'
 import { addTriggerRoutes } from './trigger.ts'
@@ -15,7 +18,8 @@ import { addWebhookRoutes, WebhookShape } from './webhooks.ts'
 /** The schemas that answers of this face refer to by name. */
 export const MFTPLUS_SHAPES = [
   ...[MftplusError, Pagination, Health, WebhookShape, DeliveryShape, DeliveryDetailShape, EventShape, EventTypeShape],
-  ...[AuditShape, AccountShape, UserShape, KeyShape, AdminTokenShape, DoctorReportShape],
+  ...[AuditShape, AccountShape, UserShape, KeyShape, AdminTokenShape, DoctorReportShape, PreviewedEventShape],
+  ...[HealthShape, FiguresShape, FailureShape, AlertShape],
 ]
 
 /** The face of administrators. Health and public keys are for everybody; everything else takes an administrator token. */
@@ -26,13 +30,16 @@ export function addMftplusFace(face: Api, needs: ApiNeeds, guards: Guards): void
     const api = guarded as Api
     api.addHook('onRequest', guards.admin)
     addWebhookRoutes(api, needs)
+    addPreviewRoutes(api, needs)
     addSecretRoutes(api, needs)
     addDeliveryRoutes(api, needs)
+    addMonitoringRoutes(api, needs)
     addDoctorRoutes(api, needs)
     addEventRoutes(api, needs)
     addTriggerRoutes(api, needs)
     addAccountRoutes(api, needs)
     addUserRoutes(api, needs)
     addKeyRoutes(api, needs)
+    addMasterKeyRoutes(api, needs)
   })
 }

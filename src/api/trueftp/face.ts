@@ -4,14 +4,17 @@ import { addAccountRoute } from './account.ts'
 import { addDeliveryRoutes, TrueftpAttemptShape, TrueftpDetailShape, TrueftpPlannedShape } from './deliveries.ts'
 import { addEventRoute, FileEventShape } from './events.ts'
 import { addFtpUserRoutes, FtpUserShape } from './ftp-users.ts'
+import { addMonitoringRoutes, TrueftpAlertShape, TrueftpHealthShape, TrueftpStatsShape } from './monitoring.ts'
+import { addPreviewRoutes, TrueftpPreviewedShape } from './preview.ts'
 import { addSecretRoute } from './secrets.ts'
 import { TrueftpError } from './shapes.ts'
 import { addWebhookRoutes, TrueftpSavedWebhookShape, TrueftpWebhookShape } from './webhooks.ts'
 
 /** The schemas that answers of this face refer to by name. */
 export const TRUEFTP_SHAPES = [
-  ...[TrueftpError, FtpUserShape, FileEventShape, TrueftpWebhookShape, TrueftpSavedWebhookShape],
+  ...[TrueftpError, FtpUserShape, FileEventShape, TrueftpWebhookShape, TrueftpSavedWebhookShape, TrueftpPreviewedShape],
   ...[TrueftpAttemptShape, TrueftpPlannedShape, TrueftpDetailShape],
+  ...[TrueftpHealthShape, TrueftpStatsShape, TrueftpAlertShape],
 ]
 
 /** The face of account keys: everything is of the key's account. */
@@ -23,7 +26,9 @@ export function addTrueftpFace(face: Api, needs: ApiNeeds, guards: Guards): void
     addFtpUserRoutes(api, needs)
     addEventRoute(api, needs)
     addWebhookRoutes(api, needs)
+    addPreviewRoutes(api, needs)
     addSecretRoute(api, needs)
     addDeliveryRoutes(api, needs)
+    addMonitoringRoutes(api, needs)
   })
 }
