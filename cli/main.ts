@@ -5,6 +5,7 @@ import { demo } from './demo.ts'
 import { doctor } from './doctor.ts'
 import { explainSignature } from './explain-signature.ts'
 import { key } from './key.ts'
+import { masterKey } from './master-key.ts'
 import { serve } from './serve.ts'
 import { paint, terminal } from './terminal.ts'
 import { token } from './token.ts'
@@ -20,6 +21,7 @@ const COMMANDS: Readonly<Record<string, Command | readonly Command[]>> = {
   user,
   key,
   token,
+  'master-key': masterKey,
   webhook,
   trigger,
   doctor,

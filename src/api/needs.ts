@@ -11,8 +11,12 @@ import type { AuditStore } from '../audit/port.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { EventStore } from '../events/port.ts'
+import type { AlertStore } from '../watch/port.ts'
 import type { WebhookAdmin } from '../webhooks/administer.ts'
 import type { Doctor } from '../webhooks/doctor.ts'
+import type { Monitor } from '../webhooks/monitor.ts'
+import type { Recovery } from '../webhooks/recovery.ts'
+import type { MasterKeyAdmin } from '../webhooks/reseal.ts'
 import type { SecretAdmin } from '../webhooks/rotate.ts'
 import type { Trigger } from '../webhooks/trigger.ts'
 import type { HealthProbes } from './health.ts'
@@ -22,10 +26,14 @@ export interface ApiNeeds {
   accounts: AccountAdmin
   webhooks: WebhookAdmin
   secrets: SecretAdmin
+  recovery: Omit<Recovery, 'start' | 'stop'>
+  masterKey: MasterKeyAdmin
   doctor: Doctor
   trigger: Trigger
   events: Pick<EventStore, 'listEvents'>
   audit: Pick<AuditStore, 'listAudit'>
+  monitor: Monitor
+  alerts: Pick<AlertStore, 'listAlerts' | 'findAlert'>
   health: HealthProbes
   settings: {
     /** Window in which an account key may make its number of requests. */

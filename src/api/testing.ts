@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,12 +12,17 @@ import { createPasswords } from '../accounts/password.ts'
 import { type Caller, SERVER_CALLER } from '../audit/caller.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
-import { createSeal, MASTER_KEY_BYTES } from '../base/seal.ts'
+import { createSeal, type KeyRing, MASTER_KEY_BYTES } from '../base/seal.ts'
 import { HOUR_MS } from '../base/units.ts'
 import { createRecorder } from '../events/record.ts'
 import { createEgressGuard } from '../http/guard.ts'
+import { createTlsInspector } from '../http/inspect.ts'
+import { createPoster } from '../http/post.ts'
 import { openSqliteStore } from '../store/sqlite/client.ts'
 import { createWebhookAdmin } from '../webhooks/administer.ts'
+import { createDoctor } from '../webhooks/doctor.ts'
+import { createMonitor } from '../webhooks/monitor.ts'
+import { createMasterKeyAdmin, type MasterKeys } from '../webhooks/reseal.ts'
 import { createSecretAdmin } from '../webhooks/rotate.ts'
 import type { HealthProbes } from './health.ts'
 import { createApi } from './server.ts'
@@ -80,6 +86,21 @@ function createAnswerCheck(document: object) {
   }
 }
 
+/** Keys that are kept nowhere. */
+function masterKeysOf(ring: KeyRing): MasterKeys {
+  return {
+    ring,
+    async begin() {
+      ring.use([randomBytes(MASTER_KEY_BYTES), ...ring.keys])
+      return { made: true }
+    },
+    async finish() {
+      ring.use(ring.keys.slice(0, 1))
+      return null
+    },
+  }
+}
+
 /** The API over the real embedded store in a fresh folder, with an administrator, an account and a key. */
 export async function openWorld() {
   const folder = await mkdtemp(join(tmpdir(), 'landfall-api-'))
@@ -122,13 +143,25 @@ export async function openWorld() {
     clock,
     nudge: () => {},
   })
+  const poster = createPoster({ guard, clock })
   const settings = { keyRateWindowMs: HOUR_MS }
   const api = createApi({
     accounts,
     webhooks,
     secrets: createSecretAdmin({ store, seal, clock }),
+    doctor: createDoctor({
+      webhooks,
+      audit: store,
+      seal,
+      post: poster.post,
+      inspectTls: createTlsInspector(guard, clock),
+      clock,
+    }),
+    masterKey: createMasterKeyAdmin({ store, keys: masterKeysOf(seal), clock, log }),
     events: store,
     audit: store,
+    monitor: createMonitor({ store, webhooks, clock }),
+    alerts: store,
     health: probes,
     settings,
     clock,
@@ -160,6 +193,7 @@ export async function openWorld() {
 
   async function close() {
     await api.stop()
+    await poster.close(0)
     await store.stop()
     await rm(folder, { recursive: true, force: true })
   }

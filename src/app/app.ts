@@ -8,23 +8,29 @@ import { systemClock } from '../base/clock.ts'
 import { newId } from '../base/id.ts'
 import { Lifecycle } from '../base/lifecycle.ts'
 import { type Log, openLog } from '../base/log.ts'
-import { createSeal } from '../base/seal.ts'
 import type { Address, Settings } from '../config/settings.ts'
 import { createRecorder } from '../events/record.ts'
 import { createLocalBackend } from '../files/backends/local.ts'
 import { createFiles } from '../files/files.ts'
 import type { Reach } from '../files/points.ts'
 import { createEgressGuard } from '../http/guard.ts'
+import { createTlsInspector } from '../http/inspect.ts'
 import { createPoster } from '../http/post.ts'
 import { loadHostKeys } from '../protocols/ssh/host-keys.ts'
 import { createSshServer, type SshServer } from '../protocols/ssh/server.ts'
 import { lockDataFolder } from '../store/sqlite/lock.ts'
+import { NODE_SILENT_MS } from '../store/store.ts'
+import { createWatch, noticingFailures } from '../watch/watch.ts'
 import { createWebhookAdmin } from '../webhooks/administer.ts'
+import { createDoctor } from '../webhooks/doctor.ts'
 import { createEngine, type Engine } from '../webhooks/engine.ts'
+import { createMonitor } from '../webhooks/monitor.ts'
+import { checkMasterKey, createMasterKeyAdmin } from '../webhooks/reseal.ts'
 import { createSecretAdmin } from '../webhooks/rotate.ts'
-import { lastNode, masterKeyOf, openDataFolder, removeRunning, writeNode, writeRunning } from './data-folder.ts'
+import { lastNode, openDataFolder, removeRunning, writeNode, writeRunning } from './data-folder.ts'
 import { deliveringFiles } from './deliver.ts'
 import { currentUser, watchUsers } from './live-users.ts'
+import { openMasterKeys } from './master-key.ts'
 import { openStore } from './open-store.ts'
 import { probesOf } from './probes.ts'
 import { VERSION } from './version.ts'
@@ -70,7 +76,6 @@ async function start(settings: Settings, hooks: AppHooks, life: Lifecycle): Prom
 
   const folder = await openDataFolder(settings.data)
   life.add('the lock of the data folder', lockDataFolder(folder.path))
-  const seal = createSeal(await masterKeyOf(folder, settings.masterKey))
   const hostKeys = await loadHostKeys(folder.keys)
 
   let engine: Engine | undefined
@@ -86,6 +91,11 @@ async function start(settings: Settings, hooks: AppHooks, life: Lifecycle): Prom
   const before = await lastNode(folder)
   if (before !== undefined) await store.forgetNode(before)
   await writeNode(folder, node)
+
+  const masterKeys = await openMasterKeys(folder, settings, () => store.countOtherNodes(node, clock.now() - NODE_SILENT_MS))
+  const seal = masterKeys.ring
+  if (seal.keys.length > 1) log.warn({}, 'a rotation of the master key has not come to its end: run `landfall master-key rotate`')
+  if (settings.masterKeyLost === 'refuse') await checkMasterKey(store, seal, log)
 
   const guard = createEgressGuard({ allow: settings.egressAllow, loopback: reachesLoopback(settings) })
   const poster = createPoster({ guard, clock })
@@ -134,8 +144,12 @@ async function start(settings: Settings, hooks: AppHooks, life: Lifecycle): Prom
   const adminToken = await accounts.ensureAdminToken(settings.adminToken)
   const localToken = await accounts.renewLocalToken()
 
+  const watch = createWatch({ store, settings, clock, log: log.child({ part: 'watch' }) })
+  watch.start()
+  life.add('the watch over webhooks', watch)
+
   const webhooks = createWebhookAdmin({
-    ...{ store, events: store, guard, seal, clock },
+    ...{ store: noticingFailures(store, watch), events: store, guard, seal, clock },
     allowanceOf: createAllowances(store),
     nudge: (ids) => engine!.nudge(ids),
   })
@@ -143,8 +157,19 @@ async function start(settings: Settings, hooks: AppHooks, life: Lifecycle): Prom
     accounts,
     webhooks,
     secrets: createSecretAdmin({ store, seal, clock }),
+    doctor: createDoctor({
+      webhooks,
+      audit: store,
+      seal,
+      post: poster.post,
+      inspectTls: createTlsInspector(guard, clock),
+      clock,
+    }),
+    masterKey: createMasterKeyAdmin({ store, keys: masterKeys, clock, log }),
     events: store,
     audit: store,
+    monitor: createMonitor({ store, webhooks, clock }),
+    alerts: store,
     health: probesOf({ store, storage, undecided: files.undecided }),
     settings: { keyRateWindowMs: settings.keyRateWindowMs },
     clock,

@@ -1,8 +1,6 @@
-import { randomBytes } from 'node:crypto'
 import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { AppError } from '../base/error.ts'
-import { MASTER_KEY_BYTES } from '../base/seal.ts'
 
 /** What the data folder holds, by its fixed names. All but the files are readable by the owner only. */
 export interface DataFolder {
@@ -33,25 +31,6 @@ export async function openDataFolder(path: string): Promise<DataFolder> {
     keys: join(path, 'keys'),
     running: join(path, 'running.json'),
   }
-}
-
-/** The master key: the given one, else the one in the data folder, made at first start. */
-export async function masterKeyOf(folder: DataFolder, given: string): Promise<Buffer> {
-  if (given !== '') return decodeMasterKey(given, 'LANDFALL_MASTER_KEY')
-  const path = join(folder.path, 'master.key')
-  const stored = await readFile(path, 'utf8').catch(ignoreMissing)
-  if (stored !== undefined) return decodeMasterKey(stored.trim(), 'the file master.key in the data folder')
-  const made = randomBytes(MASTER_KEY_BYTES)
-  await writePrivately(path, `${made.toString('base64')}\n`)
-  return made
-}
-
-function decodeMasterKey(text: string, origin: string): Buffer {
-  const key = Buffer.from(text, 'base64')
-  if (key.length === MASTER_KEY_BYTES) return key
-  throw new AppError('setting_invalid', `${origin} is ${MASTER_KEY_BYTES} bytes in base64, and holds ${key.length}`, {
-    field: 'masterKey',
-  })
 }
 
 /**
@@ -86,8 +65,8 @@ export async function removeRunning(folder: DataFolder): Promise<void> {
   await rm(folder.running, { force: true })
 }
 
-/** Whole or not at all, also after a power cut: written aside, synced, then renamed. */
-async function writePrivately(path: string, text: string): Promise<void> {
+/** Whole or not at all, and there for good when it returns, also after a power cut: written aside, synced, renamed, and the name synced. */
+export async function writePrivately(path: string, text: string): Promise<void> {
   const aside = `${path}.new`
   const file = await open(aside, 'w', OWNER_ONLY)
   try {
@@ -97,8 +76,14 @@ async function writePrivately(path: string, text: string): Promise<void> {
     await file.close()
   }
   await rename(aside, path)
+  const folder = await open(dirname(path), 'r')
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
 }
 
-function ignoreMissing(error: NodeJS.ErrnoException): undefined {
+export function ignoreMissing(error: NodeJS.ErrnoException): undefined {
   if (error.code !== 'ENOENT') throw error
 }

@@ -21,6 +21,18 @@ export const SETTINGS = {
   masterKey: text('', '32 bytes in base64 that encrypt secrets at rest; empty: made at first start, a file of mode 0600.', {
     secret: true,
   }),
+  masterKeyBefore: text(
+    '',
+    'Opens secrets sealed under an earlier master key, until `landfall master-key rotate` has sealed them anew.',
+    {
+      secret: true,
+    },
+  ),
+  masterKeyLost: choice(
+    ['refuse', 'accept'],
+    'refuse',
+    'A master key that opens no stored secret: refuse to start, or accept that deliveries of these webhooks wait for a new one.',
+  ),
   egressAllow: list('Private networks that webhooks may reach: CIDRs, separated by commas.'),
   egressLoopback: choice(
     ['auto', 'allow', 'deny'],

@@ -17,8 +17,8 @@ export interface MasterKeyAdmin {
 }
 
 export interface KeyRotation {
-  /** An earlier rotation that had not come to its end was brought there; no key was made. */
-  readonly continued: boolean
+  /** Whether a key was made. Not where it is given, and not where an earlier rotation had not come to its end and goes on. */
+  readonly made: boolean
   /** Webhooks whose secrets were sealed anew. */
   readonly resealed: number
   /** Webhooks with a secret that no key opens: it has to be given again. */
@@ -31,7 +31,7 @@ export interface KeyRotation {
 export interface MasterKeys {
   readonly ring: KeyRing
   /** Two keys are in the ring when it returns, durably. Throws `conflict` where no key can be made. */
-  begin(): Promise<{ readonly continued: boolean }>
+  begin(): Promise<{ readonly made: boolean }>
   /** Only the first key is left, durably where that is this server's matter. Answers what is left to do. */
   finish(): Promise<string | null>
 }
@@ -67,13 +67,13 @@ export function createMasterKeyAdmin({ store, keys, clock, log }: MasterKeyParts
   let isRunning = false
 
   async function rotateOnce(caller: Caller): Promise<KeyRotation> {
-    const { continued } = await keys.begin()
-    await note(caller, continued ? 'goes on' : 'begun')
+    const { made } = await keys.begin()
+    await note(caller, made ? 'begun with a new key' : 'begun with the keys there are')
     const { resealed, unreadable } = await resealAll()
     const next = await keys.finish()
     await note(caller, `done: ${resealed} webhooks sealed anew, ${unreadable.length} unreadable`)
     if (unreadable.length > 0) log.warn({ webhookIds: unreadable }, 'secrets of webhooks open under no master key')
-    return { continued, resealed, unreadable, next }
+    return { made, resealed, unreadable, next }
   }
 
   async function resealAll(): Promise<{ resealed: number; unreadable: string[] }> {
