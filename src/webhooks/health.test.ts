@@ -62,6 +62,12 @@ const cases = [
     reasons: ['It is inactive: nothing is sent until it is set active.'],
   },
   {
+    name: 'turned off with its plan',
+    webhook: { state: 'inactive', inactiveReason: 'the plan has no webhooks' },
+    state: 'healthy',
+    reasons: ['It is inactive: the plan has no webhooks.'],
+  },
+  {
     name: 'turned off by a delivery',
     webhook: { state: 'failed', failedReason: 'all 5 attempts failed, the last with: status 503' },
     hour: counts(3),

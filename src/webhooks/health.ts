@@ -27,14 +27,17 @@ export const BACKLOG_MS_MAX = 5 * MINUTE_MS
 
 /** Pure: the health of a webhook. A webhook that its owner turned off is healthy: nothing is expected of it. */
 export function healthOf(
-  webhook: Pick<Webhook, 'state' | 'failedReason'>,
+  webhook: Pick<Webhook, 'state' | 'failedReason' | 'inactiveReason'>,
   vitals: Omit<Vitals, 'webhookId'>,
   now: number,
 ): Health {
   if (webhook.state === 'failed')
     return { state: 'failed', reasons: [`It was turned off: ${webhook.failedReason ?? 'a delivery failed for good'}.`] }
   if (webhook.state === 'inactive')
-    return { state: 'healthy', reasons: ['It is inactive: nothing is sent until it is set active.'] }
+    return {
+      state: 'healthy',
+      reasons: [`It is inactive: ${webhook.inactiveReason ?? 'nothing is sent until it is set active'}.`],
+    }
   const reasons = reasonsOf(vitals, now)
   if (isFailing(vitals)) return { state: 'failing', reasons }
   if (reasons.length > 0) return { state: 'degraded', reasons }

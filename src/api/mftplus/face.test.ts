@@ -41,6 +41,7 @@ test('a webhook: made, listed, got, changed, deleted, each in its shape', async 
     active: true,
     state: 'active',
     failedReason: null,
+    health: { state: 'healthy', reasons: ['Nothing was sent in the last hour.'] },
     inactiveReason: null,
     dialect: 'mftplus',
     hasSecret: true,

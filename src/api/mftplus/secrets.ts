@@ -27,7 +27,8 @@ const RotateBody = nullable(
   }),
 )
 
-export function addSecretRoutes(api: Api, { secrets }: ApiNeeds): void {
+export function addSecretRoutes(api: Api, needs: ApiNeeds): void {
+  const { secrets } = needs
   api.post(
     '/webhooks/:id/rotate-secret',
     {
@@ -41,7 +42,7 @@ export function addSecretRoutes(api: Api, { secrets }: ApiNeeds): void {
     async ({ params: { id }, body: input, caller }) => {
       const { webhook, madeSecret, cutOverAt, note } = await secrets.rotate(id, input ?? {}, caller)
       return said({
-        webhook: webhookShape(webhook, secrets),
+        webhook: await webhookShape(webhook, needs),
         ...(madeSecret === null ? {} : { secret: madeSecret }),
         cutOverAt: iso(cutOverAt),
         note,

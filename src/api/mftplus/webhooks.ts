@@ -3,6 +3,7 @@ import type { Caller } from '../../audit/caller.ts'
 import { AppError, codeOf } from '../../base/error.ts'
 import { DIALECT_NAMES } from '../../dialects/index.ts'
 import type { Placement, SavedWebhook } from '../../webhooks/administer.ts'
+import type { Health } from '../../webhooks/health.ts'
 import {
   NAME_CHARACTERS_MAX,
   RETRIES_MAX,
@@ -17,6 +18,7 @@ import type { Webhook } from '../../webhooks/webhook.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
 import { body, idOf, iso, nullable, params, query, refTo, TEXT_CHARS_MAX, text, time, URL_CHARS_MAX } from '../schema.ts'
 import { camelCase, choicesIn } from '../webhook-options.ts'
+import { HealthShape, healthShape } from './monitoring.ts'
 import { adminRoute, Deleted, envelope, PageQuery, Pagination, paging, said } from './shapes.ts'
 
 const CHOICES = choicesIn(camelCase)
@@ -33,6 +35,7 @@ export const WebhookShape = Type.Object(
       description: 'Failed: a delivery used up its attempts; set active to true to go on.',
     }),
     failedReason: nullable(text('Why it failed.')),
+    health: refTo(HealthShape),
     inactiveReason: nullable(text('Why it is inactive, where not its owner turned it off.')),
     dialect: Type.Enum([...DIALECT_NAMES]),
     hasSecret: Type.Boolean({ description: 'Whether deliveries are signed. The secret itself is never returned.' }),
@@ -55,7 +58,20 @@ export const WebhookShape = Type.Object(
   { $id: 'Webhook' },
 )
 
-export function webhookShape(webhook: Webhook, secrets: Pick<SecretAdmin, 'factsOf'>): Static<typeof WebhookShape> {
+/** What the shape of a webhook tells that its row does not. */
+type Showing = Pick<ApiNeeds, 'secrets' | 'monitor'>
+
+/** A page of webhooks; their health is one question to the store. */
+export async function webhookShapes(webhooks: readonly Webhook[], { secrets, monitor }: Showing) {
+  const health = await monitor.health(webhooks)
+  return webhooks.map((webhook) => shapeOf(webhook, secrets, health.get(webhook.id)!))
+}
+
+export async function webhookShape(webhook: Webhook, showing: Showing): Promise<Static<typeof WebhookShape>> {
+  return (await webhookShapes([webhook], showing))[0]!
+}
+
+function shapeOf(webhook: Webhook, secrets: Pick<SecretAdmin, 'factsOf'>, health: Health): Static<typeof WebhookShape> {
   const {
     id,
     accountId,
@@ -81,6 +97,7 @@ export function webhookShape(webhook: Webhook, secrets: Pick<SecretAdmin, 'facts
     active: state === 'active',
     state,
     failedReason,
+    health: healthShape(health),
     inactiveReason,
     dialect,
     hasSecret: sealedSecret !== null,
@@ -131,7 +148,8 @@ const Saved = envelope({
   warning: Type.Optional(text('What should be known although it was accepted.')),
 })
 
-export function addWebhookRoutes(api: Api, { webhooks, accounts, secrets }: ApiNeeds): void {
+export function addWebhookRoutes(api: Api, needs: ApiNeeds): void {
+  const { webhooks, accounts } = needs
   const byId = params({ id: idOf('webhook') })
 
   api.post(
@@ -142,7 +160,7 @@ export function addWebhookRoutes(api: Api, { webhooks, accounts, secrets }: ApiN
     async ({ body: { accountId, ...input }, caller }, reply) => {
       const saved = await webhooks.create(inputOf(input) as WebhookInput, await placement(accountId, caller), caller)
       reply.code(201)
-      return savedShape(saved, secrets)
+      return savedShape(saved, needs)
     },
   )
 
@@ -169,7 +187,7 @@ export function addWebhookRoutes(api: Api, { webhooks, accounts, secrets }: ApiN
     async ({ query: { accountId, ...asked }, caller }) => {
       const { request, pagination } = paging(asked)
       const { rows, total } = await webhooks.list(accountId === undefined ? {} : { accountId }, request, caller)
-      return said({ webhooks: rows.map((row) => webhookShape(row, secrets)), pagination: pagination(total) })
+      return said({ webhooks: await webhookShapes(rows, needs), pagination: pagination(total) })
     },
   )
 
@@ -181,7 +199,7 @@ export function addWebhookRoutes(api: Api, { webhooks, accounts, secrets }: ApiN
         params: byId,
       },
     },
-    async ({ params: { id }, caller }) => said({ webhook: webhookShape(await webhooks.get(id, caller), secrets) }),
+    async ({ params: { id }, caller }) => said({ webhook: await webhookShape(await webhooks.get(id, caller), needs) }),
   )
 
   api.patch(
@@ -199,7 +217,7 @@ export function addWebhookRoutes(api: Api, { webhooks, accounts, secrets }: ApiN
         body: PatchBody,
       },
     },
-    async ({ params: { id }, body: changes, caller }) => savedShape(await webhooks.update(id, inputOf(changes), caller), secrets),
+    async ({ params: { id }, body: changes, caller }) => savedShape(await webhooks.update(id, inputOf(changes), caller), needs),
   )
 
   api.delete(
@@ -225,9 +243,9 @@ function inputOf(given: Static<typeof PatchBody>): Partial<WebhookInput> {
   return { ...input, ...choices, ...(active === undefined ? {} : { active }) }
 }
 
-function savedShape({ webhook, madeSecret, warnings }: SavedWebhook, secrets: Pick<SecretAdmin, 'factsOf'>) {
+async function savedShape({ webhook, madeSecret, warnings }: SavedWebhook, showing: Showing) {
   return said({
-    webhook: webhookShape(webhook, secrets),
+    webhook: await webhookShape(webhook, showing),
     ...(madeSecret === null ? {} : { secret: madeSecret }),
     ...(warnings.length === 0 ? {} : { warning: warnings.join('; ') }),
   })

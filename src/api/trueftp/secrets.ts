@@ -27,7 +27,8 @@ const RotateBody = nullable(
   }),
 )
 
-export function addSecretRoute(api: Api, { secrets }: ApiNeeds): void {
+export function addSecretRoute(api: Api, needs: ApiNeeds): void {
+  const { secrets } = needs
   const docs = keyRoute(
     'rotateAccountWebhookSecret',
     'Account webhooks',
@@ -52,7 +53,7 @@ export function addSecretRoute(api: Api, { secrets }: ApiNeeds): void {
       const asked = { ...input, ...(overlapSeconds === undefined ? {} : { overlapSeconds }) }
       const { webhook, madeSecret, cutOverAt, note } = await secrets.rotate(id, asked, caller)
       return {
-        webhook: webhookShape(webhook, secrets),
+        webhook: await webhookShape(webhook, needs),
         ...(madeSecret === null ? {} : { secret: madeSecret }),
         cut_over_at: iso(cutOverAt),
         note,

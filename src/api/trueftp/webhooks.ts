@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox'
 import { DIALECT_NAMES } from '../../dialects/index.ts'
 import type { SavedWebhook } from '../../webhooks/administer.ts'
+import type { Health } from '../../webhooks/health.ts'
 import {
   NAME_CHARACTERS_MAX,
   RETRIES_MAX,
@@ -15,6 +16,7 @@ import type { Webhook } from '../../webhooks/webhook.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
 import { body, idOf, iso, nullable, params, query, refTo, TEXT_CHARS_MAX, text, time, URL_CHARS_MAX } from '../schema.ts'
 import { choicesIn, snakeCase } from '../webhook-options.ts'
+import { healthShape, TrueftpHealthShape } from './monitoring.ts'
 import { accountOf, keyRoute, listOf, Nothing, OffsetQuery, pageOf } from './shapes.ts'
 
 const CHOICES = choicesIn(snakeCase)
@@ -29,6 +31,7 @@ const webhook = {
     description: 'Failed: a delivery used up its attempts; set active to true to go on.',
   }),
   failed_reason: nullable(text('Why it failed.')),
+  health: refTo(TrueftpHealthShape),
   inactive_reason: nullable(text('Why it is inactive, where not its owner turned it off.')),
   dialect: Type.Enum([...DIALECT_NAMES]),
   has_secret: Type.Boolean({ description: 'Whether deliveries are signed.' }),
@@ -56,7 +59,20 @@ export const TrueftpSavedWebhookShape = Type.Object(
   { $id: 'TrueFtpSavedWebhook' },
 )
 
-export function webhookShape(webhook: Webhook, secrets: Pick<SecretAdmin, 'factsOf'>): Static<typeof TrueftpWebhookShape> {
+/** What the shape of a webhook tells that its row does not. */
+type Showing = Pick<ApiNeeds, 'secrets' | 'monitor'>
+
+/** A page of webhooks; their health is one question to the store. */
+async function webhookShapes(webhooks: readonly Webhook[], { secrets, monitor }: Showing) {
+  const health = await monitor.health(webhooks)
+  return webhooks.map((webhook) => shapeOf(webhook, secrets, health.get(webhook.id)!))
+}
+
+export async function webhookShape(webhook: Webhook, showing: Showing): Promise<Static<typeof TrueftpWebhookShape>> {
+  return (await webhookShapes([webhook], showing))[0]!
+}
+
+function shapeOf(webhook: Webhook, secrets: Pick<SecretAdmin, 'factsOf'>, health: Health): Static<typeof TrueftpWebhookShape> {
   const { id, url, name, events, state, dialect, sealedSecret, retryDelaysSeconds, createdAt, updatedAt } = webhook
   const { publicKey, rotation } = secrets.factsOf(webhook)
   return {
@@ -67,6 +83,7 @@ export function webhookShape(webhook: Webhook, secrets: Pick<SecretAdmin, 'facts
     active: state === 'active',
     status: state,
     failed_reason: webhook.failedReason,
+    health: healthShape(health),
     inactive_reason: webhook.inactiveReason,
     dialect,
     has_secret: sealedSecret !== null,
@@ -79,12 +96,12 @@ export function webhookShape(webhook: Webhook, secrets: Pick<SecretAdmin, 'facts
   }
 }
 
-function savedShape(
+async function savedShape(
   { webhook: saved, madeSecret, warnings }: SavedWebhook,
-  secrets: Pick<SecretAdmin, 'factsOf'>,
-): Static<typeof TrueftpSavedWebhookShape> {
+  showing: Showing,
+): Promise<Static<typeof TrueftpSavedWebhookShape>> {
   return {
-    ...webhookShape(saved, secrets),
+    ...(await webhookShape(saved, showing)),
     ...(madeSecret === null ? {} : { secret: madeSecret }),
     ...(warnings.length === 0 ? {} : { warning: warnings.join('; ') }),
   }
@@ -128,7 +145,8 @@ function inputOf(given: Static<typeof UpdateBody>): Partial<WebhookInput> {
   return { ...same, ...choices, retry: retry === null ? null : { delaysSeconds: retry.delays_seconds } }
 }
 
-export function addWebhookRoutes(api: Api, { webhooks, secrets }: ApiNeeds): void {
+export function addWebhookRoutes(api: Api, needs: ApiNeeds): void {
+  const { webhooks } = needs
   const byId = params({ id: idOf('webhook') })
   const One = refTo(TrueftpWebhookShape)
   const Saved = refTo(TrueftpSavedWebhookShape)
@@ -144,7 +162,7 @@ export function addWebhookRoutes(api: Api, { webhooks, secrets }: ApiNeeds): voi
     },
     async ({ query: asked, caller }) => {
       const { rows, total } = await webhooks.list({ accountId: accountOf(caller) }, pageOf(asked), caller)
-      return { data: rows.map((row) => webhookShape(row, secrets)), total }
+      return { data: await webhookShapes(rows, needs), total }
     },
   )
 
@@ -161,7 +179,7 @@ export function addWebhookRoutes(api: Api, { webhooks, secrets }: ApiNeeds): voi
       const placement = { accountId: accountOf(caller), dialect: 'trueftp' } as const
       const saved = await webhooks.create(inputOf(input) as WebhookInput, placement, caller)
       reply.code(201)
-      return savedShape(saved, secrets)
+      return savedShape(saved, needs)
     },
   )
 
@@ -174,7 +192,7 @@ export function addWebhookRoutes(api: Api, { webhooks, secrets }: ApiNeeds): voi
         params: byId,
       },
     },
-    async ({ params: { id }, caller }) => webhookShape(await webhooks.get(id, caller), secrets),
+    async ({ params: { id }, caller }) => webhookShape(await webhooks.get(id, caller), needs),
   )
 
   api.put(
@@ -194,7 +212,7 @@ export function addWebhookRoutes(api: Api, { webhooks, secrets }: ApiNeeds): voi
         body: UpdateBody,
       },
     },
-    async ({ params: { id }, body: changes, caller }) => savedShape(await webhooks.update(id, inputOf(changes), caller), secrets),
+    async ({ params: { id }, body: changes, caller }) => savedShape(await webhooks.update(id, inputOf(changes), caller), needs),
   )
 
   api.delete(
