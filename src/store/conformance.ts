@@ -6,6 +6,7 @@ import { deliveryCases } from './suite/deliveries.conformance.ts'
 import { eventCases } from './suite/events.conformance.ts'
 import { fileCases } from './suite/files.conformance.ts'
 import { lifecycleCases } from './suite/lifecycle.conformance.ts'
+import { listCases } from './suite/lists.conformance.ts'
 import { nodeCases } from './suite/nodes.conformance.ts'
 import { orderCases } from './suite/order.conformance.ts'
 import { replayCases } from './suite/replays.conformance.ts'
@@ -30,6 +31,7 @@ const GROUPS = {
   fileCases,
   deliveryCases,
   nodeCases,
+  listCases,
   orderCases,
   replayCases,
   sealedCases,

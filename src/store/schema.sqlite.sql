@@ -267,6 +267,8 @@ CREATE INDEX attempt_of_webhook on attempt (webhook_id, started_at);
 
 CREATE INDEX audit_of_account on audit (account_id, id);
 
+CREATE INDEX delivery_cancelled on delivery (webhook_id, id) where state = 'cancelled';
+
 CREATE INDEX delivery_claimed on delivery (claimed_by) where claimed_by is not null;
 
 CREATE INDEX delivery_collapsible on delivery (webhook_id, collapse_key) where collapse_key is not null and state = 'waiting';
@@ -284,6 +286,8 @@ CREATE INDEX delivery_ordered on delivery (webhook_id, order_key, order_position
 CREATE UNIQUE INDEX delivery_planned_once on delivery (event_id, webhook_id) where cause = 'event';
 
 CREATE INDEX delivery_resent on delivery (event_id, webhook_id) where cause = 'resend';
+
+CREATE INDEX delivery_waiting on delivery (webhook_id, id) where state = 'waiting';
 
 CREATE INDEX event_said on event (position, id) where state = 'said' and is_test = 0;
 

@@ -1,6 +1,6 @@
 import { type Expression, type Kysely, type RawBuilder, sql } from 'kysely'
 import { AppError } from '../base/error.ts'
-import type { Page, PageRequest } from '../base/page.ts'
+import { LIST_OFFSET_MAX, type Page, type PageRequest, TOTAL_COUNTED_MAX } from '../base/page.ts'
 import type { EventDraft } from '../events/event.ts'
 import type { Tables } from './tables.ts'
 
@@ -67,8 +67,10 @@ export function found<T>(row: T | undefined, what: string): T {
   return row
 }
 
-/** Rows that a total counts at most: beyond that a list would hold up the ones behind it for as long as the table is long. */
-export const TOTAL_COUNTED_MAX = 100_000
+export { TOTAL_COUNTED_MAX }
+
+/** Rows that a list looks through at a time when no index answers its filter. Measured: 10 ms (SQLite). */
+export const LOOKED_THROUGH_MAX = 10_000
 
 /** What a count selects of the rows it counts. */
 export const ONE = sql.lit(1).as('one')
@@ -77,6 +79,21 @@ export const ONE = sql.lit(1).as('one')
 export async function countOf(db: Kysely<Tables>, rows: Expression<unknown>): Promise<number> {
   const counted = await sql<{ total: number }>`select count(*) as total from ${rows} as counted`.execute(db)
   return counted.rows[0]!.total
+}
+
+/** Refuses to skip what would cost more than reading a page. */
+export function checkOffset({ offset }: PageRequest): void {
+  if (offset <= LIST_OFFSET_MAX) return
+  throw new AppError(
+    'invalid',
+    `a page of this list begins at most ${LIST_OFFSET_MAX} rows from its start, not ${offset}; go on with "after", the id of the last row seen`,
+    { field: 'offset' },
+  )
+}
+
+/** Where a list goes on: behind a full page, or behind the stretch that was looked through. */
+export function nextOf<Row>(rows: readonly Row[], { limit }: PageRequest, idOf: (row: Row) => string, lookedUpTo: string | null) {
+  return rows.length === limit && limit > 0 ? idOf(rows[limit - 1]!) : lookedUpTo
 }
 
 /** What one page needs of a query that counts and lists the same rows. */

@@ -37,6 +37,10 @@ alter table delivery add column replay_id text collate "C";
 drop index delivery_due;
 -- What is due at this webhook, oldest due first? And which webhooks have anything that waits?
 create index delivery_due on delivery (webhook_id, due_at) where state = 'waiting' and claimed_by is null and is_blocked = 0;
+-- What waits for this webhook, newest first?
+create index delivery_waiting on delivery (webhook_id, id) where state = 'waiting';
+-- What was cancelled at this webhook? As few among many as what failed.
+create index delivery_cancelled on delivery (webhook_id, id) where state = 'cancelled';
 -- What waits with this key, first come first?
 create index delivery_ordered on delivery (webhook_id, order_key, order_position) where order_key is not null and state = 'waiting';
 -- What does this one replace?

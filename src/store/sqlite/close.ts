@@ -1,6 +1,5 @@
 import type { DeliveryTable } from '../tables.ts'
 import { takePlace } from './order.ts'
-import { nextPosition } from './position.ts'
 import type { Writing } from './writing.ts'
 
 /** Ends an intent whose deed is done: event said, deliveries let go, those of `claim` into the hands of its node. */
@@ -15,34 +14,25 @@ export function closeIntent(
   writing.prepare('delete from intent_path where intent_id = ?').run(intent.id)
   writing
     .prepare(`update event set state = 'said', position = ? where id = ? and state = 'held'`)
-    .run(nextPosition(writing), eventId)
+    .run(writing.nextPosition(), eventId)
   const letGo = writing.prepare(
-    `update delivery set state = 'waiting', due_at = created_at, claimed_by = ?
-     where id = ? and event_id = ? and state = 'held' returning ${ARRIVED}`,
+    `update delivery set state = 'waiting', due_at = created_at, claimed_by = ? where id = ? and event_id = ? and state = 'held'`,
   )
-  for (const id of claim.deliveryIds) arrive(writing, letGo.get(claim.node, id, eventId))
+  for (const id of claim.deliveryIds) letGo.run(claim.node, id, eventId)
   const rest = writing
     .prepare(
       `update delivery set state = 'waiting', due_at = created_at
-       where event_id = ? and cause = 'event' and state = 'held' returning ${ARRIVED}`,
+       where event_id = ? and cause = 'event' and state = 'held' returning webhook_id`,
     )
     .all(eventId)
-  for (const row of rest) {
-    arrive(writing, row)
-    writing.nudge(row.webhook_id as string)
+  for (const row of rest) writing.nudge(row.webhook_id as string)
+  const keyed = writing
+    .prepare(
+      `select id, webhook_id, order_key, collapse_key, created_at from delivery
+       where event_id = ? and cause = 'event' and coalesce(order_key, collapse_key) is not null`,
+    )
+    .all(eventId) as unknown as DeliveryTable[]
+  for (const { id, webhook_id: webhookId, order_key: orderKey, collapse_key: collapseKey, created_at: createdAt } of keyed) {
+    takePlace(writing, { id, webhookId, orderKey, collapseKey, createdAt })
   }
-}
-
-const ARRIVED = 'id, webhook_id, order_key, collapse_key, created_at'
-
-function arrive(writing: Writing, row: unknown): void {
-  if (row === undefined) return
-  const {
-    id,
-    webhook_id: webhookId,
-    order_key: orderKey,
-    collapse_key: collapseKey,
-    created_at: createdAt,
-  } = row as DeliveryTable
-  takePlace(writing, { id, webhookId, orderKey, collapseKey, createdAt })
 }

@@ -7,7 +7,6 @@ import { foldersAbove, locksOf, type PathLock, rangeBelow } from '../path.ts'
 import { fromAudit, textOf, toPlanned } from '../rows.ts'
 import type { DeliveryTable } from '../tables.ts'
 import { takePlace } from './order.ts'
-import { nextPosition } from './position.ts'
 import type { Writing } from './writing.ts'
 
 /** Records events that are true already: said, their deliveries waiting, due and nobody's. */
@@ -51,7 +50,7 @@ function recordedAlready(writing: Writing, eventId: string): Held {
 
 function insertEvent(writing: Writing, event: EventDraft, state: 'held' | 'said'): boolean {
   // Raised for nothing when the event is there already: positions may have gaps.
-  const position = state === 'said' ? nextPosition(writing) : null
+  const position = state === 'said' ? writing.nextPosition() : null
   const { changes } = writing
     .prepare(
       `insert into event (id, type, account_id, occurred_at, data, state, is_test, position) values (?, ?, ?, ?, ?, ?, 0, ?)

@@ -60,6 +60,17 @@ test('the questions of the hot path are answered by an index', () => {
       'delivery_planned_once',
     ],
     [`select count(*) from delivery where webhook_id = 'w' and state = 'failed'`, 'delivery_failed'],
+    [`select id from delivery where webhook_id = 'w' and state = 'waiting' order by id desc limit 9`, 'delivery_waiting'],
+    [`select id from delivery where webhook_id = 'w' and state = 'cancelled' order by id desc limit 9`, 'delivery_cancelled'],
+    [
+      `select order_position from delivery where webhook_id = 'w' and order_key = 'k' and state = 'waiting' order by order_position desc limit 1`,
+      'delivery_ordered',
+    ],
+    [`select id from delivery where webhook_id = 'w' and collapse_key = 'k' and state = 'waiting'`, 'delivery_collapsible'],
+    [
+      `select id from event where state = 'said' and is_test = 0 and (position, id) > (1, 'x') and position < 9 order by position, id limit 9`,
+      'event_said',
+    ],
     [`select id from delivery where webhook_id = 'w' and state <> 'held' order by id desc limit 9`, 'delivery_of_webhook'],
     [`select * from attempt where webhook_id = 'w' order by started_at desc, delivery_id desc limit 9`, 'attempt_of_webhook'],
     [`select id from event where account_id = 'a' and state = 'said' and is_test = 0 order by id desc limit 9`, 'event_shown'],

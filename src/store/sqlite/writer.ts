@@ -11,7 +11,7 @@ import { claim, dueWebhooks } from './claim.ts'
 import { closeIntent } from './close.ts'
 import type { Connection } from './database.ts'
 import { takePlace, unblockFirst } from './order.ts'
-import { SAID_END } from './position.ts'
+import { Positions, SAID_END } from './position.ts'
 import { type Answer, type Answers, answer, type Call, failure } from './protocol.ts'
 import { recordChange, recordEvents, recordFact } from './record.ts'
 import { settle } from './settle.ts'
@@ -59,6 +59,7 @@ export class Writer implements Writing, Work {
   readonly webhooks: WebhookSet
   #connection: Connection
   #plan: Plan
+  #positions: Positions
   #nudged = new Set<string>()
   #isWebhooksChanged = false
   #commits = 0
@@ -67,6 +68,7 @@ export class Writer implements Writing, Work {
     this.#connection = connection
     this.#plan = plan
     this.webhooks = new WebhookSet(connection)
+    this.#positions = new Positions((statement) => connection.prepare(statement))
     this.db = kyselyOver('sqlite', connection.execute)
   }
 
@@ -80,6 +82,10 @@ export class Writer implements Writing, Work {
 
   async recordEvent(event: EventDraft) {
     recordEvents(this, [event])
+  }
+
+  nextPosition() {
+    return this.#positions.next()
   }
 
   changeWebhooks() {
@@ -116,6 +122,7 @@ export class Writer implements Writing, Work {
       this.prepare('begin immediate').run()
       const answers: Answer[] = []
       for (const call of calls) answers.push(await this.#runUnit(call))
+      this.#positions.save()
       this.prepare('commit').run()
       return { answers, nudged: [...this.#nudged], checkpoint: this.#isJournalLong() }
     } catch (error) {
@@ -151,6 +158,7 @@ export class Writer implements Writing, Work {
 
   #abandon(): void {
     this.webhooks.forget()
+    this.#positions.forget()
     if (this.#connection.db.isTransaction) this.prepare('rollback').run()
   }
 

@@ -9,6 +9,8 @@ export interface Writing {
   readonly webhooks: WebhookSet
   /** The deliveries that an event asks for, of the webhooks as this transaction sees them. */
   plan(event: EventDraft): PlannedDelivery[]
+  /** The place of an event that becomes said. */
+  nextPosition(): number
   /** Call before a write of a webhook. */
   changeWebhooks(): void
   nudge(webhookId: string): void

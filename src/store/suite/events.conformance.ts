@@ -20,11 +20,19 @@ export function eventCases(world: World): void {
     await world.store.recordEvents(events)
     const [first, second, third, serverWide] = events
     assert.deepEqual(await world.store.findEvent(first!.id), first)
-    assert.deepEqual(await world.store.listEvents({ accountId: id }, PAGE), { rows: [third, second, first], total: 3 })
+    assert.deepEqual(await world.store.listEvents({ accountId: id }, PAGE), {
+      rows: [third, second, first],
+      total: 3,
+      next: null,
+    })
     assert.deepEqual((await world.store.listEvents({ accountId: id, types: ['dir.created'] }, PAGE)).rows, [second])
     const span = { accountId: id, since: second!.occurredAt, until: third!.occurredAt }
     assert.deepEqual((await world.store.listEvents(span, PAGE)).rows, [second])
-    assert.deepEqual(await world.store.listEvents({ accountId: id }, { limit: 1, offset: 1 }), { rows: [second], total: 3 })
+    assert.deepEqual(await world.store.listEvents({ accountId: id }, { limit: 1, offset: 1 }), {
+      rows: [second],
+      total: 3,
+      next: second!.id,
+    })
     assert.deepEqual((await world.store.listEvents({}, { limit: 1, offset: 0 })).rows, [serverWide])
     assert.equal(await world.store.findEvent('whevt_x'), undefined)
   })

@@ -125,6 +125,7 @@ export function webhookCases(world: World): void {
     assert.deepEqual(log, {
       rows: [{ ...retry.attempt!, deliveryId: first!.id, eventType: 'file.uploaded', deliveryState: 'waiting' }],
       total: 1,
+      next: null,
     })
   })
 

@@ -2,7 +2,6 @@ import { sql } from 'kysely'
 import type { DeliveryStore } from '../../webhooks/port.ts'
 import { toWebhook } from '../rows.ts'
 import type { Store } from '../store.ts'
-import type { Work } from '../work.ts'
 import { cancelDeliveries } from './ends.ts'
 import { isLost } from './lost.ts'
 import type { Units } from './units.ts'
@@ -62,34 +61,25 @@ export const claimUnits: Units<Omit<DeliveryStore, 'claim' | 'dueWebhooks' | 'se
   },
 
   async cancelOrphans(work, limit) {
-    const free = await orphans(work, limit, 0)
-    const blocked = await orphans(work, limit - free.length, 1)
+    const orphans = await work.db
+      .selectFrom('webhook')
+      .innerJoin('delivery', 'delivery.webhook_id', 'webhook.id')
+      .select(['delivery.id', 'webhook.removed_at'])
+      .where((e) =>
+        e.and([
+          e('removed_at', 'is not', null),
+          e('delivery.state', '=', sql.lit<string>('waiting')),
+          e('claimed_by', 'is', null),
+        ]),
+      )
+      .limit(limit)
+      .execute()
     let cancelled = 0
     // The removal was their end, so it is also its time.
-    for (const [removedAt, rows] of Map.groupBy([...free, ...blocked], (row) => row.removed_at)) {
+    for (const [removedAt, rows] of Map.groupBy(orphans, (row) => row.removed_at)) {
       const ids = rows.map((row) => row.id)
       cancelled += await cancelDeliveries(work, ids, { at: removedAt!, reason: null })
     }
     return cancelled
   },
-}
-
-/** Deliveries that wait for a webhook that is gone and are nobody's; one index has those that are free, another those in an order. */
-async function orphans({ db }: Work, limit: number, isBlocked: 0 | 1) {
-  if (limit <= 0) return []
-  return db
-    .selectFrom('webhook')
-    .innerJoin('delivery', 'delivery.webhook_id', 'webhook.id')
-    .select(['delivery.id', 'webhook.removed_at'])
-    .where((e) =>
-      e.and([
-        e('removed_at', 'is not', null),
-        e('delivery.state', '=', sql.lit<string>('waiting')),
-        e('claimed_by', 'is', null),
-        e('is_blocked', '=', sql.lit<number>(isBlocked)),
-        ...(isBlocked === 1 ? [e('order_key', 'is not', null)] : []),
-      ]),
-    )
-    .limit(limit)
-    .execute()
 }

@@ -3,7 +3,7 @@ import { AppError } from '../../base/error.ts'
 import { ID_PREFIX } from '../../base/id.ts'
 import type { EventStore } from '../../events/port.ts'
 import { toEvent } from '../rows.ts'
-import { countOf, ONE, pageOf, TOTAL_COUNTED_MAX } from '../work.ts'
+import { checkOffset, countOf, LOOKED_THROUGH_MAX, nextOf, ONE, TOTAL_COUNTED_MAX } from '../work.ts'
 import type { Units } from './units.ts'
 
 /** Reading events; recording them is hot and written by hand. */
@@ -13,24 +13,36 @@ export const eventUnits: Units<Omit<EventStore, 'recordEvents'>> = {
     return row && toEvent(row)
   },
 
-  listEvents({ db }, filter, page) {
+  async listEvents({ db }, { accountId, types, since, until }, page) {
+    checkOffset(page)
     // Literals, not parameters: SQLite uses a partial index only where it can see the values.
-    let query = db
+    let all = db
       .selectFrom('event')
       .where((e) => e.and([e('state', '=', sql.lit<string>('said')), e('is_test', '=', sql.lit<number>(0))]))
-    if (filter.accountId !== undefined) query = query.where('account_id', '=', filter.accountId)
-    if (filter.types !== undefined) query = query.where('type', 'in', filter.types)
-    if (filter.since !== undefined) query = query.where('occurred_at', '>=', filter.since)
-    if (filter.until !== undefined) query = query.where('occurred_at', '<', filter.until)
-    return pageOf(
-      {
-        count: () => countOf(db, query.select(ONE).limit(TOTAL_COUNTED_MAX)),
-        // Ids begin with their time: newest first without an index of its own.
-        list: ({ limit, offset }) => query.selectAll().orderBy('id', 'desc').limit(limit).offset(offset).execute(),
-      },
-      page,
-      toEvent,
-    )
+    if (accountId !== undefined) all = all.where('account_id', '=', accountId)
+    // Ids begin with the time of their event: newest first, and a stretch of time, without an index of its own.
+    if (since !== undefined) all = all.where('id', '>=', eventIdAt(since))
+    if (until !== undefined) all = all.where('id', '<', eventIdAt(until))
+    if (page.after !== undefined) all = all.where('id', '<', page.after)
+    // Types are in no index: they are looked for in a stretch of the list.
+    const stretch = all.selectAll().orderBy('id', 'desc').limit(LOOKED_THROUGH_MAX)
+    const query =
+      types === undefined ? all : (db.selectFrom(stretch.as('event')) as unknown as typeof all).where('type', 'in', types)
+    const rows = await query.selectAll().orderBy('id', 'desc').limit(page.limit).offset(page.offset).execute()
+    const end =
+      types === undefined
+        ? undefined
+        : await all
+            .select('id')
+            .orderBy('id', 'desc')
+            .limit(1)
+            .offset(LOOKED_THROUGH_MAX - 1)
+            .executeTakeFirst()
+    return {
+      rows: rows.map(toEvent),
+      total: await countOf(db, query.select(ONE).limit(TOTAL_COUNTED_MAX)),
+      next: nextOf(rows, page, (row) => row.id, end?.id ?? null),
+    }
   },
 
   async eventsAfter({ db, saidEnd }, cursor, limit) {
@@ -53,6 +65,11 @@ export const eventUnits: Units<Omit<EventStore, 'recordEvents'>> = {
     const { rows } = await sql<{ position: number }>`select ${saidEnd} as position`.execute(db)
     return toCursor({ position: rows[0]!.position, id: '' })
   },
+}
+
+/** Before every event of this time. */
+function eventIdAt(ms: number): string {
+  return ID_PREFIX.event + Math.max(ms, 0).toString(36).padStart(8, '0')
 }
 
 /** A place in what was said: behind the event of this id at this position; an empty id is before all of that position. */

@@ -2,9 +2,22 @@ import { sql } from 'kysely'
 import { AppError } from '../../base/error.ts'
 import type { EventDraft } from '../../events/event.ts'
 import type { WebhookStore } from '../../webhooks/port.ts'
-import type { PlannedDelivery } from '../../webhooks/webhook.ts'
+import type { DeliveryState, PlannedDelivery } from '../../webhooks/webhook.ts'
 import { fromWebhook, LISTED, textOf, toAttempt, toDeliveryRecord, toPlanned, toWebhook } from '../rows.ts'
-import { countOf, found, ONE, orTaken, pageOf, TOTAL_COUNTED_MAX, type Work } from '../work.ts'
+import type { AttemptTable } from '../tables.ts'
+import { TOTAL_COUNTS } from '../tally.ts'
+import {
+  checkOffset,
+  countOf,
+  found,
+  LOOKED_THROUGH_MAX,
+  nextOf,
+  ONE,
+  orTaken,
+  pageOf,
+  TOTAL_COUNTED_MAX,
+  type Work,
+} from '../work.ts'
 import { note } from './accounts.ts'
 import type { Units } from './units.ts'
 
@@ -84,20 +97,26 @@ export const webhookUnits: Units<WebhookStore> = {
   },
 
   async listDeliveries(work, filter, page) {
+    checkOffset(page)
     const { db } = work
-    const webhook = await findRow(work, filter.webhookId)
-    let query = db.selectFrom('delivery').where('webhook_id', '=', filter.webhookId)
+    const { webhookId, state, eventType } = filter
+    const webhook = await findRow(work, webhookId)
+    let all = db.selectFrom('delivery').where('webhook_id', '=', webhookId)
+    if (page.after !== undefined) all = all.where('id', '<', page.after)
+    // Most of what is stored is delivered, and types are in no index: those are looked for in a stretch of the list.
+    const isIndexed = eventType === undefined && state !== 'delivered'
+    const stretch = all.selectAll().orderBy('id', 'desc').limit(LOOKED_THROUGH_MAX)
+    let query = isIndexed ? all : (db.selectFrom(stretch.as('delivery')) as unknown as typeof all)
     // Literals, not parameters: SQLite uses a partial index only where it can see the values.
-    query = query.where((e) => e('state', filter.state === undefined ? '<>' : '=', sql.lit<string>(filter.state ?? 'held')))
-    if (filter.eventType !== undefined) query = query.where('event_type', '=', filter.eventType)
-    return pageOf(
-      {
-        count: () => countOf(db, query.select(ONE).limit(TOTAL_COUNTED_MAX)),
-        list: ({ limit, offset }) => query.select(LISTED).orderBy('id', 'desc').limit(limit).offset(offset).execute(),
-      },
-      page,
-      (row) => toDeliveryRecord(row, webhook?.state === 'active'),
-    )
+    query = query.where((e) => e('state', state === undefined ? '<>' : '=', sql.lit<string>(state ?? 'held')))
+    if (eventType !== undefined) query = query.where('event_type', '=', eventType)
+    const rows = await query.select(LISTED).orderBy('id', 'desc').limit(page.limit).offset(page.offset).execute()
+    const end = isIndexed ? undefined : await all.select('id').orderBy('id', 'desc').limit(1).offset(LOOKED_THROUGH_MAX - 1).executeTakeFirst() // biome-ignore format: one line
+    return {
+      rows: rows.map((row) => toDeliveryRecord(row, webhook?.state === 'active')),
+      total: eventType === undefined ? await totalOf(db, webhookId, state) : await countOf(db, query.select(ONE)),
+      next: nextOf(rows, page, (row) => row.id, end?.id ?? null),
+    }
   },
 
   async findDelivery(work, webhookId, id) {
@@ -119,31 +138,40 @@ export const webhookUnits: Units<WebhookStore> = {
     }
   },
 
-  listAttempts({ db }, webhookId, page) {
-    const query = db.selectFrom('attempt').where('attempt.webhook_id', '=', webhookId)
-    return pageOf(
-      {
-        count: () => countOf(db, query.select(ONE).limit(TOTAL_COUNTED_MAX)),
-        list: ({ limit, offset }) =>
-          query
-            .innerJoin('delivery', 'delivery.id', 'attempt.delivery_id')
-            .selectAll('attempt')
-            .select(['delivery.event_type', 'delivery.state as delivery_state'])
-            .orderBy('started_at', 'desc')
-            .orderBy('delivery_id', 'desc')
-            .orderBy('number', 'desc')
-            .limit(limit)
-            .offset(offset)
-            .execute(),
-      },
-      page,
-      (row) => ({
+  async listAttempts({ db }, webhookId, page) {
+    checkOffset(page)
+    const all = db.selectFrom('attempt').where('attempt.webhook_id', '=', webhookId)
+    const before = page.after === undefined ? undefined : await findAttempt(db, page.after)
+    const found = page.after !== undefined && before === undefined ? all.where(sql<boolean>`false`) : all
+    const rows = await db
+      .selectFrom(
+        found
+          .selectAll()
+          .$if(before !== undefined, (query) => query.where(isBefore(before!)))
+          .orderBy('started_at', 'desc')
+          .orderBy('delivery_id', 'desc')
+          .orderBy('number', 'desc')
+          .limit(page.limit)
+          .offset(page.offset)
+          .as('attempt'),
+      )
+      .innerJoin('delivery', 'delivery.id', 'attempt.delivery_id')
+      .selectAll('attempt')
+      .select(['delivery.event_type', 'delivery.state as delivery_state'])
+      .orderBy('started_at', 'desc')
+      .orderBy('delivery_id', 'desc')
+      .orderBy('number', 'desc')
+      .execute()
+    return {
+      rows: rows.map((row) => ({
         ...toAttempt(row),
         deliveryId: row.delivery_id,
         eventType: row.event_type,
         deliveryState: row.delivery_state as 'waiting',
-      }),
-    )
+      })),
+      total: await countOf(db, all.select(ONE).limit(TOTAL_COUNTED_MAX)),
+      next: nextOf(rows, page, (row) => `${row.delivery_id}.${row.number}`, null),
+    }
   },
 
   async addDelivery(work, delivery, createdAt, audit) {
@@ -168,6 +196,41 @@ async function checkPlan({ db }: Work, accountId: string | null, plan: string | 
   const account = await db.selectFrom('account').select('plan').where('id', '=', accountId).executeTakeFirst()
   if (found(account, 'account').plan !== plan)
     throw new AppError('conflict', 'the plan of the account was changed meanwhile; try again')
+}
+
+/** From the totals of what has ended, and a count of what waits. */
+async function totalOf(db: Work['db'], webhookId: string, state: DeliveryState | undefined): Promise<number> {
+  const isOf = (which: DeliveryState) => state === undefined || state === which
+  const ended = await db
+    .selectFrom('delivery_total')
+    .select((e) => TOTAL_COUNTS.map((name) => e.fn.coalesce(e.fn.sum<number>(name), sql.lit(0)).as(name)))
+    .where('webhook_id', '=', webhookId)
+    .executeTakeFirstOrThrow()
+  const waiting = db
+    .selectFrom('delivery')
+    .select(ONE)
+    .where('webhook_id', '=', webhookId)
+    .where((e) => e('state', '=', sql.lit<string>('waiting')))
+    .limit(TOTAL_COUNTED_MAX)
+  const counts = TOTAL_COUNTS.filter(isOf).map((name) => Number(ended[name]))
+  return counts.reduce((a, b) => a + b, isOf('waiting') ? await countOf(db, waiting) : 0)
+}
+
+/** The attempt of an id such as `dlv_….2`; undefined: it is not stored any more, and nothing before it is. */
+async function findAttempt(db: Work['db'], id: string) {
+  const [deliveryId = '', number = ''] = id.split('.')
+  if (!/^[1-9]\d{0,8}$/.test(number)) throw new AppError('invalid', `after is ${JSON.stringify(id.slice(0, 80))}, which names no attempt`, { field: 'after' }) // biome-ignore format: one line
+  return db
+    .selectFrom('attempt')
+    .select(['started_at', 'delivery_id', 'number'])
+    .where('delivery_id', '=', deliveryId)
+    .where('number', '=', Number(number))
+    .executeTakeFirst()
+}
+
+/** The first condition is for the index, which knows the times only. */
+function isBefore({ started_at, delivery_id, number }: Pick<AttemptTable, 'started_at' | 'delivery_id' | 'number'>) {
+  return sql<boolean>`started_at <= ${started_at} and (started_at, delivery_id, number) < (${started_at}, ${delivery_id}, ${number})`
 }
 
 async function insertTestEvent({ db }: Work, event: EventDraft): Promise<void> {
