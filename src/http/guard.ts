@@ -1,5 +1,5 @@
 import { lookup as systemLookup } from 'node:dns/promises'
-import { isIP, type LookupFunction } from 'node:net'
+import { isIP } from 'node:net'
 import { AppError } from '../base/error.ts'
 import { SECOND_MS } from '../base/units.ts'
 import { behindNat64, contains, type Network, parseAddress, parseNetwork, type SpecialRange, specialRangeOf } from './address.ts'
@@ -24,8 +24,6 @@ export interface EgressGuard {
   checkHost(url: URL): Promise<Verdict & { warning?: string }>
   /** All addresses of a host, at least one; fails with `url_refused` if any of them is refused. */
   addressesOf(host: string): Promise<ResolvedAddress[]>
-  /** The same for `net.connect`, which asks it for names only. */
-  lookup: LookupFunction
   /** This guard with the networks that an account may reach in place of the server's; null: with those of the server. */
   under(allow: readonly string[] | null): EgressGuard
 }
@@ -176,16 +174,9 @@ function guardUnder(
     return addresses
   }
 
-  const lookup: LookupFunction = (host, { all }, done) => {
-    addressesOf(host).then(
-      (addresses) => (all ? done(null, addresses) : done(null, addresses[0]!.address, addresses[0]!.family)),
-      (error: NodeJS.ErrnoException) => done(error, ''),
-    )
-  }
-
   return {
     key: JSON.stringify([policy.allow, policy.loopback]),
-    ...{ checkUrl, checkProxy, checkAddress, checkHost, addressesOf, lookup },
+    ...{ checkUrl, checkProxy, checkAddress, checkHost, addressesOf },
     under(list) {
       return list === null ? this : other(list)
     },

@@ -1,4 +1,4 @@
-import { isIP, type Socket } from 'node:net'
+import { isIP } from 'node:net'
 import { type PeerCertificate, connect as tlsConnect } from 'node:tls'
 import type { Clock } from '../base/clock.ts'
 import { AppError } from '../base/error.ts'
@@ -57,8 +57,8 @@ export function createTlsInspector(guard: EgressGuard, clock: Pick<Clock, 'after
           : await tunnel(opening, own, { ...proxy, secureContext: toProxy }, target)
       const servername = isIP(target.host) === 0 ? target.host : ''
       // Looked at, not trusted: what is wrong with it is the answer.
-      const secured = tlsConnect({ socket: wire, host: target.host, servername, secureContext, rejectUnauthorized: false })
-      await opening.reached(secured as Socket, 'secureConnect')
+      const options = { socket: wire, host: target.host, servername, secureContext, rejectUnauthorized: false }
+      const secured = await opening.reached(() => tlsConnect(options), 'secureConnect')
       wrong = secured.authorizationError ?? undefined
       return secured
     })

@@ -49,7 +49,7 @@ export class Opening {
   }
 
   /** Resolves with a new socket at the event. */
-  async reached(open: () => Socket, event: 'connect' | 'secureConnect'): Promise<Socket> {
+  async reached<Kind extends Socket>(open: () => Kind, event: 'connect' | 'secureConnect'): Promise<Kind> {
     if (this.#isOver) throw new Error('the time to connect is over')
     const socket = open()
     this.#sockets.push(socket)
