@@ -140,15 +140,6 @@ test('decide: 410 turns off a webhook whose dialect says so, at once', () => {
   assert.equal(decide(mftplus, 1, answered(410), NOW).state, 'waiting')
 })
 
-test('rulesFor: a timeout of the webhook counts where it is below the deadline of the dialect', () => {
-  for (const [timeoutSeconds, deadlineMs] of [
-    [2.5, 2500],
-    [10, 10_000],
-    [60, 10_000],
-  ] as const)
-    assert.equal(rulesFor(mftplus, webhookOf({ options: { timeoutSeconds } }), 'dlv_1').deadlineMs, deadlineMs)
-})
-
 const throttlings = [
   { rules: standard, status: 429, retryAfter: '90', ms: 90 * SECOND_MS },
   { rules: standard, status: 502, retryAfter: '90', ms: 90 * SECOND_MS },

@@ -30,16 +30,15 @@ export function decide(rules: RetryRules, attempt: number, result: PostResult, e
 
 /**
  * The rules of the dialect as they are for this delivery: with the webhook's own schedule, which is kept to the second,
- * where it has one, else with the jitter of the dialect; with its own deadline where that is sooner. Attempts are one more than delays.
+ * where it has one, else with the jitter of the dialect. Attempts are one more than delays.
  */
 export function rulesFor(
   rules: RetryRules,
-  { retryDelaysSeconds, options }: Pick<Webhook, 'retryDelaysSeconds' | 'options'>,
+  { retryDelaysSeconds }: Pick<Webhook, 'retryDelaysSeconds'>,
   deliveryId: string,
 ): RetryRules {
   const delaysMs = retryDelaysSeconds?.map((seconds) => Math.round(seconds * SECOND_MS)) ?? jittered(rules, deliveryId)
-  const deadlineMs = Math.min(rules.deadlineMs, (options.timeoutSeconds ?? Number.POSITIVE_INFINITY) * SECOND_MS)
-  return { ...rules, delaysMs, jitter: 0, deadlineMs }
+  return { ...rules, delaysMs, jitter: 0 }
 }
 
 function jittered({ delaysMs, jitter }: RetryRules, deliveryId: string): readonly number[] {

@@ -10,6 +10,8 @@ import { BUSY_MS, concerns, START_AT, World } from './world.ts'
 const REST_MS_MAX = 90 * MINUTE_MS
 /** A delivery to a healthy receiver starts within this time of its event when nothing of ours fails, ms: a sweep and what goes with it. */
 const LATENESS_MS_MAX = 1_500
+/** The same for the next of an order, where nothing else is to be waited for: no sweep, only the calls of one attempt. */
+const TURN_MS_MAX = 200
 
 export interface Report {
   /** Empty when every invariant held. */
@@ -131,6 +133,9 @@ function* checkDelivery(world: World, row: DeliveryRow, posted: ReadonlySet<stri
   if (!world.isCalm || !world.healthy.has(webhookId) || row.state === 'cancelled') return
   const latenessMs = (row.attempts[0]?.startedAt ?? Number.POSITIVE_INFINITY) - turnOf(world, row)
   if (latenessMs > LATENESS_MS_MAX) yield say(`started ${latenessMs} ms after its event although its receiver is healthy`)
+  const turn = turnOf(world, row)
+  if (webhook?.order === 'webhook' && turn > row.createdAt && latenessMs > TURN_MS_MAX)
+    yield say(`started ${latenessMs} ms after the one before it had ended`)
 }
 
 /** When it could first be sent: once those before it in its order have ended. */
