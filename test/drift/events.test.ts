@@ -30,14 +30,21 @@ Today \`file.uploaded\`, \`file.downloaded\`, \`file.upload_failed\`, \`file.del
 yet; webhooks
 can ask for them and get test events.
 
-Deliveries arrive at least once and in no certain order. Drop duplicates by \`id\` (mftplus) or \`delivery_id\` (trueftp): both stay the same over all
-attempts, as does every byte of the body.
+Deliveries arrive at least once and in no certain order. Drop duplicates by \`id\` (mftplus, cloudevents), \`delivery_id\` (trueftp) or the header
+\`webhook-id\` (standard): all stay the same over all attempts, as does every byte of the body. \`delivery_id\` is new when a delivery is sent again by
+hand or by a replay; the others are the id of the event and stay.
 
 ## How an event is said
 
 ${DIALECT_NAMES.map(dialectSection).join('\n\n')}
 
-The signature of mftplus covers the body alone, that of trueftp the timestamp header, a dot and the body. Timestamps in headers are those of
+${binarySection()}
+
+The signature of mftplus covers the body alone, that of trueftp the timestamp header, a dot and the body, that of standard and
+cloudevents the headers \`webhook-id\` and \`webhook-timestamp\` and the body with dots between. Those two write signatures as [Standard
+Webhooks](https://www.standardwebhooks.com) does, several with spaces between: \`v1,\` with HMAC-SHA256 under what follows \`whsec_\`, decoded, or \`v1a,\` with
+the Ed25519 key of a \`whsk_\` secret. The key of any other secret is its UTF-8 bytes, as libraries read it in their raw format. A webhook can
+have signatures of other dialects beside its own (\`alsoSign\`): the same bytes, with the headers of both; see [secrets](secrets.md). Timestamps in headers are those of
 the attempt, in Unix seconds; the \`timestamp\` in a body is that of the event. \`account_id\` is empty for events that belong to no account
 (agents, jobs, system). A text that holds half a surrogate pair is sent with U+FFFD in its place, so that every body is valid UTF-8.
 
@@ -69,6 +76,7 @@ function dialectSection(name: (typeof DIALECT_NAMES)[number]): string {
     occurredAt: at,
     data: SAMPLES[type],
   } as const
+  const secret = name === 'standard' ? `whsec_${Buffer.alloc(24, 1).toString('base64')}` : 'your-signing-secret'
   const body = dialect.body(event, deliveryId)
   const headers = dialect.headers({
     deliveryId,
@@ -77,9 +85,9 @@ function dialectSection(name: (typeof DIALECT_NAMES)[number]): string {
     eventType: type,
     startedAt: at,
     body: Buffer.from(body),
-    secret: 'your-signing-secret',
+    secret,
   })
-  const { delaysMs, retries, exhaustionFailsWebhook, deadlineMs } = dialect.retry
+  const { delaysMs, jitter, retries, endsWebhook, exhaustionFailsWebhook, deadlineMs } = dialect.retry
   return `### ${name}
 
 \`\`\`http
@@ -90,9 +98,30 @@ ${Object.entries(headers)
 ${body}
 \`\`\`
 
-Signed here with the secret \`your-signing-secret\`; ${dialect.secretRequired ? 'deliveries are always signed' : 'without a secret the signature header is absent'}. An attempt has ${spanText(deadlineMs)} for the whole
-answer. Any answer but 2xx${retries(401) ? '' : ', except 401, which is final,'} is tried again: ${delaysMs.length + 1} attempts, ${delaysMs.map(spanText).join(', ')} apart. When they are used up the delivery
+Signed here with the secret \`${secret}\`; ${dialect.secretRequired ? 'deliveries are always signed' : 'without a secret the signature header is absent'}. An attempt has ${spanText(deadlineMs)} for the whole
+answer. Any answer but 2xx${exceptions(retries(401), endsWebhook(410))} is tried again: ${delaysMs.length + 1} attempts, ${delaysMs.map(spanText).join(', ')} apart${jitter === 0 ? '' : `, each up to ${jitter * 100} % later`}. When they are used up the delivery
 has failed${exhaustionFailsWebhook ? ' and the webhook is off until somebody turns it on again' : '; the webhook stays on'}.`
+}
+
+function exceptions(retries401: boolean, endedBy410: boolean): string {
+  if (!retries401) return ', except 401, which is final,'
+  return endedBy410 ? ', except 410, which turns the webhook off,' : ''
+}
+
+function binarySection(): string {
+  const type = 'file.uploaded'
+  const id = 'whevt_mq55sao01a2b3c4d'
+  const occurredAt = Date.UTC(2026, 5, 8, 12)
+  const event = { id, type, accountId: 'acc_mq55sao01a2b3c4d', occurredAt, data: SAMPLES[type] } as const
+  const options = { cloudEventsMode: 'binary' } as const
+  const headers = Object.entries(dialectOf('cloudevents').fixedHeaders(event, options) ?? {})
+  return `With \`cloudEventsMode: binary\` the attributes of cloudevents are headers, percent-encoded as its HTTP binding says, and the body is \`data\` alone:
+
+\`\`\`http
+${headers.map(([header, value]) => `${header}: ${value}`).join('\n')}
+
+${dialectOf('cloudevents').body(event, 'dlv_mq55sao01a2b3c4d', options)}
+\`\`\``
 }
 
 function spanText(ms: number): string {
