@@ -19,7 +19,7 @@ import {
   textMap,
   time,
 } from '../schema.ts'
-import { adminRoute, envelope, PageQuery, Pagination, paging, said } from './shapes.ts'
+import { AfterQuery, adminRoute, envelope, NextCursor, PageQuery, Pagination, paging, said } from './shapes.ts'
 
 const STATES = ['waiting', 'delivered', 'failed', 'cancelled'] as const
 
@@ -96,12 +96,19 @@ export function addDeliveryRoutes(api: Api, { webhooks }: ApiNeeds): void {
           'listDeliveries',
           'Deliveries',
           'List the deliveries of a webhook, newest first',
-          { 200: envelope({ deliveries: Type.Array(refTo(DeliveryShape)), pagination: refTo(Pagination) }) },
+          {
+            200: envelope({
+              deliveries: Type.Array(refTo(DeliveryShape)),
+              pagination: refTo(Pagination),
+              nextCursor: NextCursor,
+            }),
+          },
           [404],
         ),
         params: byId,
         querystring: query({
           ...PageQuery,
+          ...AfterQuery,
           status: Type.Optional(Type.Enum([...STATES])),
           event: Type.Optional(text('Only of this event type.', { maxLength: TEXT_CHARS_MAX })),
         }),
@@ -113,8 +120,8 @@ export function addDeliveryRoutes(api: Api, { webhooks }: ApiNeeds): void {
         ...(status === undefined ? {} : { state: status }),
         ...(event === undefined ? {} : { eventType: eventTypeNamed(event) }),
       }
-      const { rows, total } = await webhooks.deliveries(id, filter, request, caller)
-      return said({ deliveries: rows.map(deliveryShape), pagination: pagination(total) })
+      const { rows, total, next = null } = await webhooks.deliveries(id, filter, request, caller)
+      return said({ deliveries: rows.map(deliveryShape), pagination: pagination(total), nextCursor: next })
     },
   )
 

@@ -1,14 +1,14 @@
 import { type Static, Type } from 'typebox'
-import { AppError } from '../../base/error.ts'
 import { CATALOGUE, EVENT_TYPES } from '../../events/catalogue.ts'
 import type { RecordedEvent } from '../../events/event.ts'
 import { PAYLOADS } from '../../events/payloads.ts'
 import type { EventFilter } from '../../events/port.ts'
 import { SAMPLES } from '../../events/samples.ts'
+import { instantOf } from '../instant.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
 import { anyMembers, idOf, iso, nullable, query, refTo, TEXT_CHARS_MAX, text, time } from '../schema.ts'
 import { eventTypeNamed } from './deliveries.ts'
-import { adminRoute, envelope, PageQuery, Pagination, paging, said } from './shapes.ts'
+import { AfterQuery, adminRoute, envelope, NextCursor, PageQuery, Pagination, paging, said } from './shapes.ts'
 
 export const EventShape = Type.Object(
   {
@@ -49,7 +49,7 @@ export const AuditShape = Type.Object(
   { $id: 'AuditEntry' },
 )
 
-function eventShape({ id, type, accountId, occurredAt, data }: RecordedEvent): Static<typeof EventShape> {
+export function eventShape({ id, type, accountId, occurredAt, data }: RecordedEvent): Static<typeof EventShape> {
   return { id, event: type, accountId, timestamp: iso(occurredAt), data }
 }
 
@@ -79,10 +79,11 @@ export function addEventRoutes(api: Api, { events, audit }: ApiNeeds): void {
     {
       schema: {
         ...adminRoute('listEvents', 'Events', 'What happened, newest first', {
-          200: envelope({ events: Type.Array(refTo(EventShape)), pagination: refTo(Pagination) }),
+          200: envelope({ events: Type.Array(refTo(EventShape)), pagination: refTo(Pagination), nextCursor: NextCursor }),
         }),
         querystring: query({
           ...PageQuery,
+          ...AfterQuery,
           event: Type.Optional(text('Only of this event type.', { maxLength: TEXT_CHARS_MAX })),
           accountId: Type.Optional(idOf('account')),
           since: instant('At or after'),
@@ -98,8 +99,8 @@ export function addEventRoutes(api: Api, { events, audit }: ApiNeeds): void {
         ...(since === undefined ? {} : { since: instantOf('since', since) }),
         ...(until === undefined ? {} : { until: instantOf('until', until) }),
       }
-      const { rows, total } = await events.listEvents(filter, request)
-      return said({ events: rows.map(eventShape), pagination: pagination(total) })
+      const { rows, total, next = null } = await events.listEvents(filter, request)
+      return said({ events: rows.map(eventShape), pagination: pagination(total), nextCursor: next })
     },
   )
 
@@ -128,13 +129,4 @@ export function addEventRoutes(api: Api, { events, audit }: ApiNeeds): void {
       return said({ entries: rows.map(({ at, ...entry }) => ({ ...entry, at: iso(at) })), pagination: pagination(total) })
     },
   )
-}
-
-function instantOf(field: string, written: string): number {
-  const at = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})$/.test(written)
-    ? Date.parse(written)
-    : Number.NaN
-  if (Number.isNaN(at))
-    throw new AppError('invalid', `${field} is ${JSON.stringify(written)}, not a time like 2026-06-08T12:00:00Z`, { field })
-  return at
 }

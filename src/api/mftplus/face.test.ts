@@ -149,7 +149,11 @@ test('a test delivery is planned, listed, shown and delivered again', async () =
 
   const path = `/api/webhooks/${id}/deliveries`
   const list = await call('GET', path)
-  assert.deepEqual(list.json.data, { deliveries: [delivery], pagination: { page: 1, limit: 20, total: 1, pages: 1 } })
+  assert.deepEqual(list.json.data, {
+    deliveries: [delivery],
+    pagination: { page: 1, limit: 20, total: 1, pages: 1 },
+    nextCursor: null,
+  })
   assert.equal(await countOf(`${path}?status=delivered`), 0)
   assert.equal(await countOf(`${path}?status=waiting&event=file.uploaded`), 1)
   assert.equal(await countOf(`${path}?event=file.deleted`), 0)

@@ -74,10 +74,18 @@ export const Pagination = Type.Object(
   { $id: 'Pagination' },
 )
 
+/** Long lists go on by cursor where pages end. */
+export const AfterQuery = {
+  after: Type.Optional(
+    text('Only what comes after this `nextCursor` of the page before; for long lists.', { minLength: 1, maxLength: 80 }),
+  ),
+}
+export const NextCursor = nullable(text('The `after` of what comes next; null at the end.'))
+
 /** The page that a query asks for, and the `pagination` member of its answer. */
-export function paging({ page = 1, limit = PAGE_ROWS_DEFAULT }: { page?: number; limit?: number }) {
+export function paging({ page = 1, limit = PAGE_ROWS_DEFAULT, after }: { page?: number; limit?: number; after?: string }) {
   return {
-    request: { limit, offset: (page - 1) * limit },
+    request: { limit, offset: (page - 1) * limit, ...(after === undefined ? {} : { after }) },
     pagination: (total: number): Static<typeof Pagination> => ({ page, limit, total, pages: Math.ceil(total / limit) }),
   }
 }
