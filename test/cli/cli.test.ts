@@ -99,6 +99,37 @@ test('webhook create, deactivate, activate, test, deliveries, remove', async () 
   assert.deepEqual(await json(['webhook', 'list']), [])
 })
 
+test('webhook rotate-secret: a made secret is shown once, a given one never', async () => {
+  const { id } = await json<{ id: string }>([
+    ...['webhook', 'create', '--url', 'http://127.0.0.1:9/hook', '--events', '*', '--dialect', 'standard'],
+  ])
+  const rotated = await json<{ secret: string; cutOverAt: string; note: string }>([
+    'webhook',
+    'rotate-secret',
+    id,
+    '--overlap',
+    '2h',
+  ])
+  assert.match(rotated.secret, /^whsec_/)
+  assert.match(rotated.note, new RegExp(`^Until ${rotated.cutOverAt} deliveries carry the signatures of both secrets`))
+  const again = await landfall(['webhook', 'rotate-secret', id, '--data', server.folder])
+  assert.equal(again.status, 2)
+  assert.match(again.error, /a rotation runs until/)
+  const given = `whsec_${'A'.repeat(32)}`
+  const args = ['webhook', 'rotate-secret', id, '--overlap', '0', '--secret-stdin', '--data', server.folder]
+  const ended = await landfall(args, `${given}\n`)
+  assert.deepEqual([ended.status, ended.out.trim()], [0, 'The new secret counts at once.'])
+  assert.equal((await landfall(['webhook', 'rotate-secret', id, '--overlap', 'soon', '--data', server.folder])).status, 2)
+  await json(['webhook', 'remove', id])
+})
+
+test('master-key rotate', async () => {
+  const { made, unreadable, next } = await json<{ made: boolean; unreadable: string[]; next: null }>(['master-key', 'rotate'])
+  assert.deepEqual([made, unreadable, next], [true, [], null])
+  const { out } = await landfall(['master-key', 'rotate', '--data', server.folder])
+  assert.match(out, /^a new master key was made; secrets of \d+ webhooks are sealed anew/)
+})
+
 test('account and token commands', async () => {
   await json(['account', 'create', 'acme', '--name', 'Acme Ltd'])
   assert.deepEqual((await json<{ slug: string }[]>(['account', 'list'])).map(({ slug }) => slug).sort(), ['acme', 'default'])
