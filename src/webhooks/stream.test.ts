@@ -82,6 +82,20 @@ test('from a cursor on it tells everything, each item with the cursor behind it'
   )
 })
 
+test('one that begins from a cursor is told once when it has all that was said before', async () => {
+  const { open, pass, say } = worldOf(3)
+  const stream = await open('1', ({ id }) => id !== 'whevt_2')
+  assert.deepEqual(idsOf(await stream.next()), ['whevt_1'])
+  assert.deepEqual(await stream.next(), { kind: 'live', cursor: '3' })
+  const next = stream.next()
+  say()
+  await pass(1_000)
+  assert.deepEqual(idsOf(await next), ['whevt_3'])
+  const last = stream.next()
+  await pass(HEARTBEAT_MS)
+  assert.equal((await last).kind, 'idle')
+})
+
 test('what was not asked for moves the cursor silently, and is told with the heartbeat', async () => {
   const { open, pass, say } = worldOf()
   const stream = await open(null, ({ type }) => type === 'dir.created')

@@ -27,6 +27,8 @@ export interface StreamItem {
 
 export type StreamStep =
   | { readonly kind: 'events'; readonly items: readonly StreamItem[] }
+  /** Once, where it began from a cursor: all that was said before was told, from here on it is live. */
+  | { readonly kind: 'live'; readonly cursor: string }
   /** Nothing for a while; the cursor may have moved on over events that were not asked for. */
   | { readonly kind: 'idle'; readonly cursor: string }
   | { readonly kind: 'ended'; readonly cursor: string; readonly reason: string }
@@ -92,6 +94,7 @@ export class EventStreams {
     this.#streams.add(stream)
     if (this.#streams.size === 1) this.#sweepLater()
     try {
+      if (after === null) stream.goLive()
       await stream.begin(after ?? (await this.#parts.store.eventsEnd()))
       return stream
     } catch (error) {
@@ -159,6 +162,7 @@ class Live implements EventStream {
   readonly #source: Source
   readonly #samples: RecordedEvent[] = []
   #cursor = ''
+  #isLive = false
   #endedBecause: string | undefined
   #wakeUp = () => {}
 
@@ -178,6 +182,11 @@ class Live implements EventStream {
     this.#cursor = cursor
   }
 
+  /** It has nothing to catch up with. */
+  goLive(): void {
+    this.#isLive = true
+  }
+
   async next(): Promise<StreamStep> {
     const begunAt = this.#clock.monotonic()
     const leftMs = () => HEARTBEAT_MS - (this.#clock.monotonic() - begunAt)
@@ -189,6 +198,10 @@ class Live implements EventStream {
       this.#cursor = next
       const items = events.flatMap((event, index) => (this.#chooses(event) ? [{ event, cursor: cursors[index]! }] : []))
       if (items.length > 0) return { kind: 'events', items }
+      if (events.length === 0 && !this.#isLive) {
+        this.#isLive = true
+        return { kind: 'live', cursor: this.#cursor }
+      }
       if (leftMs() <= 0) return { kind: 'idle', cursor: this.#cursor }
       // Not where `isEnd` says so: that of a stretch that others have read may be of earlier.
       if (events.length === 0 && generation === this.#source.generation()) await this.#nudged(leftMs())
