@@ -4,18 +4,23 @@ import type { Terminal } from './terminal.ts'
 /** One command of the line. `run` throws CommandError for what the person can mend. */
 export interface Command {
   readonly name: string
+  /** Other names of the same command. */
+  readonly aliases?: readonly string[]
   readonly summary: string
   readonly usage: string
   /** Option → what it means, for `--help`; the types are in `options`. */
-  readonly options: Readonly<Record<string, { type: 'string' | 'boolean'; meaning: string }>>
+  readonly options: Readonly<Record<string, { type: 'string' | 'boolean'; multiple?: true; meaning: string }>>
   /** Number of words after the command, at least and at most. */
   readonly words?: { min: number; max: number }
   run(call: Call): Promise<number>
 }
 
+/** Several texts where an option may be repeated. */
+type Flag = string | boolean | readonly string[]
+
 export interface Call {
   readonly words: readonly string[]
-  readonly flags: Readonly<Record<string, string | boolean | undefined>>
+  readonly flags: Readonly<Record<string, Flag | undefined>>
   readonly json: boolean
   readonly terminal: Terminal
 }
@@ -38,8 +43,8 @@ export const SERVER_OPTIONS = {
 
 export function parseCall(command: Command, args: readonly string[], terminal: Terminal): Call | 'help' {
   const options: ParseArgsOptionsConfig = {}
-  for (const [name, { type }] of Object.entries(optionsOf(command))) options[name] = { type }
-  let parsed: { values: Record<string, string | boolean | undefined>; positionals: string[] }
+  for (const [name, { type, multiple = false }] of Object.entries(optionsOf(command))) options[name] = { type, multiple }
+  let parsed: { values: Record<string, Flag | undefined>; positionals: string[] }
   try {
     parsed = parseArgs({ args: [...args], options, allowPositionals: true, strict: true }) as typeof parsed
   } catch (error) {
@@ -74,6 +79,12 @@ export function required(call: Call, name: string): string {
 export function optional(call: Call, name: string): string | undefined {
   const value = call.flags[name]
   return typeof value === 'string' ? value : undefined
+}
+
+/** What an option that may be repeated was given, in order. */
+export function many(call: Call, name: string): readonly string[] {
+  const value = call.flags[name]
+  return Array.isArray(value) ? value : []
 }
 
 /** `a,b` → `['a', 'b']`; undefined stays undefined. */

@@ -1,5 +1,6 @@
 import { AppError } from '../src/base/error.ts'
 import { account } from './account.ts'
+import { alerts } from './alerts.ts'
 import { type Command, CommandError, helpOf, parseCall } from './command.ts'
 import { demo } from './demo.ts'
 import { doctor } from './doctor.ts'
@@ -23,6 +24,7 @@ const COMMANDS: Readonly<Record<string, Command | readonly Command[]>> = {
   token,
   'master-key': masterKey,
   webhook,
+  alerts,
   trigger,
   doctor,
   'explain-signature': explainSignature,
@@ -52,7 +54,7 @@ function find(args: readonly string[]): { command?: Command; rest: readonly stri
   const found = Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined
   if (found === undefined) throw new CommandError(`no command ${first}: \`landfall --help\` lists them`)
   if (!Array.isArray(found)) return { command: found as Command, rest: args.slice(1) }
-  const command = found.find((one: Command) => one.name === `${first} ${second}`)
+  const command = found.find((one: Command) => [one.name, ...(one.aliases ?? [])].includes(`${first} ${second}`))
   if (command === undefined) {
     const names = found.map((one: Command) => one.name.split(' ')[1]).join(', ')
     throw new CommandError(`landfall ${first} takes one of: ${names}`)

@@ -1,8 +1,10 @@
 import { connect } from './client.ts'
-import { type Command, CommandError, listOf, optional, required, SERVER_OPTIONS } from './command.ts'
+import { type Call, type Command, CommandError, listOf, optional, required, SERVER_OPTIONS } from './command.ts'
+import { preview } from './preview.ts'
 import { rotateSecret } from './rotate-secret.ts'
 import { readPassword } from './stdin.ts'
 import { table } from './terminal.ts'
+import { RESET_OPTION, SHAPING_OPTIONS, type Shown, shapeOf } from './webhook-flags.ts'
 
 interface WebhookRow {
   id: string
@@ -24,46 +26,96 @@ interface DeliveryRow {
   lastError: string | null
 }
 
+/** What a webhook is, besides how its requests are shaped. */
+const ABOUT_OPTIONS = {
+  url: { type: 'string', meaning: 'https url that receives the POSTs (http only on loopback)' },
+  events: { type: 'string', meaning: 'event types, groups such as file.*, or *; separated by commas' },
+  name: { type: 'string', meaning: 'name for people (default: the host of the url)' },
+  dialect: { type: 'string', meaning: 'mftplus (default), trueftp, standard or cloudevents' },
+  'secret-stdin': { type: 'boolean', meaning: 'read the signing secret from standard input' },
+} as const
+
+type Saved = { webhook: WebhookRow; secret?: string; warning?: string }
+
 const create: Command = {
   name: 'webhook create',
+  aliases: ['webhook add'],
   summary: 'make a webhook',
-  usage: 'webhook create --url URL --events LIST [--dialect mftplus|trueftp] [--secret-stdin]',
+  usage: 'webhook create --url URL --events LIST [--dialect NAME] [--filter data.path=/in/**] …',
   options: {
-    url: { type: 'string', meaning: 'https url that receives the POSTs (http only on loopback)' },
-    events: { type: 'string', meaning: 'event types, groups such as file.*, or *; separated by commas' },
-    name: { type: 'string', meaning: 'name for people (default: the host of the url)' },
-    dialect: { type: 'string', meaning: 'mftplus (default) or trueftp' },
+    ...ABOUT_OPTIONS,
     account: { type: 'string', meaning: 'slug of the account whose events it gets (default: every event)' },
-    'secret-stdin': { type: 'boolean', meaning: 'read the signing secret from standard input' },
+    inactive: { type: 'boolean', meaning: 'make it without turning it on' },
+    ...SHAPING_OPTIONS,
     ...SERVER_OPTIONS,
   },
   async run(call) {
-    const secret = call.flags['secret-stdin'] === true ? await readPassword() : undefined
+    const body = { ...(await aboutOf(call)), url: required(call, 'url'), events: listOf(required(call, 'events')) }
+    const shape = await shapeOf(call)
     const client = await connect(call)
     const slug = optional(call, 'account')
     const accountId =
       slug === undefined
         ? undefined
         : (await client.call<{ account: { id: string } }>('GET', `/api/accounts/${encodeURIComponent(slug)}`)).account.id
-    const body = {
-      url: required(call, 'url'),
-      events: listOf(required(call, 'events')),
-      name: optional(call, 'name'),
-      dialect: optional(call, 'dialect'),
-      accountId,
-      secret,
-    }
-    const made = await client.call<{ webhook: WebhookRow; secret?: string; warning?: string }>('POST', '/api/webhooks', body)
-    if (call.json) call.terminal.out(JSON.stringify({ ...made.webhook, secret: made.secret }))
-    else {
-      call.terminal.out(
-        `webhook ${made.webhook.id} sends ${made.webhook.events.join(', ')} to ${made.webhook.url} (${made.webhook.dialect})`,
-      )
-      if (made.secret !== undefined) call.terminal.out(`signing secret, not shown again: ${made.secret}`)
-      if (made.warning !== undefined) call.terminal.note(made.warning)
-    }
+    const active = call.flags.inactive === true ? false : undefined
+    return tellSaved(call, await client.call<Saved>('POST', '/api/webhooks', { ...body, ...shape, accountId, active }))
+  },
+}
+
+const update: Command = {
+  name: 'webhook update',
+  summary: 'change a webhook; what no option names stays',
+  usage: 'webhook update ID [--url URL] [--filter data.path=/in/**] [--reset rate,filter] …',
+  options: { ...ABOUT_OPTIONS, ...SHAPING_OPTIONS, ...RESET_OPTION, ...SERVER_OPTIONS },
+  words: { min: 1, max: 1 },
+  async run(call) {
+    const client = await connect(call)
+    const { webhook: before } = await client.call<{ webhook: WebhookRow & Shown }>('GET', pathOf(call))
+    const body = { ...(await aboutOf(call)), ...(await shapeOf(call, before)) }
+    return tellSaved(call, await client.call<Saved>('PATCH', pathOf(call), body))
+  },
+}
+
+async function aboutOf(call: Call) {
+  const secret = call.flags['secret-stdin'] === true ? await readPassword() : undefined
+  const said = { url: optional(call, 'url'), events: listOf(optional(call, 'events')), name: optional(call, 'name'), secret }
+  return Object.fromEntries(
+    Object.entries({ ...said, dialect: optional(call, 'dialect') }).filter(([, value]) => value !== undefined),
+  )
+}
+
+function tellSaved({ json, terminal }: Call, { webhook, secret, warning }: Saved): number {
+  if (json) terminal.out(JSON.stringify({ ...webhook, secret }))
+  else {
+    terminal.out(
+      `webhook ${webhook.id} sends ${webhook.events.join(', ')} to ${webhook.url} (${webhook.dialect}, ${webhook.state})`,
+    )
+    if (secret !== undefined) terminal.out(`signing secret, not shown again: ${secret}`)
+  }
+  if (warning !== undefined) terminal.note(warning)
+  return 0
+}
+
+const show: Command = {
+  name: 'webhook show',
+  summary: 'show everything about a webhook, secrets masked',
+  usage: 'webhook show ID',
+  options: SERVER_OPTIONS,
+  words: { min: 1, max: 1 },
+  async run(call) {
+    const client = await connect(call)
+    const { webhook } = await client.call<{ webhook: Record<string, unknown> }>('GET', pathOf(call))
+    // What is null is the default; a table of defaults helps nobody.
+    const rows = Object.entries(webhook).filter(([, value]) => value !== null)
+    const shown = rows.map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)])
+    call.terminal.out(call.json ? JSON.stringify(webhook) : table(['MEMBER', 'VALUE'], shown))
     return 0
   },
+}
+
+function pathOf({ words }: Call): string {
+  return `/api/webhooks/${encodeURIComponent(words[0]!)}`
 }
 
 const list: Command = {
@@ -88,26 +140,30 @@ const remove: Command = {
   words: { min: 1, max: 1 },
   async run(call) {
     const client = await connect(call)
-    await client.call('DELETE', `/api/webhooks/${encodeURIComponent(call.words[0]!)}`)
+    await client.call('DELETE', pathOf(call))
     call.terminal.out(call.json ? JSON.stringify({ id: call.words[0], removed: true }) : `webhook ${call.words[0]} removed`)
     return 0
   },
 }
 
-const activate = switching('webhook activate', 'turn a webhook on again; what waits for it is due at once', true)
-const deactivate = switching('webhook deactivate', 'turn a webhook off; what waits for it stays', false)
+const activate = switching(
+  ['webhook activate', 'webhook resume'],
+  'turn a webhook on again; what waits for it is due at once',
+  true,
+)
+const deactivate = switching(['webhook deactivate', 'webhook pause'], 'turn a webhook off; what waits for it stays', false)
 
-function switching(name: string, summary: string, active: boolean): Command {
+function switching([name, ...aliases]: [string, ...string[]], summary: string, active: boolean): Command {
   return {
     name,
+    aliases,
     summary,
     usage: `${name} ID`,
     options: SERVER_OPTIONS,
     words: { min: 1, max: 1 },
     async run(call) {
       const client = await connect(call)
-      const path = `/api/webhooks/${encodeURIComponent(call.words[0]!)}`
-      const { webhook: changed } = await client.call<{ webhook: WebhookRow }>('PATCH', path, { active })
+      const { webhook: changed } = await client.call<{ webhook: WebhookRow }>('PATCH', pathOf(call), { active })
       call.terminal.out(call.json ? JSON.stringify(changed) : `webhook ${changed.id} is ${changed.state}`)
       return 0
     },
@@ -122,8 +178,9 @@ const test: Command = {
   words: { min: 1, max: 1 },
   async run(call) {
     const client = await connect(call)
-    const path = `/api/webhooks/${encodeURIComponent(call.words[0]!)}/test`
-    const { delivery } = await client.call<{ delivery: DeliveryRow }>('POST', path, { event: required(call, 'event') })
+    const { delivery } = await client.call<{ delivery: DeliveryRow }>('POST', `${pathOf(call)}/test`, {
+      event: required(call, 'event'),
+    })
     call.terminal.out(
       call.json ? JSON.stringify(delivery) : `delivery ${delivery.id}: see \`landfall webhook deliveries ${call.words[0]}\``,
     )
@@ -144,7 +201,7 @@ const deliveries: Command = {
       throw new CommandError(`--status is one of waiting, delivered, failed, cancelled, not ${JSON.stringify(status)}`)
     }
     const query = status === undefined ? '' : `&status=${status}`
-    const path = `/api/webhooks/${encodeURIComponent(call.words[0]!)}/deliveries?limit=50${query}`
+    const path = `${pathOf(call)}/deliveries?limit=50${query}`
     const answer = await client.call<{ deliveries: DeliveryRow[] }>('GET', path)
     const rows = answer.deliveries.map((row) => [
       row.createdAt,
@@ -176,4 +233,17 @@ const redeliver: Command = {
   },
 }
 
-export const webhook = [create, list, activate, deactivate, rotateSecret, remove, test, deliveries, redeliver]
+export const webhook = [
+  create,
+  list,
+  show,
+  update,
+  preview,
+  activate,
+  deactivate,
+  rotateSecret,
+  remove,
+  test,
+  deliveries,
+  redeliver,
+]
