@@ -109,7 +109,7 @@ test('an account whose plan has no webhooks is refused on both faces, and hears 
   await accounts.updateAccount(caller, 'downgraded', { plan: 'starter' })
 
   const off = (await call('GET', `/api/ext/v1/webhooks/${id}`, undefined, key)).json
-  const why = 'the plan starter of the account does not include webhooks'
+  const why = 'the plan of the account does not include webhooks; it is starter'
   assert.deepEqual([off.status, off.active, off.inactive_reason], ['inactive', false, why])
   const asAdmin = (await call('GET', `/api/webhooks/${id}`)).json.data.webhook
   assert.deepEqual([asAdmin.state, asAdmin.inactiveReason], ['inactive', why])

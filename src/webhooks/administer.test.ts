@@ -206,7 +206,7 @@ test('a plan without webhooks: none is made, turned on, tested or sent to by han
   const { service, plan } = worldOf()
   const { webhook } = await service.create({ ...input, active: false }, placement, owner)
   Object.assign(plan, { webhooks: false, plan: 'starter' })
-  const refused = { code: 'plan_refused', message: 'the plan starter of the account does not include webhooks' }
+  const refused = { code: 'plan_refused', message: 'the plan of the account does not include webhooks; it is starter' }
   await assert.rejects(service.create(input, placement, owner), refused)
   await assert.rejects(service.update(webhook.id, { active: true }, owner), refused)
   await assert.rejects(service.test(webhook.id, 'file.uploaded', owner), refused)

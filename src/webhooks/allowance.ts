@@ -19,5 +19,5 @@ export type AllowanceOf = (accountId: string | null) => Promise<Allowance>
 
 /** Throws `plan_refused` where the plan has no webhooks: they are neither made nor turned on, and nothing is sent by hand. */
 export function checkWebhooksIncluded({ webhooks, plan }: Allowance): void {
-  if (!webhooks) throw new AppError('plan_refused', `the plan ${plan} of the account does not include webhooks`)
+  if (!webhooks) throw new AppError('plan_refused', `the plan of the account does not include webhooks; it is ${plan}`)
 }
