@@ -9,25 +9,31 @@ import type { EventDraft } from '../src/events/event.ts'
 import { createRecorder } from '../src/events/record.ts'
 import { createEgressGuard } from '../src/http/guard.ts'
 import { createPoster } from '../src/http/post.ts'
-import { createEngine, LANE_CONCURRENCY_DEFAULT } from '../src/webhooks/engine.ts'
+import { createEngine, type Engine, LANE_CONCURRENCY_DEFAULT } from '../src/webhooks/engine.ts'
 import { planDelivery } from '../src/webhooks/plan.ts'
 import { PLAIN } from '../src/webhooks/testing.ts'
 import { type Webhook, webhookSecretPurpose } from '../src/webhooks/webhook.ts'
+import { systemMs } from './receiver.ts'
+import { atRate } from './uploads.ts'
 
 /**
- * A process that delivers to one receiver as fast as it can, in one of two ways: with everything that makes a
- * delivery durable, or in a bare loop. Both send the same events in the same dialect, 16 at a time, by undici.
+ * A process that delivers as fast as it can, in one of two ways: with everything that makes a delivery durable, or in a
+ * bare loop. Both send the same events in the same dialect, 16 at a time to each receiver, by undici. A third way is durable and
+ * records one event after the other at a fixed rate.
  */
 export type Task =
   | { kind: 'bare'; url: string; deliveries: number }
-  /** `database` is a file of SQLite or a `postgres://` address. */
-  | { kind: 'durable'; url: string; deliveries: number; database: string }
+  /** Every event is one delivery for each url. `database` is a file of SQLite or a `postgres://` address. */
+  | { kind: 'durable'; urls: readonly string[]; events: number; database: string }
+  | { kind: 'paced'; urls: readonly string[]; events: number; perSecond: number; hanging: number; database: string }
 
 export interface Done {
   readonly seconds: number
   /** CPU time of the thread that posts, and of all others of this process (store, garbage collection, file system). */
   readonly mainCpuMicroseconds: number
   readonly otherCpuMicroseconds: number
+  /** Paced: ms on the system's monotonic clock, by number of the event. */
+  readonly recordedAt?: readonly number[]
 }
 
 const SECRET = 'a secret of the benchmark, as long as most are'
@@ -75,37 +81,70 @@ async function bare({ url, deliveries }: Task & { kind: 'bare' }): Promise<Done>
   return done
 }
 
-/** The store and the engine as the server has them; ends when the last outcome is committed. */
-async function durable({ url, deliveries, database }: Task & { kind: 'durable' }): Promise<Done> {
+/** Ends when the last outcome is committed. */
+async function durable({ urls, events, database }: Task & { kind: 'durable' }): Promise<Done> {
+  return withEngine(urls, database, async ({ store, engine, webhookIds }) => {
+    const deliveries = events * urls.length
+    const stop = startWatch()
+    for (let number = 0; number < events; ) {
+      const left = Math.min(RECORD_BATCH, Math.ceil(AHEAD_MAX / urls.length), events - number)
+      await store.recordEvents(Array.from({ length: left }, () => draft(number++)))
+      while (number * urls.length - engine.stats().delivered > AHEAD_MAX) await pause()
+    }
+    while (engine.stats().delivered < deliveries) await pause()
+    const done = stop()
+
+    const { failed, retried, claimsLost } = engine.stats()
+    if (failed + retried + claimsLost > 0) throw new Error(`${failed} failed, ${retried} retried, ${claimsLost} claims lost`)
+    const { rows, total } = await store.listAttempts(webhookIds[0]!, { offset: 0, limit: 1 })
+    if (total !== events || rows[0]?.statusCode !== 200) throw new Error(`${total} attempts are in the log, not ${events}`)
+    return done
+  })
+}
+
+/** Ends when every delivery to those that do not hang is committed; `recordedAt` is when each event was about to be recorded. */
+async function paced({ urls, events, perSecond, hanging, database }: Task & { kind: 'paced' }): Promise<Done> {
+  return withEngine(urls, database, async ({ store, engine }) => {
+    const stop = startWatch()
+    const recordedAt = await atRate(perSecond, events, async (number) => {
+      const at = systemMs()
+      await store.recordEvents([draft(number)])
+      return at
+    })
+    while (engine.stats().delivered < events * (urls.length - hanging)) await pause()
+    return { ...stop(), recordedAt }
+  })
+}
+
+interface Running {
+  readonly store: Awaited<ReturnType<typeof openStore>>
+  readonly engine: Engine
+  readonly webhookIds: readonly string[]
+}
+
+/** The store and the engine as the server has them, with one webhook for each url. */
+async function withEngine(urls: readonly string[], database: string, use: (running: Running) => Promise<Done>): Promise<Done> {
   const node = newId('node', clock.now())
   const seal = createSeal(Buffer.alloc(MASTER_KEY_BYTES, 7))
   const store = await openStore(database, node, { onPlanned: (webhookIds) => engine.nudge(webhookIds) })
-  const webhookId = newId('webhook', clock.now())
-  const webhook = webhookTo(url, seal.seal(SECRET, webhookSecretPurpose(webhookId)), webhookId)
-  const id = newId('audit', clock.now())
-  const who = { accountId: null, actor: 'bench', address: null, door: 'server' } as const
-  const what = { action: 'webhook.create', target: webhookId, result: 'ok', detail: null } as const
-  await store.createWebhook(webhook, { webhooksMax: 1 }, { id, at: clock.now(), ...who, ...what })
+  const webhookIds: string[] = []
+  for (const url of urls) {
+    const webhookId = newId('webhook', clock.now())
+    const webhook = webhookTo(url, seal.seal(SECRET, webhookSecretPurpose(webhookId)), webhookId)
+    const id = newId('audit', clock.now())
+    const who = { accountId: null, actor: 'bench', address: null, door: 'server' } as const
+    const what = { action: 'webhook.create', target: webhookId, result: 'ok', detail: null } as const
+    await store.createWebhook(webhook, { webhooksMax: urls.length }, { id, at: clock.now(), ...who, ...what })
+    webhookIds.push(webhookId)
+  }
   const guard = createEgressGuard({ allow: [], loopback: true })
   const poster = createPoster({ guard, clock })
   const engine = createEngine({ store, post: poster.post, seal, clock, node, log: silentLog })
   engine.start()
-
-  const stop = startWatch()
-  for (let number = 0; number < deliveries; ) {
-    const batch = Array.from({ length: Math.min(RECORD_BATCH, deliveries - number) }, () => draft(number++))
-    await store.recordEvents(batch)
-    while (number - engine.stats().delivered > AHEAD_MAX) await pause()
-  }
-  while (engine.stats().delivered < deliveries) await pause()
-  const done = stop()
-
-  const { failed, retried, claimsLost } = engine.stats()
-  if (failed + retried + claimsLost > 0) throw new Error(`${failed} failed, ${retried} retried, ${claimsLost} claims lost`)
-  const { rows, total } = await store.listAttempts(webhookId, { offset: 0, limit: 1 })
-  if (total !== deliveries || rows[0]?.statusCode !== 200) throw new Error(`${total} attempts are in the log, not ${deliveries}`)
-  await engine.stop()
-  await poster.close()
+  const done = await use({ store, engine, webhookIds })
+  // Receivers that hang are not waited for.
+  await engine.stop(0)
+  await poster.close(0)
   await store.stop()
   return done
 }
@@ -127,6 +166,6 @@ function startWatch(): () => Done {
 }
 
 process.once('message', (task: Task) => {
-  const work = task.kind === 'bare' ? bare(task) : durable(task)
+  const work = task.kind === 'bare' ? bare(task) : task.kind === 'paced' ? paced(task) : durable(task)
   void work.then((done) => process.send?.(done, undefined, undefined, () => process.disconnect?.()))
 })

@@ -43,11 +43,11 @@ async function measure(
 ): Promise<Row> {
   const ways: Way[] = postgres instanceof Error ? ['bare', 'sqlite'] : ['bare', 'sqlite', 'postgres']
   const runs: Record<Way, Delivered[]> = { bare: [], sqlite: [], postgres: [] }
-  const task = { url: receivers.urls()[0]!, deliveries: dose.deliveries }
+  const [url] = receivers.urls() as [string]
   for (let run = 1; run <= dose.runs; run++) {
     for (const way of ways) {
       const delivered = await withDatabase(way, postgres, run, (database) =>
-        deliver(receivers, database === undefined ? { kind: 'bare', ...task } : { kind: 'durable', database, ...task }),
+        deliver(receivers, dose.deliveries, taskOf(url, dose.deliveries, database)),
       )
       runs[way].push(delivered)
       progress(`(a) run ${run} of ${dose.runs}: ${WAY_NAMES[way]}: ${Math.round(delivered.perSecond)} per second`)
@@ -115,12 +115,19 @@ async function administer(url: string, sql: string): Promise<void> {
   await client.end()
 }
 
-async function deliver(receivers: Receivers, task: Task): Promise<Delivered> {
+function taskOf(url: string, deliveries: number, database: string | undefined): Task {
+  return database === undefined
+    ? { kind: 'bare', url, deliveries }
+    : { kind: 'durable', urls: [url], events: deliveries, database }
+}
+
+/** Runs the task, which makes so many deliveries, and waits for all of them. */
+export async function deliver(receivers: Receivers, deliveries: number, task: Task): Promise<Delivered> {
   await receivers.clear()
   const before = await receivers.arrivals(0, DEADLINE_MS)
   const done = await inOwnProcess(task)
-  const after = await receivers.arrivals(task.deliveries, DEADLINE_MS)
-  const perSecond = task.deliveries / done.seconds
+  const after = await receivers.arrivals(deliveries, DEADLINE_MS)
+  const perSecond = deliveries / done.seconds
   return { ...done, perSecond, receiverCpuMicroseconds: after.cpuMicroseconds - before.cpuMicroseconds }
 }
 

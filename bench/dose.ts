@@ -4,18 +4,22 @@ import { GIB, MIB } from '../src/base/units.ts'
 export interface Dose {
   /** Runs of each way, in turn; figures are medians over them. */
   readonly runs: number
-  /** (a) */
+  /** (a), (f) */
   readonly deliveries: number
   /** (b) Files at each rate. */
   readonly filesAtRate: Readonly<Record<10 | 100, number>>
-  /** (c) Receivers, how many of them hang, rows that wait, uploads of a burst, and uploads at a fixed rate. */
+  /** (c), (f) and (g) Receivers; (c) how many of them hang, rows that wait, uploads of a burst, and uploads at a fixed rate. */
   readonly receivers: number
   readonly hanging: number
   readonly waitingRows: number
   readonly burstUploads: number
   readonly pacedUploads: number
+  /** (g) Events at a fixed rate, each for all receivers. */
+  readonly pacedEvents: number
   /** (e) */
   readonly transferBytes: number
+  /** (h) Attempts stored while lists are asked for; 0: not measured. */
+  readonly attempts: number
 }
 
 export const FULL_DOSE: Dose = {
@@ -27,7 +31,9 @@ export const FULL_DOSE: Dose = {
   waitingRows: 1_000_000,
   burstUploads: 300,
   pacedUploads: 150,
+  pacedEvents: 300,
   transferBytes: GIB,
+  attempts: 0,
 }
 
 /** Shows that every row still runs; its figures mean nothing. */
@@ -40,5 +46,7 @@ export const QUICK_DOSE: Dose = {
   waitingRows: 2_000,
   burstUploads: 10,
   pacedUploads: 10,
+  pacedEvents: 10,
   transferBytes: 8 * MIB,
+  attempts: 20_000,
 }

@@ -2,19 +2,25 @@ import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { measureDeliveries } from './deliveries.ts'
 import { type Dose, FULL_DOSE, QUICK_DOSE } from './dose.ts'
+import { measureFanOut, measureOneHanging } from './fan-out.ts'
 import { measureFleet } from './fleet.ts'
 import { measureLatency } from './latency.ts'
+import { measureLists } from './lists.ts'
 import { describeMachine, type Row, toJson, toTable } from './report.ts'
 import { measureTransfer } from './transfer.ts'
 
-const USAGE = `npm run bench -- [--only a,b,c,d,e] [--quick] [--runs N] [--json FILE]
+const USAGE = `npm run bench -- [--only a,b,c,d,e,f,g] [--quick] [--runs N] [--attempts N] [--json FILE]
 
   --only   these rows (c and d are measured together)
   --quick  a small dose of each: that it runs, not what it reaches
   --runs   runs of each way, in turn; figures are medians over them (default ${FULL_DOSE.runs})
+  --attempts  measures row h alone: lists and statistics with so many attempts stored, such as 10000000
   --json   also writes the report to this file
 `
 const RUNS_MAX = 100
+/** Fewer say nothing; more fill the disk. */
+const ATTEMPTS_MIN = 10_000
+const ATTEMPTS_MAX = 100_000_000
 
 type Measure = (dose: Dose, progress: (text: string) => void) => Promise<Row | Row[]>
 /** What measures the rows; one that measures two stands at the first of them. */
@@ -23,13 +29,17 @@ const MEASURES: readonly { rows: readonly string[]; measure: Measure }[] = [
   { rows: ['b'], measure: measureLatency },
   { rows: ['c', 'd'], measure: measureFleet },
   { rows: ['e'], measure: measureTransfer },
+  { rows: ['f'], measure: measureFanOut },
+  { rows: ['g'], measure: measureOneHanging },
+  { rows: ['h'], measure: measureLists },
 ]
 
 const { values } = parseArgs({
   options: {
-    only: { type: 'string', default: 'a,b,c,d,e' },
+    only: { type: 'string', default: 'a,b,c,d,e,f,g' },
     quick: { type: 'boolean', default: false },
     runs: { type: 'string' },
+    attempts: { type: 'string' },
     json: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
@@ -38,14 +48,18 @@ if (values.help) {
   process.stdout.write(USAGE)
   process.exit(0)
 }
-const only = values.only.split(',')
+const attempts = values.attempts === undefined ? undefined : Number(values.attempts)
+if (attempts !== undefined && !(Number.isInteger(attempts) && attempts >= ATTEMPTS_MIN && attempts <= ATTEMPTS_MAX))
+  refuse(`--attempts is a whole number from ${ATTEMPTS_MIN} to ${ATTEMPTS_MAX}, not ${values.attempts}`)
+const only = attempts === undefined ? values.only.split(',') : ['h']
 const unknown = only.find((name) => !MEASURES.some(({ rows }) => rows.includes(name)))
-if (unknown !== undefined) refuse(`--only names rows a to e, not ${JSON.stringify(unknown)}`)
+if (unknown !== undefined) refuse(`--only names rows a to h, not ${JSON.stringify(unknown)}`)
 const runs = Number(values.runs ?? (values.quick ? QUICK_DOSE : FULL_DOSE).runs)
 if (!Number.isInteger(runs) || runs < 1 || runs > RUNS_MAX)
   refuse(`--runs is a whole number from 1 to ${RUNS_MAX}, not ${values.runs}`)
 
-const dose = { ...(values.quick ? QUICK_DOSE : FULL_DOSE), runs }
+const quickOrFull = values.quick ? QUICK_DOSE : FULL_DOSE
+const dose = { ...quickOrFull, runs, attempts: attempts ?? quickOrFull.attempts }
 const startedAt = new Date()
 const rows: Row[] = []
 for (const { rows: names, measure } of MEASURES) {
