@@ -98,7 +98,7 @@ function tooMany(message: string, { resetAt }: Rate, clock: Clock): AppError {
 }
 
 /** RFC 6750 section 2.1; the scheme is case-insensitive (RFC 9110 section 11.1). */
-function bearerToken(header: string | undefined): string | undefined {
+export function bearerToken(header: string | undefined): string | undefined {
   return /^Bearer +([\x21-\x7e]{1,256})$/i.exec(header ?? '')?.[1]
 }
 

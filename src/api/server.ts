@@ -89,6 +89,8 @@ export function createApi(needs: ApiNeeds): ApiServer {
     reply.header('x-content-type-options', 'nosniff')
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
   })
+  // Streams do not end by themselves.
+  app.addHook('preClose', async () => needs.recovery.streams.stop())
   app.addHook('onResponse', async (request, reply) => {
     const fields = {
       method: request.method,

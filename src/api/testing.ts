@@ -15,15 +15,17 @@ import type { Log } from '../base/log.ts'
 import { createSeal, type KeyRing, MASTER_KEY_BYTES } from '../base/seal.ts'
 import { HOUR_MS } from '../base/units.ts'
 import { createRecorder } from '../events/record.ts'
-import { createEgressGuard } from '../http/guard.ts'
+import { checkEgressAllow, createEgressGuard } from '../http/guard.ts'
 import { createTlsInspector } from '../http/inspect.ts'
 import { createPoster } from '../http/post.ts'
 import { openSqliteStore } from '../store/sqlite/client.ts'
 import { createWebhookAdmin } from '../webhooks/administer.ts'
 import { createDoctor } from '../webhooks/doctor.ts'
 import { createMonitor } from '../webhooks/monitor.ts'
+import { createRecovery } from '../webhooks/recovery.ts'
 import { createMasterKeyAdmin, type MasterKeys } from '../webhooks/reseal.ts'
 import { createSecretAdmin } from '../webhooks/rotate.ts'
+import { createTrigger } from '../webhooks/trigger.ts'
 import type { HealthProbes } from './health.ts'
 import { createApi } from './server.ts'
 
@@ -119,6 +121,7 @@ export async function openWorld() {
     recorder,
     clock,
     passwords: createPasswords(),
+    checkEgressAllow,
     onUserChanged: (id) => changedUsers.push(id),
   })
   const account = await accounts.ensureDefaultAccount()
@@ -144,11 +147,15 @@ export async function openWorld() {
     nudge: () => {},
   })
   const poster = createPoster({ guard, clock })
+  const recovery = createRecovery({ store, webhooks, clock, log, node: 'node_api' })
+  recovery.start()
   const settings = { keyRateWindowMs: HOUR_MS }
   const api = createApi({
     accounts,
     webhooks,
     secrets: createSecretAdmin({ store, seal, clock }),
+    recovery,
+    trigger: createTrigger({ webhooks, show: (sample) => recovery.streams.show(sample), clock }),
     doctor: createDoctor({
       webhooks,
       audit: store,
@@ -193,6 +200,7 @@ export async function openWorld() {
 
   async function close() {
     await api.stop()
+    await recovery.stop()
     await poster.close(0)
     await store.stop()
     await rm(folder, { recursive: true, force: true })
@@ -214,5 +222,6 @@ export async function openWorld() {
     logged,
     probes,
     caller,
+    recovery,
   }
 }

@@ -13,7 +13,7 @@ import { createRecorder } from '../events/record.ts'
 import { createLocalBackend } from '../files/backends/local.ts'
 import { createFiles } from '../files/files.ts'
 import type { Reach } from '../files/points.ts'
-import { createEgressGuard } from '../http/guard.ts'
+import { checkEgressAllow, createEgressGuard } from '../http/guard.ts'
 import { createTlsInspector } from '../http/inspect.ts'
 import { createPoster } from '../http/post.ts'
 import { loadHostKeys } from '../protocols/ssh/host-keys.ts'
@@ -25,8 +25,10 @@ import { createWebhookAdmin } from '../webhooks/administer.ts'
 import { createDoctor } from '../webhooks/doctor.ts'
 import { createEngine, type Engine } from '../webhooks/engine.ts'
 import { createMonitor } from '../webhooks/monitor.ts'
+import { createRecovery, type Recovery } from '../webhooks/recovery.ts'
 import { checkMasterKey, createMasterKeyAdmin } from '../webhooks/reseal.ts'
 import { createSecretAdmin } from '../webhooks/rotate.ts'
+import { createTrigger } from '../webhooks/trigger.ts'
 import { lastNode, openDataFolder, removeRunning, writeNode, writeRunning } from './data-folder.ts'
 import { deliveringFiles } from './deliver.ts'
 import { currentUser, watchUsers } from './live-users.ts'
@@ -79,6 +81,7 @@ async function start(settings: Settings, hooks: AppHooks, life: Lifecycle): Prom
   const hostKeys = await loadHostKeys(folder.keys)
 
   let engine: Engine | undefined
+  let recovery: Recovery | undefined
   const store = life.add(
     'the store',
     await openStore(settings.database || folder.database, node, {
@@ -118,7 +121,7 @@ async function start(settings: Settings, hooks: AppHooks, life: Lifecycle): Prom
   const storage = settings.storage || folder.files
   const files = createFiles({
     storage: createLocalBackend({ folder: storage }),
-    store: deliveringFiles(store, engine, node),
+    store: deliveringFiles(store, engine, node, () => recovery?.streams.said()),
     audit,
     recorder,
     clock,
@@ -138,6 +141,7 @@ async function start(settings: Settings, hooks: AppHooks, life: Lifecycle): Prom
     recorder,
     clock,
     passwords,
+    checkEgressAllow,
     onUserChanged: (userId) => void doors.ssh?.disconnectUser(userId),
   })
   await accounts.ensureDefaultAccount()
@@ -153,9 +157,14 @@ async function start(settings: Settings, hooks: AppHooks, life: Lifecycle): Prom
     allowanceOf: createAllowances(store),
     nudge: (ids) => engine!.nudge(ids),
   })
+  recovery = createRecovery({ store, webhooks, clock, log: log.child({ part: 'recovery' }), node })
+  recovery.start()
+  life.add('replays and streams', recovery)
   const api = createApi({
     accounts,
     webhooks,
+    recovery,
+    trigger: createTrigger({ webhooks, show: (sample) => recovery!.streams.show(sample), clock }),
     secrets: createSecretAdmin({ store, seal, clock }),
     doctor: createDoctor({
       webhooks,

@@ -9,8 +9,11 @@ import { AdminTokenShape, addKeyRoutes, KeyShape } from './keys.ts'
 import { addMasterKeyRoutes } from './master-key.ts'
 import { AlertShape, addMonitoringRoutes, FailureShape, FiguresShape, HealthShape } from './monitoring.ts'
 import { addPreviewRoutes, PreviewedEventShape } from './preview.ts'
+import { addRecoveryRoutes, ExplanationShape } from './recovery.ts'
+import { addReplayRoutes, ReplayShape } from './replays.ts'
 import { addPublicKeyRoutes, addSecretRoutes } from './secrets.ts'
 import { MftplusError, Pagination } from './shapes.ts'
+import { addStreamRoute } from './stream.ts'
 import { addTriggerRoutes } from './trigger.ts'
 import { addUserRoutes, UserShape } from './users.ts'
 import { addWebhookRoutes, WebhookShape } from './webhooks.ts'
@@ -19,7 +22,7 @@ import { addWebhookRoutes, WebhookShape } from './webhooks.ts'
 export const MFTPLUS_SHAPES = [
   ...[MftplusError, Pagination, Health, WebhookShape, DeliveryShape, DeliveryDetailShape, EventShape, EventTypeShape],
   ...[AuditShape, AccountShape, UserShape, KeyShape, AdminTokenShape, DoctorReportShape, PreviewedEventShape],
-  ...[HealthShape, FiguresShape, FailureShape, AlertShape],
+  ...[HealthShape, FiguresShape, FailureShape, AlertShape, ReplayShape, ExplanationShape],
 ]
 
 /** The face of administrators. Health and public keys are for everybody; everything else takes an administrator token. */
@@ -33,9 +36,12 @@ export function addMftplusFace(face: Api, needs: ApiNeeds, guards: Guards): void
     addPreviewRoutes(api, needs)
     addSecretRoutes(api, needs)
     addDeliveryRoutes(api, needs)
+    addReplayRoutes(api, needs)
+    addRecoveryRoutes(api, needs)
     addMonitoringRoutes(api, needs)
     addDoctorRoutes(api, needs)
     addEventRoutes(api, needs)
+    addStreamRoute(api, needs)
     addTriggerRoutes(api, needs)
     addAccountRoutes(api, needs)
     addUserRoutes(api, needs)

@@ -15,6 +15,7 @@ import {
 } from '../../webhooks/input.ts'
 import type { SecretAdmin } from '../../webhooks/rotate.ts'
 import type { Webhook } from '../../webhooks/webhook.ts'
+import { MftplusMissed, missedBy } from '../missed.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
 import { body, idOf, iso, nullable, params, query, refTo, TEXT_CHARS_MAX, text, time, URL_CHARS_MAX } from '../schema.ts'
 import { camelCase, choicesIn } from '../webhook-options.ts'
@@ -146,6 +147,7 @@ const Saved = envelope({
   webhook: refTo(WebhookShape),
   secret: Type.Optional(text('The secret that was made; it is in no other answer.')),
   warning: Type.Optional(text('What should be known although it was accepted.')),
+  missed: Type.Optional(MftplusMissed),
 })
 
 export function addWebhookRoutes(api: Api, needs: ApiNeeds): void {
@@ -217,7 +219,13 @@ export function addWebhookRoutes(api: Api, needs: ApiNeeds): void {
         body: PatchBody,
       },
     },
-    async ({ params: { id }, body: changes, caller }) => savedShape(await webhooks.update(id, inputOf(changes), caller), needs),
+    async ({ params: { id }, body: changes, caller }) => {
+      const before = await webhooks.get(id, caller)
+      const saved = await webhooks.update(id, inputOf(changes), caller)
+      const { success, data } = await savedShape(saved, needs)
+      const found = await missedBy(needs, before, saved.webhook, api.prefix)
+      return { success, data: found === null ? data : { ...data, missed: { ...found.missed, isCounted: found.isCounted } } }
+    },
   )
 
   api.delete(

@@ -39,6 +39,6 @@ export function addEventRoute(api: Api, { events }: ApiNeeds): void {
   )
 }
 
-function fileEventShape({ id, type, occurredAt, data }: RecordedEvent, accountId: string): Static<typeof FileEventShape> {
+export function fileEventShape({ id, type, occurredAt, data }: RecordedEvent, accountId: string): Static<typeof FileEventShape> {
   return { id, event: type, timestamp: iso(occurredAt), account_id: accountId, data }
 }

@@ -13,6 +13,7 @@ import {
 } from '../../webhooks/input.ts'
 import type { SecretAdmin } from '../../webhooks/rotate.ts'
 import type { Webhook } from '../../webhooks/webhook.ts'
+import { missedBy, TrueftpMissed } from '../missed.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
 import { body, idOf, iso, nullable, params, query, refTo, TEXT_CHARS_MAX, text, time, URL_CHARS_MAX } from '../schema.ts'
 import { choicesIn, snakeCase } from '../webhook-options.ts'
@@ -55,6 +56,7 @@ export const TrueftpSavedWebhookShape = Type.Object(
     ...webhook,
     secret: Type.Optional(text('The secret that was made; it is in no other answer.')),
     warning: Type.Optional(text('What should be known although it was accepted.')),
+    missed: Type.Optional(TrueftpMissed),
   },
   { $id: 'TrueFtpSavedWebhook' },
 )
@@ -212,7 +214,13 @@ export function addWebhookRoutes(api: Api, needs: ApiNeeds): void {
         body: UpdateBody,
       },
     },
-    async ({ params: { id }, body: changes, caller }) => savedShape(await webhooks.update(id, inputOf(changes), caller), needs),
+    async ({ params: { id }, body: changes, caller }) => {
+      const before = await webhooks.get(id, caller)
+      const saved = await webhooks.update(id, inputOf(changes), caller)
+      const shape = await savedShape(saved, needs)
+      const found = await missedBy(needs, before, saved.webhook, api.prefix)
+      return found === null ? shape : { ...shape, missed: { ...found.missed, is_counted: found.isCounted } }
+    },
   )
 
   api.delete(

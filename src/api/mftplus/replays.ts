@@ -1,0 +1,173 @@
+import { type Static, type TSchema, Type } from 'typebox'
+import {
+  EVENT_IDS_MAX,
+  PATH_GLOB_CHARACTERS_MAX,
+  RATE_PER_SECOND_DEFAULT,
+  RATE_PER_SECOND_MAX,
+  REPLAY_EVENTS_MAX,
+  type ReplayInput,
+} from '../../webhooks/replay.ts'
+import type { ReplayProgress } from '../../webhooks/replay-port.ts'
+import { instantOf } from '../instant.ts'
+import type { Api, ApiNeeds } from '../needs.ts'
+import { body, count, idOf, iso, isoOrNull, nullable, params, query, refTo, text, time } from '../schema.ts'
+import { EventShape, eventShape } from './events.ts'
+import { adminRoute, envelope, PageQuery, Pagination, paging, said } from './shapes.ts'
+
+const OUTCOMES = ['failed', 'missing', 'all'] as const
+
+export const ReplayShape = Type.Object(
+  {
+    id: idOf('replay'),
+    webhookId: idOf('webhook'),
+    state: Type.Enum(['running', 'done', 'cancelled'], { description: 'Running: plans; done: all is planned.' }),
+    matched: count('Events that it asks for, counted when it was made.'),
+    isCounted: Type.Boolean({ description: 'False: at least so many, the count was cut.' }),
+    planned: count('Deliveries made so far.'),
+    waiting: count('Of these, not ended yet.'),
+    delivered: count('Of these, delivered.'),
+    failed: count('Of these, failed.'),
+    cancelled: count('Of these, cancelled.'),
+    request: Type.Object({
+      since: time('Recorded at or after.'),
+      until: time('Recorded before.'),
+      events: nullable(Type.Array(Type.String(), { description: 'Null: what the webhook subscribes to.' })),
+      path: nullable(text('A glob that a path of the event matches.')),
+      only: Type.Enum([...OUTCOMES]),
+      eventIds: nullable(Type.Array(Type.String(), { description: 'Exactly these.' })),
+      ratePerSecond: count('Planned at most.'),
+    }),
+    createdAt: time('When it was made.'),
+    endedAt: nullable(time('When it was done or cancelled.')),
+  },
+  { $id: 'Replay' },
+)
+
+export function replayShape({
+  accountId: _account,
+  request,
+  createdAt,
+  endedAt,
+  ...same
+}: ReplayProgress): Static<typeof ReplayShape> {
+  const { events, eventIds, since, until } = request
+  const lists = { events: events && [...events], eventIds: eventIds && [...eventIds] }
+  return {
+    ...same,
+    request: { ...request, ...lists, since: iso(since), until: iso(until) },
+    createdAt: iso(createdAt),
+    endedAt: isoOrNull(endedAt),
+  }
+}
+
+const Instant = (what: string) => Type.Optional(text(`${what}; ISO 8601, such as 2026-06-08T12:00:00Z.`, { maxLength: 40 }))
+const List = (items: TSchema, max: number, description: string) =>
+  Type.Optional(Type.Unsafe<string[]>(Type.Array(items, { minItems: 1, maxItems: max, description })))
+
+const ReplayBody = body({
+  since: Instant('Recorded at or after; needed unless eventIds are named'),
+  until: Instant('Recorded before; now'),
+  events: List(Type.String({ minLength: 1, maxLength: 64 }), REPLAY_EVENTS_MAX, 'Types and groups; absent: those subscribed to.'),
+  path: Type.Optional(text('A glob such as `/incoming/**/*.csv`.', { minLength: 1, maxLength: PATH_GLOB_CHARACTERS_MAX })),
+  only: Type.Optional(
+    Type.Enum([...OUTCOMES], { description: 'Failed; missing: neither delivered nor waiting; or all, the default.' }),
+  ),
+  eventIds: List(Type.String({ minLength: 1, maxLength: 64 }), EVENT_IDS_MAX, 'Exactly these events.'),
+  dryRun: Type.Optional(Type.Boolean({ description: 'Only count.' })),
+  ratePerSecond: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: RATE_PER_SECOND_MAX, description: `Planned at most; ${RATE_PER_SECOND_DEFAULT}.` }),
+  ),
+})
+
+function inputOf({ since, until, ...same }: Static<typeof ReplayBody>): ReplayInput {
+  return {
+    ...same,
+    ...(since === undefined ? {} : { since: instantOf('since', since) }),
+    ...(until === undefined ? {} : { until: instantOf('until', until) }),
+  }
+}
+
+export function addReplayRoutes(api: Api, { recovery: { replays } }: ApiNeeds): void {
+  const byId = params({ id: idOf('webhook') })
+  const byIds = params({ id: idOf('webhook'), replayId: idOf('replay') })
+  const counted = {
+    planned: count('Events that will be sent.'),
+    isCounted: Type.Boolean({ description: 'False: at least so many, the count was cut.' }),
+    warning: Type.Optional(text('What should be known although it was accepted.')),
+  }
+  const One = envelope({ replay: refTo(ReplayShape) })
+
+  api.post(
+    '/webhooks/:id/replay',
+    {
+      schema: {
+        ...adminRoute(
+          'replayWebhook',
+          'Recovery',
+          'Send stored events again: by time, type, path and outcome',
+          {
+            200: envelope({ ...counted, sample: Type.Array(refTo(EventShape), { description: 'The first of them.' }) }),
+            202: envelope({ ...counted, replay: refTo(ReplayShape) }),
+          },
+          [403, 404, 409],
+        ),
+        description:
+          'Within the scope, the subscriptions and the filter of the webhook. Sent at the given rate, behind live events.',
+        params: byId,
+        body: ReplayBody,
+      },
+    },
+    async ({ params: { id }, body: input, caller }, reply) => {
+      const { planned, isCounted, sample, replay, warning } = await replays.replay(id, inputOf(input), caller)
+      const told = { planned, isCounted, ...(warning === null ? {} : { warning }) }
+      if (replay === null) return said({ ...told, sample: sample.map(eventShape) })
+      reply.code(202)
+      return said({ ...told, replay: replayShape(replay) })
+    },
+  )
+
+  api.get(
+    '/webhooks/:id/replays',
+    {
+      schema: {
+        ...adminRoute(
+          'listReplays',
+          'Recovery',
+          'List the replays of a webhook, newest first',
+          { 200: envelope({ replays: Type.Array(refTo(ReplayShape)), pagination: refTo(Pagination) }) },
+          [404],
+        ),
+        params: byId,
+        querystring: query(PageQuery),
+      },
+    },
+    async ({ params: { id }, query: asked, caller }) => {
+      const { request, pagination } = paging(asked)
+      const { rows, total } = await replays.list(id, request, caller)
+      return said({ replays: rows.map(replayShape), pagination: pagination(total) })
+    },
+  )
+
+  api.get(
+    '/webhooks/:id/replays/:replayId',
+    { schema: { ...adminRoute('getReplay', 'Recovery', 'Get a replay and how far it is', { 200: One }, [404]), params: byIds } },
+    async ({ params: { id, replayId }, caller }) => said({ replay: replayShape(await replays.get(id, replayId, caller)) }),
+  )
+
+  api.post(
+    '/webhooks/:id/replays/:replayId/cancel',
+    {
+      schema: {
+        ...adminRoute(
+          'cancelReplay',
+          'Recovery',
+          'Cancel a replay and what it has planned; what is under way ends',
+          { 200: One },
+          [404, 409],
+        ),
+        params: byIds,
+      },
+    },
+    async ({ params: { id, replayId }, caller }) => said({ replay: replayShape(await replays.cancel(id, replayId, caller)) }),
+  )
+}

@@ -1,0 +1,186 @@
+import { type Static, type TSchema, Type } from 'typebox'
+import {
+  EVENT_IDS_MAX,
+  PATH_GLOB_CHARACTERS_MAX,
+  RATE_PER_SECOND_DEFAULT,
+  RATE_PER_SECOND_MAX,
+  REPLAY_EVENTS_MAX,
+  type ReplayInput,
+} from '../../webhooks/replay.ts'
+import type { ReplayProgress } from '../../webhooks/replay-port.ts'
+import { instantOf } from '../instant.ts'
+import type { Api, ApiNeeds } from '../needs.ts'
+import { body, count, idOf, iso, isoOrNull, nullable, params, query, refTo, text, time } from '../schema.ts'
+import { FileEventShape, fileEventShape } from './events.ts'
+import { accountOf, keyRoute, listOf, OffsetQuery, pageOf } from './shapes.ts'
+
+const OUTCOMES = ['failed', 'missing', 'all'] as const
+
+export const TrueftpReplayShape = Type.Object(
+  {
+    id: idOf('replay'),
+    webhook_id: idOf('webhook'),
+    state: Type.Enum(['running', 'done', 'cancelled'], { description: 'Running: plans; done: all is planned.' }),
+    matched: count('Events that it asks for, counted when it was made.'),
+    is_counted: Type.Boolean({ description: 'False: at least so many, the count was cut.' }),
+    planned: count('Deliveries made so far.'),
+    waiting: count('Of these, not ended yet.'),
+    delivered: count('Of these, delivered.'),
+    failed: count('Of these, failed.'),
+    cancelled: count('Of these, cancelled.'),
+    request: Type.Object({
+      since: time('Recorded at or after.'),
+      until: time('Recorded before.'),
+      events: nullable(Type.Array(Type.String(), { description: 'Null: what the webhook subscribes to.' })),
+      path: nullable(text('A glob that a path of the event matches.')),
+      only: Type.Enum([...OUTCOMES]),
+      event_ids: nullable(Type.Array(Type.String(), { description: 'Exactly these.' })),
+      rate_per_second: count('Planned at most.'),
+    }),
+    created_at: time('When it was made.'),
+    ended_at: nullable(time('When it was done or cancelled.')),
+  },
+  { $id: 'TrueFtpReplay' },
+)
+
+function replayShape(replay: ReplayProgress): Static<typeof TrueftpReplayShape> {
+  const { id, state, matched, planned, waiting, delivered, failed, cancelled } = replay
+  const { since, until, events, path, only, eventIds, ratePerSecond } = replay.request
+  return {
+    ...{ id, webhook_id: replay.webhookId, state, matched, is_counted: replay.isCounted, planned },
+    ...{ waiting, delivered, failed, cancelled },
+    request: {
+      ...{ since: iso(since), until: iso(until), events: events && [...events], path, only },
+      ...{ event_ids: eventIds && [...eventIds], rate_per_second: ratePerSecond },
+    },
+    created_at: iso(replay.createdAt),
+    ended_at: isoOrNull(replay.endedAt),
+  }
+}
+
+const Instant = (what: string) => Type.Optional(text(`${what}; ISO 8601, such as 2026-06-08T12:00:00Z.`, { maxLength: 40 }))
+const List = (items: TSchema, max: number, description: string) =>
+  Type.Optional(Type.Unsafe<string[]>(Type.Array(items, { minItems: 1, maxItems: max, description })))
+
+const ReplayBody = body({
+  since: Instant('Recorded at or after; needed unless event_ids are named'),
+  until: Instant('Recorded before; now'),
+  events: List(Type.String({ minLength: 1, maxLength: 64 }), REPLAY_EVENTS_MAX, 'Types and groups; absent: those subscribed to.'),
+  path: Type.Optional(text('A glob such as `/incoming/**/*.csv`.', { minLength: 1, maxLength: PATH_GLOB_CHARACTERS_MAX })),
+  only: Type.Optional(
+    Type.Enum([...OUTCOMES], { description: 'Failed; missing: neither delivered nor waiting; or all, the default.' }),
+  ),
+  event_ids: List(Type.String({ minLength: 1, maxLength: 64 }), EVENT_IDS_MAX, 'Exactly these events.'),
+  dry_run: Type.Optional(Type.Boolean({ description: 'Only count.' })),
+  rate_per_second: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: RATE_PER_SECOND_MAX, description: `Planned at most; ${RATE_PER_SECOND_DEFAULT}.` }),
+  ),
+})
+
+/** From the names of this face to ours; what is absent stays absent. */
+function inputOf(given: Static<typeof ReplayBody>): ReplayInput {
+  const { since, until, event_ids: eventIds, dry_run: dryRun, rate_per_second: ratePerSecond, ...same } = given
+  return {
+    ...same,
+    ...(since === undefined ? {} : { since: instantOf('since', since) }),
+    ...(until === undefined ? {} : { until: instantOf('until', until) }),
+    ...(eventIds === undefined ? {} : { eventIds }),
+    ...(dryRun === undefined ? {} : { dryRun }),
+    ...(ratePerSecond === undefined ? {} : { ratePerSecond }),
+  }
+}
+
+export function addReplayRoutes(api: Api, { recovery: { replays } }: ApiNeeds): void {
+  const tag = 'Account recovery'
+  const byId = params({ id: idOf('webhook') })
+  const byIds = params({ id: idOf('webhook'), replay_id: idOf('replay') })
+  const One = refTo(TrueftpReplayShape)
+  const counted = {
+    planned: count('Events that will be sent.'),
+    is_counted: Type.Boolean({ description: 'False: at least so many, the count was cut.' }),
+    warning: Type.Optional(text('What should be known although it was accepted.')),
+  }
+
+  api.post(
+    '/webhooks/:id/replay',
+    {
+      config: { scope: 'write' },
+      schema: {
+        ...keyRoute(
+          'replayAccountWebhook',
+          tag,
+          'Send stored events again: by time, type, path and outcome',
+          'write',
+          {
+            200: Type.Object({ ...counted, sample: Type.Array(refTo(FileEventShape), { description: 'The first of them.' }) }),
+            202: Type.Object({ ...counted, replay: One }),
+          },
+          [404, 409],
+        ),
+        params: byId,
+        body: ReplayBody,
+      },
+    },
+    async ({ params: { id }, body: input, caller }, reply) => {
+      const { planned, isCounted, sample, replay, warning } = await replays.replay(id, inputOf(input), caller)
+      const told = { planned, is_counted: isCounted, ...(warning === null ? {} : { warning }) }
+      if (replay === null) return { ...told, sample: sample.map((event) => fileEventShape(event, accountOf(caller))) }
+      reply.code(202)
+      return { ...told, replay: replayShape(replay) }
+    },
+  )
+
+  api.get(
+    '/webhooks/:id/replays',
+    {
+      config: { scope: 'read' },
+      schema: {
+        ...keyRoute(
+          'listAccountReplays',
+          tag,
+          'List the replays of a webhook, newest first',
+          'read',
+          { 200: listOf(One) },
+          [404],
+        ),
+        params: byId,
+        querystring: query(OffsetQuery),
+      },
+    },
+    async ({ params: { id }, query: asked, caller }) => {
+      const { rows, total } = await replays.list(id, pageOf(asked), caller)
+      return { data: rows.map(replayShape), total }
+    },
+  )
+
+  api.get(
+    '/webhooks/:id/replays/:replay_id',
+    {
+      config: { scope: 'read' },
+      schema: {
+        ...keyRoute('getAccountReplay', tag, 'Get a replay and how far it is', 'read', { 200: One }, [404]),
+        params: byIds,
+      },
+    },
+    async ({ params: { id, replay_id }, caller }) => replayShape(await replays.get(id, replay_id, caller)),
+  )
+
+  api.post(
+    '/webhooks/:id/replays/:replay_id/cancel',
+    {
+      config: { scope: 'write' },
+      schema: {
+        ...keyRoute(
+          'cancelAccountReplay',
+          tag,
+          'Cancel a replay and what it has planned; what is under way ends',
+          'write',
+          { 200: One },
+          [404, 409],
+        ),
+        params: byIds,
+      },
+    },
+    async ({ params: { id, replay_id }, caller }) => replayShape(await replays.cancel(id, replay_id, caller)),
+  )
+}
