@@ -2,12 +2,12 @@
 const TRIES_MAX = 500
 
 /** Repeats an assertion about what becomes true a moment later, until it holds; then, or after the last try, its failure is thrown. */
-export async function eventually<Answer>(check: () => Promise<Answer>): Promise<Answer> {
+export async function eventually<Answer>(check: () => Promise<Answer>, triesMax = TRIES_MAX): Promise<Answer> {
   for (let tries = 1; ; tries++) {
     try {
       return await check()
     } catch (error) {
-      if (tries === TRIES_MAX) throw error
+      if (tries === triesMax) throw error
       await new Promise((resolve) => setImmediate(resolve))
     }
   }

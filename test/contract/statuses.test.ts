@@ -25,18 +25,26 @@ interface Row {
   readonly respond: RequestListener
   readonly dialects: readonly DialectName[]
   /** After the first attempt: ended, or tried again after so long. */
-  readonly becomes: 'delivered' | 'failed' | 'retried'
+  readonly becomes: 'delivered' | 'failed' | 'retried' | 'failed, and its webhook with it'
   readonly error: RegExp | null
   readonly hangs?: true
 }
 
 const BOTH: readonly DialectName[] = ['mftplus', 'trueftp']
-const FIRST_RETRY_MS: Partial<Record<DialectName, number>> = { mftplus: MINUTE_MS, trueftp: 30 * SECOND_MS }
+const STANDARD: readonly DialectName[] = ['standard', 'cloudevents']
+const ALL = [...BOTH, ...STANDARD]
+/** Least and most. */
+const FIRST_RETRY_MS: Readonly<Record<DialectName, readonly [number, number]>> = {
+  mftplus: [MINUTE_MS, MINUTE_MS],
+  trueftp: [30 * SECOND_MS, 30 * SECOND_MS],
+  standard: [5 * SECOND_MS, 6 * SECOND_MS],
+  cloudevents: [5 * SECOND_MS, 6 * SECOND_MS],
+}
 
 const ROWS: readonly Row[] = [
   ...[200, 201, 202, 204, 299].map((status) => ({
     quote: 'Status Code: Return 2xx for successful processing',
-    ...{ answer: `${status}`, respond: saying(status), dialects: BOTH, becomes: 'delivered' as const, error: null },
+    ...{ answer: `${status}`, respond: saying(status), dialects: ALL, becomes: 'delivered' as const, error: null },
   })),
   {
     quote: 'Body: Optional (ignored by MFTPlus)',
@@ -45,6 +53,9 @@ const ROWS: readonly Row[] = [
   },
   row('401 | Invalid signature | No retry (security issue)', 401, ['mftplus'], 'failed'),
   row('retried on a non-2xx (TrueFTP: no exception for 401)', 401, ['trueftp'], 'retried'),
+  row('410 Gone: the sender should disable the endpoint (Standard Webhooks)', 410, STANDARD, 'failed, and its webhook with it'),
+  ...[429, 502, 504].map((status) => row('the sender should throttle (Standard Webhooks), and try again', status, STANDARD)),
+  ...[300, 400, 401, 404, 500].map((status) => row('any other than 2xx is a failure (Standard Webhooks)', status, STANDARD)),
   row('404 | Endpoint not found | Retry (may be temporary)', 404),
   row('408 | Request timeout | Retry', 408),
   row('429 | Rate limited | Retry with exponential backoff', 429),
@@ -137,10 +148,30 @@ for (const [certificate, error] of [
   })
 }
 
+for (const dialect of ALL) {
+  for (const [status, header, waitsMs] of [
+    [429, '1800', 30 * MINUTE_MS],
+    [503, '1800', 30 * MINUTE_MS],
+    [503, '864000', 2 * HOUR_MS],
+    [500, '1800', FIRST_RETRY_MS[dialect][0]],
+    [503, 'soon', FIRST_RETRY_MS[dialect][0]],
+    [429, '0', FIRST_RETRY_MS[dialect][0]],
+  ] as const) {
+    test(`${dialect}: "Retry-After honoured on 429 and 503, at most 2 h" (ours): ${header} with ${status}`, async (t) => {
+      const receiver = await startReceiver(t, (_request, response) => response.writeHead(status, { 'retry-after': header }).end())
+      const { delivery, attempts } = await firstAttempt(t, receiver.url, dialect)
+      const { startedAt, durationMs } = attempts[0]!
+      assertBetween(delivery.nextAttemptAt! - startedAt - durationMs, [waitsMs, Math.max(waitsMs, FIRST_RETRY_MS[dialect][1])])
+    })
+  }
+}
+
 interface Schedule {
   readonly dialect: DialectName
   readonly quote: string
   readonly delaysMs: readonly number[]
+  /** Part of a delay by which it may be longer. */
+  readonly jitter: number
   readonly endsAs: 'active' | 'failed'
 }
 
@@ -151,17 +182,29 @@ const SCHEDULES: readonly Schedule[] = [
       '1st retry 1 minute after failure, 2nd 5 minutes after 1st, 3rd 30 minutes after 2nd, 4th 2 hours after 3rd; ' +
       'then the webhook is marked as failed; manual reactivation is required',
     delaysMs: [MINUTE_MS, 5 * MINUTE_MS, 30 * MINUTE_MS, 2 * HOUR_MS],
+    jitter: 0,
     endsAs: 'failed',
   },
   {
     dialect: 'trueftp',
     quote: 'retried with exponential backoff (default 3 attempts)',
     delaysMs: [30 * SECOND_MS, 60 * SECOND_MS],
+    jitter: 0,
     endsAs: 'active',
   },
+  ...STANDARD.map((dialect) => ({
+    dialect,
+    quote: 'exponential backoff over several days, with some random jitter (Standard Webhooks)',
+    delaysMs: [
+      ...[5 * SECOND_MS, 5 * MINUTE_MS, 30 * MINUTE_MS, 2 * HOUR_MS, 5 * HOUR_MS],
+      ...[10 * HOUR_MS, 14 * HOUR_MS, 20 * HOUR_MS, 24 * HOUR_MS],
+    ],
+    jitter: 0.2,
+    endsAs: 'failed' as const,
+  })),
 ]
 
-for (const { dialect, quote, delaysMs, endsAs } of SCHEDULES) {
+for (const { dialect, quote, delaysMs, jitter, endsAs } of SCHEDULES) {
   test(`${dialect}: "${quote}"`, async (t) => {
     const receiver = await startReceiver(t, saying(503))
     const world = await openContractWorld()
@@ -172,7 +215,7 @@ for (const { dialect, quote, delaysMs, endsAs } of SCHEDULES) {
       const { delivery, attempts } = await world.attempted(webhook.id, index + 1)
       const { startedAt, durationMs } = attempts.at(-1)!
       assert.equal(delivery.state, 'waiting')
-      assert.equal(delivery.nextAttemptAt, startedAt + durationMs + delayMs)
+      assertBetween(delivery.nextAttemptAt! - startedAt - durationMs, [delayMs, delayMs * (1 + jitter)])
       assert.equal(receiver.requests, index + 1, 'nothing is sent before its time')
       world.clock.jumpTo(delivery.nextAttemptAt! - 1)
     }
@@ -210,10 +253,14 @@ function assertBecame(
 ): void {
   const [attempt] = attempts
   assert.equal(attempts.length, 1)
-  assert.equal(delivery.state, becomes === 'retried' ? 'waiting' : becomes)
-  assert.equal(webhook.state, 'active')
+  assert.equal(delivery.state, becomes === 'retried' ? 'waiting' : becomes.replace(/,.*/, ''))
+  assert.equal(webhook.state, becomes.includes('webhook') ? 'failed' : 'active')
   if (error === null) assert.equal(attempt!.error, null)
   else assert.match(attempt!.error ?? 'no error', error)
-  const dueAt = becomes === 'retried' ? attempt!.startedAt + attempt!.durationMs + FIRST_RETRY_MS[dialect]! : null
-  assert.equal(delivery.nextAttemptAt, dueAt)
+  if (becomes !== 'retried') assert.equal(delivery.nextAttemptAt, null)
+  else assertBetween(delivery.nextAttemptAt! - attempt!.startedAt - attempt!.durationMs, FIRST_RETRY_MS[dialect])
+}
+
+function assertBetween(waitMs: number, [least, most]: readonly [number, number]): void {
+  assert.ok(waitMs >= least && waitMs <= most, `it waits ${waitMs} ms, not ${least} to ${most}`)
 }
