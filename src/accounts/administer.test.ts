@@ -24,6 +24,10 @@ async function setUp() {
     recorder: createRecorder(clock),
     clock,
     passwords,
+    checkEgressAllow: (networks) => {
+      if (networks.includes('nonsense')) throw new AppError('invalid', 'egressAllow: nonsense', { field: 'egressAllow' })
+      return networks
+    },
     onUserChanged: (id) => changedUsers.push(id),
   })
   const account = await admin.ensureDefaultAccount()
@@ -89,7 +93,19 @@ test('a plan without webhooks turns off those of the account; another one leaves
   await admin.updateAccount(root, 'acme', { plan: 'starter' })
   await admin.updateAccount(root, 'acme', { name: 'Acme' })
   const off = changes.map(({ webhooksOff }) => webhooksOff)
-  assert.deepEqual(off, [undefined, 'the plan starter of the account does not include webhooks', undefined])
+  assert.deepEqual(off, [undefined, 'the plan of the account does not include webhooks; it is starter', undefined])
+})
+
+test('updateAccount: networks are checked, null gives those of the server back, a tenant may not', async () => {
+  const { admin, account, tenant, audit } = await setUp()
+  assert.equal(account.egressAllow, null)
+  const update = (egressAllow: string[] | null, caller = root) => admin.updateAccount(caller, account.id, { egressAllow })
+  assert.deepEqual((await update(['10.0.0.0/8'])).egressAllow, ['10.0.0.0/8'])
+  assert.equal(audit.at(-1)?.detail, 'egressAllow')
+  await assertRefused(update(['nonsense']), 'invalid', 'egressAllow', /^egressAllow/)
+  await assertRefused(update(['10.0.0.0/8'], tenant), 'forbidden', undefined, /only an administrator/)
+  assert.deepEqual((await admin.getAccount(root, account.id)).egressAllow, ['10.0.0.0/8'])
+  assert.equal((await update(null)).egressAllow, null)
 })
 
 const good: UserInput = { name: 'pipeline', password: 'correct horse' }

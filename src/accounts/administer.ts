@@ -60,6 +60,8 @@ export interface AccountInput {
   /** Defaults to the slug. */
   name?: string
   plan?: string
+  /** Networks (CIDR) that its webhooks may reach in place of those of the server; null: those of the server. */
+  egressAllow?: readonly string[] | null
 }
 
 /** A user needs a password or a public key. */
@@ -81,13 +83,15 @@ export interface AccountAdminNeeds {
   recorder: Recorder
   clock: Clock
   passwords: Passwords
+  /** Throws `invalid` for what is no network, or none that an account may be given. */
+  checkEgressAllow(networks: readonly string[]): readonly string[]
   /** Ends the live sessions of a user that was changed or removed. */
   onUserChanged(userId: string): void
   random?: RandomBytes
 }
 
 export function createAccountAdmin(needs: AccountAdminNeeds): AccountAdmin {
-  const { store, recorder, clock, passwords, onUserChanged, random } = needs
+  const { store, recorder, clock, passwords, checkEgressAllow, onUserChanged, random } = needs
   const issuer = createIssuer({ store, clock, random })
   const inOrder = createOrder()
 
@@ -121,6 +125,10 @@ export function createAccountAdmin(needs: AccountAdminNeeds): AccountAdmin {
     return password === null ? null : passwords.hash(checkPassword(password))
   }
 
+  function checkedEgress(networks: readonly string[] | null) {
+    return networks === null ? null : checkEgressAllow(networks)
+  }
+
   async function createAccount(caller: Caller, input: AccountInput): Promise<Account> {
     if (caller.accountId !== null) throw new AppError('forbidden', 'only an administrator makes accounts')
     const now = clock.now()
@@ -129,7 +137,7 @@ export function createAccountAdmin(needs: AccountAdminNeeds): AccountAdmin {
       slug: checkSlug(input.slug),
       name: checkLabel(input.name ?? input.slug),
       plan: checkPlan(input.plan ?? PLAN_DEFAULT),
-      egressAllow: null,
+      egressAllow: checkedEgress(input.egressAllow ?? null),
       createdAt: now,
       updatedAt: now,
     }
@@ -146,9 +154,12 @@ export function createAccountAdmin(needs: AccountAdminNeeds): AccountAdmin {
       const checked = {
         ...(changes.name === undefined ? {} : { name: checkLabel(changes.name) }),
         ...(changes.plan === undefined ? {} : planned(checkPlan(changes.plan))),
+        ...(changes.egressAllow === undefined ? {} : { egressAllow: checkedEgress(changes.egressAllow) }),
         updatedAt: clock.now(),
       }
-      return store.updateAccount(id, checked, record(caller, { accountId: id, action: 'account.update', target: id }))
+      const detail = Object.keys(changes).join(', ')
+      const entry = record(caller, { accountId: id, action: 'account.update', target: id, detail })
+      return store.updateAccount(id, checked, entry)
     },
     getAccount: findAccount,
     async listAccounts(caller, page) {
@@ -243,7 +254,7 @@ function homeBound(caller: Caller, accountSlug: string): string | null {
 
 /** An account without webhooks in its plan must have none that sends: nobody could turn it on again. */
 function planned(plan: PlanName): { plan: PlanName; webhooksOff?: string } {
-  return PLANS[plan].webhooks ? { plan } : { plan, webhooksOff: `the plan ${plan} of the account does not include webhooks` }
+  return PLANS[plan].webhooks ? { plan } : { plan, webhooksOff: `the plan of the account does not include webhooks; it is ${plan}` }
 }
 
 function checkCredentials(user: User): void {

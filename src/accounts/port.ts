@@ -11,10 +11,10 @@ import type { User } from './user.ts'
  */
 export interface AccountStore {
   createAccount(account: Account, audit: AuditEntry): Promise<void>
-  /** `webhooksOff` turns its active webhooks inactive for this reason. */
+  /** `webhooksOff` turns its active webhooks inactive for this reason; `egressAllow` holds for all of them from their next attempt on. */
   updateAccount(
     id: string,
-    changes: { name?: string; plan?: Account['plan']; webhooksOff?: string; updatedAt: number },
+    changes: Partial<Pick<Account, 'name' | 'plan' | 'egressAllow'>> & { webhooksOff?: string; updatedAt: number },
     audit: AuditEntry,
   ): Promise<Account>
   findAccount(by: { id: string } | { slug: string }): Promise<Account | undefined>

@@ -15,11 +15,11 @@ import type {
 export interface WebhookStore {
   /**
    * `webhooksMax` counts the account's webhooks inside the transaction: `limit_reached`. `plan` is that of its account as it was
-   * read: `conflict` if it is another one by now.
+   * read: `conflict` if it is another one by now. Where it may go (`egressAllow`) is read from its account there too.
    */
   createWebhook(webhook: Webhook, limits: { webhooksMax: number; plan?: string | null }, audit: AuditEntry): Promise<void>
   /**
-   * Replaces all members but id, account and creation time; reactivation makes its waiting deliveries due again. `not_found` if it
+   * Replaces all members but id, account, creation time and where it may go; reactivation makes its waiting deliveries due again. `not_found` if it
    * is gone, `conflict` if it, or the plan of its account, is no longer as it was read `before`: an engine may have failed it meanwhile.
    */
   updateWebhook(

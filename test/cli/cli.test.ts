@@ -71,6 +71,19 @@ test('key create shows the token once, and the TrueFTP face takes it until it is
   assert.equal((await ask()).status, 401)
 })
 
+test('account create, update, list', async () => {
+  type Account = { id: string; plan: string; egressAllow: string[] | null }
+  const { id } = await json<Account>(['account', 'create', 'tenant', '--plan', 'team'])
+  const update = (...flags: string[]) => json<Account>(['account', 'update', 'tenant', ...flags])
+  assert.deepEqual((await update('--egress-allow', '10.0.0.0/8, fd00::/8')).egressAllow, ['10.0.0.0/8', 'fd00::/8'])
+  assert.equal((await update('--plan', 'business', '--name', 'Tenant Ltd')).plan, 'business')
+  assert.deepEqual((await update('--egress-allow', 'none')).egressAllow, [])
+  assert.equal((await update('--egress-allow', 'server')).egressAllow, null)
+  const refused = await landfall(['account', 'update', 'tenant', '--egress-allow', '10.0.0.1/8', '--data', server.folder])
+  assert.match(refused.error, /egressAllow: "10\.0\.0\.1\/8" is not a network/)
+  assert((await json<Account[]>(['account', 'list'])).some((row) => row.id === id))
+})
+
 test('webhook create, deactivate, activate, test, deliveries, remove', async () => {
   const url = 'http://127.0.0.1:9/hook'
   const made = await json<{ id: string; secret?: string; dialect: string }>([
@@ -132,7 +145,8 @@ test('master-key rotate', async () => {
 
 test('account and token commands', async () => {
   await json(['account', 'create', 'acme', '--name', 'Acme Ltd'])
-  assert.deepEqual((await json<{ slug: string }[]>(['account', 'list'])).map(({ slug }) => slug).sort(), ['acme', 'default'])
+  const slugs = (await json<{ slug: string }[]>(['account', 'list'])).map(({ slug }) => slug)
+  assert.ok(slugs.includes('acme') && slugs.includes('default'))
   const { id, token } = await json<{ id: string; token: string }>(['token', 'create', '--name', 'ci'])
   const ask = () => fetch(`${server.http}/api/webhooks`, { headers: { authorization: `Bearer ${token}` } })
   assert.equal((await ask()).status, 200)

@@ -3,7 +3,7 @@ import type { Account } from '../../accounts/account.ts'
 import { LABEL_CHARS_MAX, SLUG_CHARS_MAX } from '../../accounts/check.ts'
 import { PLAN_DEFAULT, PLANS } from '../../accounts/plan.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
-import { body, count, idOf, iso, params, query, refTo, text, time } from '../schema.ts'
+import { body, count, idOf, iso, nullable, params, query, refTo, text, time } from '../schema.ts'
 import { adminRoute, envelope, PageQuery, Pagination, paging, said } from './shapes.ts'
 
 const PLAN_NAMES = Object.keys(PLANS) as (keyof typeof PLANS)[]
@@ -14,20 +14,27 @@ export const AccountShape = Type.Object(
     slug: text('The part before the colon of a login.'),
     name: text('For people.'),
     plan: Type.Enum(PLAN_NAMES),
+    egressAllow: nullable(Type.Array(text('A network (CIDR).'))),
     createdAt: time('When it was made.'),
     updatedAt: time('When it was last changed.'),
   },
   { $id: 'Account' },
 )
 
-function accountShape({ createdAt, updatedAt, ...account }: Account): Static<typeof AccountShape> {
-  return { ...account, createdAt: iso(createdAt), updatedAt: iso(updatedAt) }
+function accountShape({ createdAt, updatedAt, egressAllow, ...account }: Account): Static<typeof AccountShape> {
+  return { ...account, egressAllow: egressAllow && [...egressAllow], createdAt: iso(createdAt), updatedAt: iso(updatedAt) }
 }
 
 /** A path parameter that names an account. */
 export const accountReference = text('Id or slug of the account.', { minLength: 1, maxLength: 64 })
 const Name = text('For people.', { minLength: 1, maxLength: LABEL_CHARS_MAX })
 const Plan = Type.Enum(PLAN_NAMES, { description: 'What the account may have.' })
+/** How many, and what each may be, is checked where they are used. */
+const EgressAllow = nullable(
+  Type.Array(text('A network such as 10.0.0.0/8 or fd00::/8.', { maxLength: 64 }), {
+    description: 'Private networks that its webhooks may reach, in place of LANDFALL_EGRESS_ALLOW; null: as that says.',
+  }),
+)
 
 export function addAccountRoutes(api: Api, { accounts }: ApiNeeds): void {
   const byReference = params({ account: accountReference })
@@ -42,6 +49,7 @@ export function addAccountRoutes(api: Api, { accounts }: ApiNeeds): void {
           slug: text('Lower-case letters, digits and single hyphens between them.', { minLength: 1, maxLength: SLUG_CHARS_MAX }),
           name: Type.Optional(Name),
           plan: Type.Optional({ ...Plan, default: PLAN_DEFAULT }),
+          egressAllow: Type.Optional(EgressAllow),
         }),
       },
     },
@@ -94,9 +102,15 @@ export function addAccountRoutes(api: Api, { accounts }: ApiNeeds): void {
     '/accounts/:account',
     {
       schema: {
-        ...adminRoute('updateAccount', 'Accounts', 'Change the name or the plan of an account', { 200: Saved }, [404]),
+        ...adminRoute(
+          'updateAccount',
+          'Accounts',
+          'Change the name, the plan or the networks of an account',
+          { 200: Saved },
+          [404],
+        ),
         params: byReference,
-        body: body({ name: Type.Optional(Name), plan: Type.Optional(Plan) }),
+        body: body({ name: Type.Optional(Name), plan: Type.Optional(Plan), egressAllow: Type.Optional(EgressAllow) }),
       },
     },
     async ({ params: { account }, body: changes, caller }) =>

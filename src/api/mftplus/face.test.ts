@@ -217,6 +217,24 @@ for (const { path, field, says } of queries) {
   })
 }
 
+test('webhooks of an account may reach its networks, and those alone', async () => {
+  await call('POST', '/api/accounts', { slug: 'inside', egressAllow: ['10.1.0.0/16'] })
+  const make = (url: string, accountId?: string) =>
+    call('POST', '/api/webhooks', { ...good, url, ...(accountId && { accountId }) })
+  const made = await make('https://10.1.2.3/hook', 'inside')
+  assert.equal(made.status, 201)
+  const outside = await make('https://10.2.0.1/hook', 'inside')
+  assert.equal(outside.status, 400)
+  assert.match(outside.json.error, /^url: 10\.2\.0\.1 is in 10\.0\.0\.0\/8 .*egressAllow of the account can open it/)
+  for (const accountId of [undefined, 'default'])
+    assert.match((await make('https://10.1.2.3/hook', accountId)).json.error, /LANDFALL_EGRESS_ALLOW can open it/)
+  const { id } = made.json.data.webhook
+  assert.deepEqual((await world.store.findWebhook(id))!.egressAllow, ['10.1.0.0/16'])
+  await call('PATCH', '/api/accounts/inside', { egressAllow: [] })
+  assert.deepEqual((await world.store.findWebhook(id))!.egressAllow, [])
+  assert.equal((await call('DELETE', `/api/webhooks/${id}`)).status, 200)
+})
+
 test('events are filtered by type, time and account', async () => {
   const { json } = await call('POST', '/api/accounts', { slug: 'filtered' })
   const other = json.data.account.id
@@ -274,13 +292,22 @@ test('accounts: made, listed, got by id and slug, changed', async () => {
   const { id, createdAt, updatedAt: _, ...rest } = made.json.data.account
   assert.match(id, /^acc_/)
   assert.match(createdAt, TIME)
-  assert.deepEqual(rest, { slug: 'acme', name: 'acme', plan: 'business' })
+  assert.deepEqual(rest, { slug: 'acme', name: 'acme', plan: 'business', egressAllow: null })
   for (const reference of [id, 'acme']) {
     const got = (await call('GET', `/api/accounts/${reference}`)).json.data
     assert.deepEqual(got, { account: made.json.data.account, usage: { bytes: 0, files: 0 } })
   }
   const changed = await call('PATCH', '/api/accounts/acme', { name: 'Acme Ltd', plan: 'starter' })
   assert.deepEqual([changed.json.data.account.name, changed.json.data.account.plan], ['Acme Ltd', 'starter'])
+  assert.equal(changed.json.data.account.egressAllow, null)
+  const opened = await call('PATCH', '/api/accounts/acme', { egressAllow: ['10.0.0.0/8', 'fd00::/8'] })
+  assert.deepEqual(opened.json.data.account.egressAllow, ['10.0.0.0/8', 'fd00::/8'])
+  const wrong = await call('PATCH', '/api/accounts/acme', { egressAllow: ['127.0.0.0/8'] })
+  assert.equal(wrong.status, 400)
+  assert.match(wrong.json.error, /^egressAllow: "127\.0\.0\.0\/8" is in .*LANDFALL_EGRESS_LOOPBACK/)
+  assert.deepEqual((await call('GET', '/api/accounts/acme')).json.data.account.egressAllow, ['10.0.0.0/8', 'fd00::/8'])
+  const shut = await call('PATCH', '/api/accounts/acme', { egressAllow: null })
+  assert.equal(shut.json.data.account.egressAllow, null)
   const again = await call('POST', '/api/accounts', { slug: 'acme' })
   assert.equal(again.status, 409)
   assert.equal(again.json.details.code, 'already_exists')

@@ -7,7 +7,13 @@ import { type StartThread, ThreadCalls } from './call.ts'
 const TARGETS_KEPT_MAX = 10_000
 
 /** After these a webhook may look different. */
-const CHANGES_WEBHOOKS: ReadonlySet<UnitName> = new Set(['createWebhook', 'updateWebhook', 'removeWebhook', 'reseal'])
+const CHANGES_WEBHOOKS: ReadonlySet<UnitName> = new Set([
+  'updateAccount',
+  'createWebhook',
+  'updateWebhook',
+  'removeWebhook',
+  'reseal',
+])
 
 const READ_NAMES: ReadonlySet<string> = new Set(READS)
 

@@ -42,6 +42,33 @@ export function accountCases(world: World): void {
     await assert.rejects(world.store.updateAccount('acc_x', { updatedAt: at }, anAudit()), code('not_found'))
   })
 
+  test('where the webhooks of an account may go is said by the account, and by nothing else', async () => {
+    const [made, other] = [await account({ egressAllow: ['10.1.0.0/16'] }), await account()]
+    const networks = async (id: string) => {
+      const [target] = await world.store.targets([id])
+      assert.deepEqual(target?.egressAllow, (await world.store.findWebhook(id))!.egressAllow)
+      return target?.egressAllow
+    }
+    const update = (egressAllow: string[] | null) =>
+      world.store.updateAccount(made.id, { egressAllow, updatedAt: tick() }, anAudit('account.update'))
+    // What the webhook itself says is not asked.
+    const mine = aWebhook({ accountId: made.id, egressAllow: ['192.168.0.0/16'] })
+    const foreign = aWebhook({ accountId: other.id, egressAllow: ['192.168.0.0/16'] })
+    const server = aWebhook({ accountId: null, egressAllow: ['192.168.0.0/16'] })
+    for (const webhook of [mine, foreign, server]) await world.store.createWebhook(webhook, { webhooksMax: 100 }, anAudit())
+    assert.deepEqual(await networks(mine.id), ['10.1.0.0/16'])
+    for (const { id } of [foreign, server]) assert.equal(await networks(id), null)
+
+    assert.deepEqual((await update(['10.2.0.0/16'])).egressAllow, ['10.2.0.0/16'])
+    assert.deepEqual(await networks(mine.id), ['10.2.0.0/16'])
+    const stale = (await world.store.findWebhook(mine.id))!
+    await update([])
+    await world.store.updateWebhook({ ...stale, name: 'renamed', updatedAt: tick() }, stale, anAudit('webhook.update'))
+    assert.deepEqual(await networks(mine.id), [], 'a change of the webhook that was read before does not bring them back')
+    assert.equal((await update(null)).egressAllow, null)
+    for (const { id } of [mine, foreign, server]) assert.equal(await networks(id), null)
+  })
+
   test('a plan without webhooks turns off the active ones of the account, and no other', async () => {
     const [made, other] = [await account(), await account()]
     const state = async (id: string) => {

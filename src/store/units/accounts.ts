@@ -16,16 +16,18 @@ export const accountUnits: Units<AccountStore> = {
   },
 
   async updateAccount(work, id, changes, audit) {
-    const { updatedAt, webhooksOff, ...rest } = changes
-    // In turn with whoever makes a webhook, or turns one on, under the plan as it was.
-    if (changes.plan !== undefined) await work.changeWebhooks()
+    const { updatedAt, webhooksOff, egressAllow, ...rest } = changes
+    const egress = egressAllow === undefined ? {} : { egress_allow: textOf(egressAllow) }
+    // In turn with whoever makes a webhook, or turns one on, under the account as it was.
+    if (changes.plan !== undefined || egressAllow !== undefined) await work.changeWebhooks()
     const row = await work.db
       .updateTable('account')
-      .set({ ...rest, updated_at: updatedAt })
+      .set({ ...rest, ...egress, updated_at: updatedAt })
       .where('id', '=', id)
       .returningAll()
       .executeTakeFirst()
     const account = toAccount(found(row, 'account'))
+    if (egressAllow !== undefined) await work.db.updateTable('webhook').set(egress).where('account_id', '=', id).execute()
     if (webhooksOff !== undefined) await turnOffWebhooks(work, id, webhooksOff, updatedAt)
     await note(work, audit)
     return account

@@ -33,14 +33,23 @@ export const webhookUnits: Units<WebhookStore> = {
       .executeTakeFirstOrThrow()
     if (Number(total) >= webhooksMax)
       throw new AppError('limit_reached', `There are ${total} webhooks; ${webhooksMax} are allowed.`)
-    await orTaken(work.db.insertInto('webhook').values(fromWebhook(webhook)).execute(), 'A webhook with this id exists already.')
+    const row = { ...fromWebhook(webhook), egress_allow: await egressOf(work, webhook.accountId) }
+    await orTaken(work.db.insertInto('webhook').values(row).execute(), 'A webhook with this id exists already.')
     await note(work, audit)
   },
 
   async updateWebhook(work, webhook, before, audit) {
     await work.changeWebhooks()
     await checkPlan(work, webhook.accountId, before.plan)
-    const { id, account_id: _account, created_at: _created, removed_at: _removed, ...columns } = fromWebhook(webhook)
+    // Where it may go is the matter of its account.
+    const {
+      id,
+      account_id: _account,
+      egress_allow: _egress,
+      created_at: _created,
+      removed_at: _removed,
+      ...columns
+    } = fromWebhook(webhook)
     const row = await work.db
       .updateTable('webhook')
       .set(columns)
@@ -184,6 +193,13 @@ export const webhookUnits: Units<WebhookStore> = {
     await insertDue(work, [delivery], event.occurredAt)
     await note(work, audit)
   },
+}
+
+/** Kept with each webhook of an account, so that an attempt reads one row; whoever changes it there changes it here. */
+async function egressOf({ db }: Work, accountId: string | null): Promise<string | null> {
+  if (accountId === null) return null
+  const row = await db.selectFrom('account').select('egress_allow').where('id', '=', accountId).executeTakeFirst()
+  return row?.egress_allow ?? null
 }
 
 function findRow({ db }: Work, id: string) {
