@@ -33,7 +33,9 @@ export const SETTINGS = {
     'refuse',
     'A master key that opens no stored secret: refuse to start, or accept that deliveries of these webhooks wait for a new one.',
   ),
-  egressAllow: list('Private networks that webhooks may reach: CIDRs, separated by commas.'),
+  egressAllow: list(
+    'Private networks that webhooks may reach: CIDRs, separated by commas. An account may have a list of its own.',
+  ),
   egressLoopback: choice(
     ['auto', 'allow', 'deny'],
     'auto',
