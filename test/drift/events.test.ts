@@ -26,9 +26,8 @@ ${EVENT_TYPES.map(catalogueRow).join('\n')}
 the page's, in its order. "ours": the page shows none, or the type is our own; then the members are a choice of Landfall. Members may
 be added to any payload and are never renamed or retyped: pass over those that you do not know.
 
-Today \`file.uploaded\`, \`file.downloaded\`, \`file.upload_failed\`, \`file.deleted\`, \`file.renamed\`, \`dir.*\` and \`ftp_user.created\` happen. What raises the others is not built
-yet; webhooks
-can ask for them and get test events.
+Today \`file.uploaded\`, \`file.downloaded\`, \`file.upload_failed\`, \`file.deleted\`, \`file.renamed\`, \`dir.*\`, \`ftp_user.created\`, \`webhook.*\` and \`alert.*\`
+happen. What raises the others is not built yet; webhooks can ask for them and get test events.
 
 Deliveries arrive at least once and in no certain order. Drop duplicates by \`id\` (mftplus, cloudevents), \`delivery_id\` (trueftp) or the header
 \`webhook-id\` (standard): all stay the same over all attempts, as does every byte of the body. \`delivery_id\` is new when a delivery is sent again by
