@@ -61,7 +61,7 @@ export interface DeliveryStore {
   freeClaims(node: string, now: number, silentMs: number): Promise<number>
   /** Webhooks that are active and have unclaimed deliveries due, with the earliest due time that is still to come; bounded by `limit`. */
   dueWebhooks(now: number, limit: number): Promise<{ webhookIds: string[]; nextDueAt: number | null }>
-  /** Gives this node up to `room` due deliveries of each webhook named, oldest due first. Skips webhooks that are not active. */
+  /** Gives this node up to `room` due deliveries of each webhook named, oldest due first, of an order only the first. Skips webhooks that are not active. */
   claim(node: string, wants: readonly { webhookId: string; room: number }[], now: number): Promise<ClaimedDelivery[]>
   /** Puts claimed deliveries back, due at once: a lane that stops. Only this node's. */
   unclaim(node: string, deliveryIds: readonly string[]): Promise<void>
@@ -71,7 +71,10 @@ export interface DeliveryStore {
    * With none kept it is the last call of a node that stops.
    */
   unclaimAllBut(node: string, kept: readonly string[]): Promise<number>
-  /** Writes the outcome of attempts; see Settlement. The answers come in the same order. */
+  /**
+   * Writes the outcome of attempts; see Settlement. The answers come in the same order. The end of one lets the next of its order go; one
+   * that waits again ends as cancelled if a newer one with its collapse key has come meanwhile.
+   */
   settle(settlements: readonly Settlement[]): Promise<SettleResult[]>
   /** What an attempt needs of its webhook, read at each attempt (an implementation may cache by version). */
   targets(webhookIds: readonly string[]): Promise<Webhook[]>

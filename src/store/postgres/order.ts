@@ -106,6 +106,32 @@ export async function unblockFirst(db: Queryable, keys: readonly OrderKey[]): Pr
   return [...new Set(rows.map((row) => row.webhook_id))]
 }
 
+/**
+ * Those that would be tried again although a newer one has come while they were in hand: only the newer is worth sending. Takes the locks;
+ * returns the webhooks that have something due because of it.
+ */
+export async function replaceStale(db: Queryable, deliveryIds: readonly string[]): Promise<string[]> {
+  type Found = { id: string; webhook_id: string; order_key: string; collapse_key: string }
+  const toKeyed = ({ id, webhook_id, order_key, collapse_key }: Found): Keyed => {
+    return { id, webhookId: webhook_id, orderKey: order_key, collapseKey: collapse_key }
+  }
+  const keyed = await db.query<Found>(
+    'select id, webhook_id, order_key, collapse_key from delivery where id = any ($1) and collapse_key is not null',
+    [deliveryIds],
+  )
+  await lockArrivals(db, keyed.rows.map(toKeyed))
+  const newest = await db.query<Found>(
+    `select distinct on (newer.webhook_id, newer.collapse_key) newer.id, newer.webhook_id, newer.order_key, newer.collapse_key
+     from delivery as stale join delivery as newer on newer.webhook_id = stale.webhook_id and newer.collapse_key = stale.collapse_key
+       and newer.collapse_key is not null and newer.state = 'waiting'
+       and newer.order_key = stale.order_key and newer.order_position > stale.order_position
+     where stale.id = any ($1) and stale.collapse_key || '' is not null and stale.state || '' = 'waiting'
+     order by newer.webhook_id, newer.collapse_key, newer.order_position desc`,
+    [deliveryIds],
+  )
+  return newest.rows.length === 0 ? [] : unblockFirst(db, await supersede(db, newest.rows.map(toKeyed)))
+}
+
 /** What a lane has in hand already is not called back. Returns the orders in which something ended. */
 async function supersede(db: Queryable, arrivals: readonly Keyed[]): Promise<OrderKey[]> {
   const { rows } = await db.query<{ webhook_id: string; order_key: string | null }>({

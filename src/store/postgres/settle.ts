@@ -3,7 +3,7 @@ import { classOf } from '../../base/histogram.ts'
 import type { Settlement, SettleResult } from '../../webhooks/port.ts'
 import { storable } from '../rows.ts'
 import { type Queryable, transaction } from './connection.ts'
-import { lockOrders, unblockFirst } from './order.ts'
+import { lockOrders, replaceStale, unblockFirst } from './order.ts'
 import { insertTallies, insertTotals } from './tally.ts'
 
 /**
@@ -18,6 +18,11 @@ export async function settle(
   const results = settlements.some(failsWebhook)
     ? await transaction(pool, 'begin', (db) => settleAndFail(db, settlements, { ordered: false }))
     : await settleAll(pool, settlements, { ordered: false })
+  const again = settlements.filter((_, index) => results[index]!.isCollapsible)
+  if (again.length > 0) {
+    const stale = again.map(({ deliveryId }) => deliveryId)
+    for (const webhookId of await transaction(pool, 'begin', (db) => replaceStale(db, stale))) nudge(webhookId)
+  }
   const late = settlements.filter((_, index) => results[index]!.isLeft)
   if (late.length === 0) return results.map(toResult)
   const settled = await transaction(pool, 'begin', async (db) => {
@@ -29,8 +34,11 @@ export async function settle(
   return results.map((result) => toResult(result.isLeft ? settled.shift()! : result))
 }
 
-/** `isLeft`: it ends an ordered delivery, and nothing was written yet. */
-type Settled = SettleResult & { isLeft: boolean }
+/**
+ * `isLeft`: it ends an ordered delivery, and nothing was written yet. `isCollapsible`: it will be tried again, unless a newer one has come
+ * meanwhile; whoever dies before that was looked at leaves one that is sent once more than it need be.
+ */
+type Settled = SettleResult & { isLeft: boolean; isCollapsible: boolean }
 
 function toResult({ written, webhookState }: Settled): SettleResult {
   return { written, webhookState }
@@ -55,7 +63,13 @@ async function settleAll(
   { ordered }: { ordered: boolean },
 ): Promise<Settled[]> {
   const attempts = settlements.map(({ attempt }) => attempt)
-  const { rows } = await db.query<{ written: boolean; is_left: boolean; webhook_state: SettleResult['webhookState'] | null }>({
+  type Answer = {
+    written: boolean
+    is_left: boolean
+    is_collapsible: boolean
+    webhook_state: SettleResult['webhookState'] | null
+  }
+  const { rows } = await db.query<Answer>({
     name: 'settle',
     text: `with s as materialized (
         select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[],
@@ -83,7 +97,10 @@ async function settleAll(
       totals as (${insertTotals('done')})
       select s.position in (select position from written) as written, webhook.state as webhook_state,
         case when $16 or s.state = 'waiting' or s.position in (select position from written) then false
-          else exists (select from delivery as d where d.id = s.delivery_id and d.order_key is not null) end as is_left
+          else exists (select from delivery as d where d.id = s.delivery_id and d.order_key is not null) end as is_left,
+        case when s.state = 'waiting' and s.position in (select position from written)
+          then exists (select from delivery as d where d.id = s.delivery_id and d.collapse_key || '' is not null)
+          else false end as is_collapsible
       from s left join webhook on webhook.id = s.webhook_id and webhook.removed_at is null order by s.position`,
     values: [
       settlements.map(({ deliveryId }) => deliveryId),
@@ -104,7 +121,10 @@ async function settleAll(
       ordered,
     ],
   })
-  return rows.map((row) => ({ written: row.written, isLeft: row.is_left, webhookState: row.webhook_state ?? 'removed' }))
+  return rows.map((row) => ({
+    ...{ written: row.written, webhookState: row.webhook_state ?? 'removed' },
+    ...{ isLeft: row.is_left, isCollapsible: row.is_collapsible },
+  }))
 }
 
 function failsWebhook({ outcome }: Settlement): boolean {

@@ -35,6 +35,22 @@ export function unblockFirst(writing: Writing, webhookId: string, orderKey: stri
   if (changes > 0) writing.nudge(webhookId)
 }
 
+/** One that would be tried again although a newer one has come while it was in hand: only the newer is worth sending. */
+export function replaceStale(writing: Writing, deliveryId: string, at: number): void {
+  const newest = writing
+    .prepare(
+      `select newer.id, newer.webhook_id, newer.order_key, newer.collapse_key
+       from delivery as stale join delivery as newer on newer.webhook_id = stale.webhook_id and newer.collapse_key = stale.collapse_key
+         and newer.collapse_key is not null and newer.state = 'waiting'
+         and newer.order_key = stale.order_key and newer.order_position > stale.order_position
+       where stale.id = ? and stale.collapse_key is not null order by newer.order_position desc limit 1`,
+    )
+    .get(deliveryId) as { id: string; webhook_id: string; order_key: string; collapse_key: string } | undefined
+  if (newest === undefined) return
+  const { id, webhook_id: webhookId, order_key: orderKey, collapse_key: collapseKey } = newest
+  supersede(writing, { id, webhookId, orderKey, collapseKey, createdAt: at })
+}
+
 /** What a lane has in hand already is not called back. */
 function supersede(writing: Writing, { id, webhookId, collapseKey, createdAt }: Arrival): void {
   const replaced = writing

@@ -1,7 +1,7 @@
 import type { Settlement, SettleResult } from '../../webhooks/port.ts'
 import type { Attempt } from '../../webhooks/webhook.ts'
 import { storable } from '../rows.ts'
-import { unblockFirst } from './order.ts'
+import { replaceStale, unblockFirst } from './order.ts'
 import { tally } from './tally.ts'
 import type { Writing } from './writing.ts'
 
@@ -14,7 +14,8 @@ export function settle(writing: Writing, settlements: readonly Settlement[]): Se
     if (isWritten) {
       written.push(settlement)
       failWebhook(writing, settlement)
-      if (outcome.state !== 'waiting') letNextGo(writing, settlement)
+      if (outcome.state === 'waiting') replaceStale(writing, settlement.deliveryId, settlement.endedAt)
+      else letNextGo(writing, settlement)
     }
     return { written: isWritten, webhookState: writing.webhooks.get(webhookId)?.state ?? 'removed' }
   })

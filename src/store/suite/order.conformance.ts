@@ -169,6 +169,28 @@ export function orderCases(world: World): void {
     assert.deepEqual(ids(await claim(webhook)), [a4!.id])
   })
 
+  test('one under way that is replaced meanwhile is not tried again', async () => {
+    const { account, webhook } = await ordered({ order: 'none' })
+    const [a1, b1, a2, a3] = [1, 10, 2, 3].map((percent) => progress(account.id, percent === 10 ? 'b' : 'a', percent))
+    await record([a1!, b1!])
+    const [stale, other] = await claim(webhook)
+    await record([a2!])
+    await record([a3!])
+    world.nudged.length = 0
+    const dueAt = tick() + 60_000
+    await settle(stale!, { state: 'waiting', dueAt })
+    assert.deepEqual(world.nudged, [webhook.id])
+    await settle(other!, { state: 'waiting', dueAt })
+    assert.deepEqual(ids(await claim(webhook)), [a3!.id])
+    // Nothing newer has come for the other one: it is tried again.
+    assert.deepEqual(ids(await claim(webhook, dueAt)), [b1!.id])
+    const { rows, total } = await world.store.listDeliveries({ webhookId: webhook.id, state: 'cancelled' }, PAGE)
+    assert.deepEqual([ids(rows).toSorted(), total], [[a1!.id, a2!.id].toSorted(), 2])
+    const first = rows.find(({ eventId }) => eventId === a1!.id)!
+    assert.match(first.lastError!, /^superseded by dlv_/)
+    assert.equal(first.attempts, 1)
+  })
+
   test('what is replaced gives its place in the order free', async () => {
     const { account, webhook } = await ordered({ order: 'webhook' })
     const [first, file, second, third] = [
