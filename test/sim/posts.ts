@@ -6,6 +6,7 @@ import type { PostResult } from '../../src/http/post.ts'
 import { BEAT_VALID_MS } from '../../src/webhooks/beat.ts'
 import { PAUSE_MS, PAUSE_MS_MAX } from '../../src/webhooks/pace.ts'
 import type { PlannedDelivery, Webhook } from '../../src/webhooks/webhook.ts'
+import type { DeliveryRow } from './database.ts'
 import { type Posted, RETRY_AFTER_SECONDS } from './network.ts'
 import { START_AT, type World } from './world.ts'
 
@@ -88,6 +89,11 @@ export class PostChecks {
     const newest = this.#newest.get(name) ?? -1
     if (place < newest) yield `a newer one of ${collapseKey} was posted before`
     this.#newest.set(name, Math.max(place, newest))
+    const last = order[place]!.attempts.at(-1)
+    const isNewer = (row: DeliveryRow) => row.state === 'waiting' && row.planned.collapseKey === collapseKey
+    const replacedBy = order.slice(place + 1).find(isNewer)
+    if (last !== undefined && replacedBy !== undefined && replacedBy.createdAt <= last.startedAt + last.durationMs)
+      yield `again, although ${replacedBy.planned.id} had come before its last attempt ended`
   }
 
   *#checkExpiry({ at, deliveryId }: Posted, { options }: Webhook): Generator<string> {
