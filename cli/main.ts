@@ -6,7 +6,10 @@ import { demo } from './demo.ts'
 import { doctor } from './doctor.ts'
 import { explainSignature } from './explain-signature.ts'
 import { key } from './key.ts'
+import { listen } from './listen.ts'
 import { masterKey } from './master-key.ts'
+import { reconcile } from './reconcile.ts'
+import { recoveryCommands } from './replay.ts'
 import { serve } from './serve.ts'
 import { paint, terminal } from './terminal.ts'
 import { token } from './token.ts'
@@ -23,8 +26,10 @@ const COMMANDS: Readonly<Record<string, Command | readonly Command[]>> = {
   key,
   token,
   'master-key': masterKey,
-  webhook,
+  webhook: [...webhook, ...recoveryCommands],
+  reconcile,
   alerts,
+  listen,
   trigger,
   doctor,
   'explain-signature': explainSignature,

@@ -146,11 +146,7 @@ const remove: Command = {
   },
 }
 
-const activate = switching(
-  ['webhook activate', 'webhook resume'],
-  'turn a webhook on again; what waits for it is due at once',
-  true,
-)
+const activate = switching(['webhook activate'], 'turn a webhook on again; what waits for it is due at once', true)
 const deactivate = switching(['webhook deactivate', 'webhook pause'], 'turn a webhook off; what waits for it stays', false)
 
 function switching([name, ...aliases]: [string, ...string[]], summary: string, active: boolean): Command {
@@ -218,17 +214,29 @@ const deliveries: Command = {
   },
 }
 
+/** Deliveries that one call names; for more there is `webhook replay`. */
+const REDELIVERIES_MAX = 100
+
 const redeliver: Command = {
   name: 'webhook redeliver',
-  summary: 'deliver an event once more',
-  usage: 'webhook redeliver ID DELIVERY',
+  summary: 'deliver events once more',
+  usage: 'webhook redeliver ID DELIVERY...',
   options: SERVER_OPTIONS,
-  words: { min: 2, max: 2 },
+  words: { min: 2, max: REDELIVERIES_MAX + 1 },
   async run(call) {
     const client = await connect(call)
-    const [id, delivery] = call.words.map(encodeURIComponent)
-    const answer = await client.call<{ delivery: DeliveryRow }>('POST', `/api/webhooks/${id}/deliveries/${delivery}/redeliver`)
-    call.terminal.out(call.json ? JSON.stringify(answer.delivery) : `delivery ${answer.delivery.id} is due now`)
+    const [id, ...given] = call.words.map(encodeURIComponent)
+    const made: DeliveryRow[] = []
+    // In the order in which they were named: that is also the order of a webhook that has one.
+    for (const delivery of given) {
+      const answer = await client.call<{ delivery: DeliveryRow }>('POST', `/api/webhooks/${id}/deliveries/${delivery}/redeliver`)
+      made.push(answer.delivery)
+    }
+    if (call.json) call.terminal.out(JSON.stringify(made.length === 1 ? made[0] : made))
+    else
+      for (const { id: delivery, nextAttemptAt } of made) {
+        call.terminal.out(`delivery ${delivery} ${nextAttemptAt === null ? 'waits until the webhook is active' : 'is due now'}`)
+      }
     return 0
   },
 }
