@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import { systemClock } from '../base/clock.ts'
 import type { PostRequest, PostResult } from '../http/post.ts'
 import { DIRECT } from '../http/route.ts'
+import { cert, pem, posterOf, receiver, tlsReceiver } from '../http/testing.ts'
 import { AccessTokens } from './access-token.ts'
 import { send, shownHeaders } from './send.ts'
 import { webhookOf } from './testing.ts'
@@ -206,6 +209,52 @@ for (const { name, answer, says } of failures) {
     assert.equal(world.hooks.length, 0)
   })
 }
+
+test('send: an answer that repeats the request is kept without its secrets', async () => {
+  const { world, send } = worldOf({
+    receiver: [answered(200, 'got Authorization: Bearer top:secret/1 and X-Key: key-5678, top:secret/1, ok')],
+  })
+  const result = await send(withOptions({ auth: { kind: 'bearer' }, headers: { 'X-Key': null, 'X-Short': null } }), {
+    auth: 'top:secret/1',
+    headers: { 'X-Key': 'key-5678', 'X-Short': 'ok' },
+  })
+  assert.ok(result.kind === 'answered')
+  assert.equal(result.bodyExcerpt.toString(), 'got Authorization: Bearer ******** and X-Key: ********, ********, ok')
+  assert.equal(world.hooks[0]!.headers['X-Key'], 'key-5678')
+  const token = worldOf({ endpoint: [granted('token-12345')], receiver: [answered(500, '{"bearer":"token-12345"}')] })
+  const echoed = await token.send(withOptions({ auth: OAUTH }))
+  assert.ok(echoed.kind === 'answered')
+  assert.equal(echoed.bodyExcerpt.toString(), '{"bearer":"********"}')
+})
+
+test('send: an answer in bytes is kept as it is', async () => {
+  const bytes = Buffer.from(Array.from({ length: 256 }, (_, index) => index))
+  const { send } = worldOf({
+    receiver: [{ kind: 'answered', status: 200, headers: { 'x-a': 'b' }, bodyExcerpt: bytes, durationMs: 1 }],
+  })
+  const result = await send(withOptions({ auth: { kind: 'bearer' } }))
+  assert.ok(result.kind === 'answered')
+  assert.deepEqual([result.bodyExcerpt, result.headers], [bytes, { 'x-a': 'b' }])
+})
+
+test('with real sockets: a token, compressed, then a receiver that wants it and the client certificate', async (t) => {
+  const ca = pem('client-ca.cert.pem')
+  const endpoint = await receiver(t, (_request, response) =>
+    response
+      .writeHead(200, { 'content-encoding': 'gzip' })
+      .end(gzipSync(JSON.stringify({ access_token: 'token-1', expires_in: 60 }))),
+  )
+  const hook = await tlsReceiver(t, cert, { ca, requestCert: true, rejectUnauthorized: true })
+  const tls = { certificate: pem('client.cert.pem'), ca: cert }
+  const auth = { ...OAUTH, tokenUrl: endpoint.url }
+  const poster = posterOf(t)
+  const tools = { post: poster.post, clock: systemClock, tokens: new AccessTokens(poster.post, systemClock) }
+  const webhook = webhookOf({ url: hook.url, options: { tls, auth } })
+  const result = await send(message, webhook, { auth: 'client secret', tlsKey: pem('client.key.pem') }, tools)
+  assert.ok(result.kind === 'answered', JSON.stringify(result))
+  assert.equal(hook.requests[0]!.headers.authorization, 'Bearer token-1')
+  assert.equal(endpoint.requests[0]!.body.toString(), 'grant_type=client_credentials&scope=hooks+write')
+})
 
 test('oauth2: the time of the token counts', async () => {
   const { world, send } = worldOf({ endpoint: [granted('one')] })

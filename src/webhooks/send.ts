@@ -4,6 +4,7 @@ import type { PostRequest, PostResult } from '../http/post.ts'
 import { type Route, routeOf } from '../http/route.ts'
 import type { AccessTokens } from './access-token.ts'
 import { MASKED } from './options-input.ts'
+import { withoutSecrets } from './redact.ts'
 import type { SecretOptions, Webhook, WebhookAuth, WebhookOptions } from './webhook.ts'
 
 /** Sends one request. Rejects only where nothing can be said about the receiver: that is no attempt. */
@@ -40,9 +41,11 @@ export async function send(
   const { auth, timeoutSeconds } = options
   const route = routeFor(webhook, secrets)
   const deadlineMs = Math.min(message.deadlineMs, (timeoutSeconds ?? Number.POSITIVE_INFINITY) * SECOND_MS)
-  const sendAs = (authorization: string | undefined, withinMs: number) => {
+  const sendAs = async (authorization: string | undefined, withinMs: number) => {
     const own = { ...ownHeaders(options, secrets), ...(authorization && { Authorization: authorization }) }
-    return post({ url, headers: { ...own, ...message.headers }, body: message.body, deadlineMs: withinMs, route })
+    const headers = { ...own, ...message.headers }
+    const result = await post({ url, headers, body: message.body, deadlineMs: withinMs, route })
+    return withoutSecrets(result, credentialsIn(authorization, secrets))
   }
 
   if (auth?.kind !== 'oauth2') return sendAs(auth && authorizationOf(auth, secrets?.auth ?? ''), deadlineMs)
@@ -72,6 +75,12 @@ function ownHeaders({ headers = {} }: WebhookOptions, secrets: SecretOptions | n
 function authorizationOf(auth: Exclude<WebhookAuth, { kind: 'oauth2' }>, secret: string): string {
   if (auth.kind === 'bearer') return `Bearer ${secret}`
   return `Basic ${Buffer.from(`${auth.username}:${secret}`).toString('base64')}`
+}
+
+/** All that an answer must not repeat: what follows the scheme, a password, secret headers. */
+function credentialsIn(authorization: string | undefined, secrets: SecretOptions | null): string[] {
+  const sent = authorization === undefined ? [] : [authorization.slice(authorization.indexOf(' ') + 1)]
+  return [...sent, ...(secrets?.auth === undefined ? [] : [secrets.auth]), ...Object.values(secrets?.headers ?? {})]
 }
 
 /** How the requests of a webhook get to its receiver, for whoever makes one. */
