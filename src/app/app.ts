@@ -35,6 +35,7 @@ import { currentUser, watchUsers } from './live-users.ts'
 import { openMasterKeys } from './master-key.ts'
 import { openStore } from './open-store.ts'
 import { probesOf } from './probes.ts'
+import { Retention } from './retention.ts'
 import { VERSION } from './version.ts'
 
 /** A running server: one node. */
@@ -147,6 +148,10 @@ async function start(settings: Settings, hooks: AppHooks, life: Lifecycle): Prom
   await accounts.ensureDefaultAccount()
   const adminToken = await accounts.ensureAdminToken(settings.adminToken)
   const localToken = await accounts.renewLocalToken()
+
+  const retention = new Retention({ store, settings, clock, log: log.child({ part: 'retention' }) })
+  retention.start()
+  life.add('retention', retention)
 
   const watch = createWatch({ store, settings, clock, log: log.child({ part: 'watch' }) })
   watch.start()

@@ -61,6 +61,18 @@ export const SETTINGS = {
   connectionsPerUserMax: count(100, 1, 100_000, 'SFTP connections of one user.'),
   handlesMax: count(256, 1, 10_000, 'Open handles of one session.'),
   partialKeepMs: span(7 * DAY_MS, MINUTE_MS, 365 * DAY_MS, 'A cut upload can be resumed for this long; then it is swept.'),
+  retentionMs: span(
+    30 * DAY_MS,
+    HOUR_MS,
+    10 * 365 * DAY_MS,
+    'Deliveries that have ended, their attempts and their events are kept for this long.',
+  ),
+  retentionBytesMax: count(
+    0,
+    0,
+    Number.MAX_SAFE_INTEGER,
+    'Bytes that the database may hold; beyond that the oldest deliveries and events go earlier, but never those of the last hour. 0: no bound.',
+  ),
   stopDeadlineMs: span(15 * SECOND_MS, 0, 10 * MINUTE_MS, 'Time that attempts in flight get when the server stops.'),
   laneConcurrency: count(16, 1, 1_000, 'Attempts in flight to one webhook.'),
   keyRateWindowMs: span(HOUR_MS, SECOND_MS, DAY_MS, 'Window in which an account key may make its number of requests.'),

@@ -10,6 +10,7 @@ import { listCases } from './suite/lists.conformance.ts'
 import { nodeCases } from './suite/nodes.conformance.ts'
 import { orderCases } from './suite/order.conformance.ts'
 import { replayCases } from './suite/replays.conformance.ts'
+import { retentionCases } from './suite/retention.conformance.ts'
 import { sealedCases } from './suite/sealed.conformance.ts'
 import { webhookCases } from './suite/webhooks.conformance.ts'
 
@@ -32,6 +33,7 @@ const GROUPS = {
   deliveryCases,
   nodeCases,
   listCases,
+  retentionCases,
   orderCases,
   replayCases,
   sealedCases,

@@ -284,6 +284,7 @@ CREATE INDEX delivery_ordered ON public.delivery USING btree (webhook_id, order_
 CREATE UNIQUE INDEX delivery_pkey ON public.delivery USING btree (id)
 CREATE UNIQUE INDEX delivery_planned_once ON public.delivery USING btree (event_id, webhook_id) WHERE (cause = 'event'::text)
 CREATE INDEX delivery_resent ON public.delivery USING btree (event_id, webhook_id) WHERE (cause = 'resend'::text)
+CREATE INDEX delivery_tested ON public.delivery USING btree (event_id) WHERE (cause = 'test'::text)
 CREATE UNIQUE INDEX delivery_total_pkey ON public.delivery_total USING btree (webhook_id, part)
 CREATE INDEX delivery_waiting ON public.delivery USING btree (webhook_id, id) WHERE (state = 'waiting'::text)
 CREATE UNIQUE INDEX event_pkey ON public.event USING btree (id)

@@ -287,6 +287,8 @@ CREATE UNIQUE INDEX delivery_planned_once on delivery (event_id, webhook_id) whe
 
 CREATE INDEX delivery_resent on delivery (event_id, webhook_id) where cause = 'resend';
 
+CREATE INDEX delivery_tested on delivery (event_id) where cause = 'test';
+
 CREATE INDEX delivery_waiting on delivery (webhook_id, id) where state = 'waiting';
 
 CREATE INDEX event_said on event (position, id) where state = 'said' and is_test = 0;

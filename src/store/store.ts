@@ -10,6 +10,8 @@ import type { ReplayStore } from '../webhooks/replay-port.ts'
 import type { SealedStore } from '../webhooks/reseal.ts'
 import type { StatsStore } from '../webhooks/stats-port.ts'
 
+import type { RetentionStore } from './retention.ts'
+
 /**
  * Everything that Landfall remembers. Two implementations, node:sqlite and PostgreSQL, mean the same (`conformance.ts`).
  *
@@ -30,6 +32,7 @@ export interface Store
     SealedStore,
     ExplainStore,
     StatsStore,
+    RetentionStore,
     AlertStore,
     Omit<FileStore, 'closeIntent'> {
   /**

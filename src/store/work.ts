@@ -14,7 +14,7 @@ export interface Arrival {
 }
 
 /** What of a unit of work only reads. */
-export type Reading = Pick<Work, 'db' | 'saidEnd'>
+export type Reading = Pick<Work, 'db' | 'saidEnd' | 'storedBytes'>
 
 /** What a unit of work has in its hands: one transaction, which its runner begins and ends. */
 export interface Work {
@@ -26,10 +26,12 @@ export interface Work {
   readonly others: 'nobody' | 'nodes'
   /** Events said from this position on may still be joined by others before them. */
   readonly saidEnd: RawBuilder<number>
+  /** Bytes that the stored rows take, without room that is free again. */
+  readonly storedBytes: RawBuilder<number>
   /** The part of the totals that this transaction writes. */
   readonly part: RawBuilder<number>
   /** Whether the column has one of these values; one parameter, however many they are. */
-  isAmong(column: 'id', values: readonly string[]): RawBuilder<boolean>
+  isAmong(column: 'id' | 'event_id' | 'delivery_id', values: readonly string[]): RawBuilder<boolean>
   /** Stores an event that is true already, its deliveries planned and due. */
   recordEvent(event: EventDraft): Promise<void>
   /** Call with deliveries that were just inserted as waiting: those with keys replace others and get their places. */

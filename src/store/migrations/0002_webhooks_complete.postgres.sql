@@ -49,6 +49,8 @@ create index delivery_collapsible on delivery (webhook_id, collapse_key) where c
 create index delivery_of_replay on delivery (replay_id, state) where replay_id is not null;
 -- Was this event sent again to this webhook? Few among very many; `delivery_planned_once` has the others.
 create index delivery_resent on delivery (event_id, webhook_id) where cause = 'resend';
+-- Is this sample still needed?
+create index delivery_tested on delivery (event_id) where cause = 'test';
 
 -- Attempts by webhook and minute, and by webhook and hour: what monitoring reads instead of attempts. `part` spreads writers.
 create table tally (

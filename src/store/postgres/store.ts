@@ -24,6 +24,7 @@ import { hasKey, lockArrivals, lockOrders, takePlaces, unblockFirst } from './or
 import { SAID_END } from './position.ts'
 import { recordChange, recordEvents } from './record.ts'
 import { settle } from './settle.ts'
+import { STORED_BYTES } from './size.ts'
 import { PART } from './tally.ts'
 import { readIfChanged, WebhookSets } from './webhook-set.ts'
 
@@ -116,7 +117,8 @@ export async function openPostgresStore(
   }
 
   const reads = kyselyOver('postgres', executeOn(cold))
-  const read = (name: string, args: unknown[]) => COLD[name]!({ db: reads, saidEnd: SAID_END } as Work, ...args)
+  const read = (name: string, args: unknown[]) =>
+    COLD[name]!({ db: reads, saidEnd: SAID_END, storedBytes: STORED_BYTES } as Work, ...args)
   const entries = [
     ...READS.map((name) => [name, (...args: unknown[]) => ask(() => read(name, args))]),
     ...WRITES.map((name) => [name, (...args: unknown[]) => ask(() => runCold(name, args))]),
@@ -169,6 +171,7 @@ async function settleInTurns(
 class ColdWork implements Work {
   readonly others = 'nodes'
   readonly saidEnd = SAID_END
+  readonly storedBytes = STORED_BYTES
   readonly part = sql<number>`(${sql.raw(PART)})`
   readonly db: Kysely<Tables>
   #client: Queryable
@@ -180,7 +183,7 @@ class ColdWork implements Work {
     this.db = kyselyOver('postgres', executeOn(client))
   }
 
-  isAmong(column: 'id', values: readonly string[]) {
+  isAmong(column: 'id' | 'event_id' | 'delivery_id', values: readonly string[]) {
     return sql<boolean>`${sql.ref(column)} = any (${values}::text[])`
   }
 

@@ -8,6 +8,7 @@ import type { Reading } from '../work.ts'
 import { type Connection, openReader } from './database.ts'
 import { SAID_END } from './position.ts'
 import { type Answer, type Answers, answer, type Call, failure } from './protocol.ts'
+import { STORED_BYTES } from './size.ts'
 
 type Read = (work: Reading, ...args: unknown[]) => Promise<unknown>
 const UNITS = new Map<string, Read>(READS.map((name) => [name, coldUnits[name] as unknown as Read]))
@@ -40,7 +41,7 @@ export class Reader {
       const unit = UNITS.get(name)
       if (unit === undefined) throw new Error(`the reader has no unit ${name}`)
       this.#connection.prepare('begin').run()
-      return answer(id, await unit({ db: this.#db, saidEnd: SAID_END }, ...args))
+      return answer(id, await unit({ db: this.#db, saidEnd: SAID_END, storedBytes: STORED_BYTES }, ...args))
     } catch (error) {
       return failure(id, error)
     } finally {

@@ -15,6 +15,7 @@ import { Positions, SAID_END } from './position.ts'
 import { type Answer, type Answers, answer, type Call, failure } from './protocol.ts'
 import { recordChange, recordEvents, recordFact } from './record.ts'
 import { settle } from './settle.ts'
+import { STORED_BYTES } from './size.ts'
 import { PART } from './tally.ts'
 import { WebhookSet } from './webhook-set.ts'
 import type { Writing } from './writing.ts'
@@ -54,6 +55,7 @@ const COLD_UNITS = new Map(Object.entries(coldUnits as unknown as Record<string,
 export class Writer implements Writing, Work {
   readonly others = 'nobody'
   readonly saidEnd = SAID_END
+  readonly storedBytes = STORED_BYTES
   readonly part = sql.lit(PART)
   readonly db: Kysely<Tables>
   readonly webhooks: WebhookSet
@@ -112,7 +114,7 @@ export class Writer implements Writing, Work {
     this.#nudged.add(webhookId)
   }
 
-  isAmong(column: 'id', values: readonly string[]) {
+  isAmong(column: 'id' | 'event_id' | 'delivery_id', values: readonly string[]) {
     return sql<boolean>`${sql.ref(column)} in (select value from json_each(${JSON.stringify(values)}))`
   }
 

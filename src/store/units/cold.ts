@@ -6,6 +6,7 @@ import { eventUnits } from './events.ts'
 import { explainUnits } from './explain.ts'
 import { fileUnits } from './files.ts'
 import { replayUnits } from './replays.ts'
+import { retentionUnits } from './retention.ts'
 import { sealedUnits } from './sealed.ts'
 import { statsUnits } from './stats.ts'
 import { webhookUnits } from './webhooks.ts'
@@ -21,6 +22,7 @@ export const coldUnits = {
   ...fileUnits,
   ...statsUnits,
   ...replayUnits,
+  ...retentionUnits,
   ...sealedUnits,
   ...webhookUnits,
 }

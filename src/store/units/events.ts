@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { AppError } from '../../base/error.ts'
-import { ID_PREFIX } from '../../base/id.ts'
+import { ID_PREFIX, idBound } from '../../base/id.ts'
 import type { EventStore } from '../../events/port.ts'
 import { toEvent } from '../rows.ts'
 import { checkOffset, countOf, LOOKED_THROUGH_MAX, nextOf, ONE, TOTAL_COUNTED_MAX } from '../work.ts'
@@ -21,8 +21,8 @@ export const eventUnits: Units<Omit<EventStore, 'recordEvents'>> = {
       .where((e) => e.and([e('state', '=', sql.lit<string>('said')), e('is_test', '=', sql.lit<number>(0))]))
     if (accountId !== undefined) all = all.where('account_id', '=', accountId)
     // Ids begin with the time of their event: newest first, and a stretch of time, without an index of its own.
-    if (since !== undefined) all = all.where('id', '>=', eventIdAt(since))
-    if (until !== undefined) all = all.where('id', '<', eventIdAt(until))
+    if (since !== undefined) all = all.where('id', '>=', idBound('event', since))
+    if (until !== undefined) all = all.where('id', '<', idBound('event', until))
     if (page.after !== undefined) all = all.where('id', '<', page.after)
     // Types are in no index: they are looked for in a stretch of the list.
     const stretch = all.selectAll().orderBy('id', 'desc').limit(LOOKED_THROUGH_MAX)
@@ -65,11 +65,6 @@ export const eventUnits: Units<Omit<EventStore, 'recordEvents'>> = {
     const { rows } = await sql<{ position: number }>`select ${saidEnd} as position`.execute(db)
     return toCursor({ position: rows[0]!.position, id: '' })
   },
-}
-
-/** Before every event of this time. */
-function eventIdAt(ms: number): string {
-  return ID_PREFIX.event + Math.max(ms, 0).toString(36).padStart(8, '0')
 }
 
 /** A place in what was said: behind the event of this id at this position; an empty id is before all of that position. */
