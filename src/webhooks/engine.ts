@@ -15,6 +15,7 @@ import type { DeliveryStore, Settlement, SettleResult } from './port.ts'
 import type { Post } from './send.ts'
 import { throttledMs } from './settle.ts'
 import { Settling } from './settling.ts'
+import { Starts } from './starts.ts'
 import type { Attempt, PlannedDelivery, Webhook } from './webhook.ts'
 
 /**
@@ -81,10 +82,6 @@ export const LANE_CONCURRENCY_DEFAULT = 16
 export const STOP_DEADLINE_MS = 10 * SECOND_MS
 /** Time to put back, at the end of a stop, what did not end in time, ms. */
 const LET_GO_MS = 2 * SECOND_MS
-/** Webhooks read at once for the attempts about to start. */
-const TARGETS_MAX = 500
-/** Wait after webhooks could not be read, ms. */
-const TARGETS_FAILURE_WAIT_MS = 200
 /** A lane that waits for its pace is looked at this often, ms: its webhook may have another rate by then, or be off. */
 const PACE_LOOK_MS = SECOND_MS
 
@@ -104,11 +101,9 @@ class DeliveryEngine implements Engine {
   readonly #lanes: Lanes
   readonly #claims: Claims
   readonly #beat: Beat
+  readonly #starts: Starts
   readonly #settling: Settling<Tag>
   #state: 'new' | 'running' | 'stopping' | 'stopped' = 'new'
-  /** Lanes about to start something, waiting for their webhook to be read. */
-  readonly #wanting = new Set<Lane>()
-  #isReading = false
   #toPutBack: string[] = []
   #putBacks = 0
   /** While stopping: called whenever something ends. */
@@ -120,6 +115,11 @@ class DeliveryEngine implements Engine {
     this.#options = options
     this.#tools = { post: options.post, tokens: new AccessTokens(options.post, clock), clock, node }
     this.#lanes = new Lanes(limits?.laneConcurrency ?? LANE_CONCURRENCY_DEFAULT, clock)
+    this.#starts = new Starts({
+      ...{ store, clock, log },
+      mayWork: () => this.#mayWork(),
+      start: (lane, webhook) => this.#startAll(lane, webhook),
+    })
     this.#settling = new Settling({
       store,
       clock,
@@ -204,7 +204,7 @@ class DeliveryEngine implements Engine {
 
   #beaten(wasTakenForDead: boolean): void {
     if (wasTakenForDead) for (const lane of this.#lanes) this.#empty(lane)
-    for (const lane of this.#lanes) this.#pump(lane)
+    for (const lane of this.#lanes) this.#starts.want(lane)
     this.#lanes.forgetPaces()
     this.#claims.wake()
   }
@@ -212,36 +212,8 @@ class DeliveryEngine implements Engine {
   #take(lane: Lane, held: readonly Held[]): void {
     for (const one of held) this.#lanes.add(lane, one)
     this.#lanes.changed(lane)
-    if (this.#state === 'running') this.#pump(lane)
+    if (this.#state === 'running') this.#starts.want(lane)
     else this.#empty(lane)
-  }
-
-  /** Starts what the lane can start, once its webhook has been read anew. Reads of many lanes share one call. */
-  #pump(lane: Lane): void {
-    if (!lane.canStart || lane.isWaiting || !this.#mayWork()) return
-    this.#wanting.add(lane)
-    if (this.#isReading) return
-    this.#isReading = true
-    queueMicrotask(() => void this.#readTargets())
-  }
-
-  async #readTargets(): Promise<void> {
-    const { store, log, clock } = this.#options
-    while (this.#wanting.size > 0 && this.#mayWork()) {
-      const lanes = [...this.#wanting].slice(0, TARGETS_MAX)
-      for (const lane of lanes) this.#wanting.delete(lane)
-      try {
-        const webhooks = await store.targets(lanes.map((lane) => lane.webhookId))
-        const byId = new Map(webhooks.map((webhook) => [webhook.id, webhook]))
-        for (const lane of lanes) this.#startAll(lane, byId.get(lane.webhookId))
-      } catch (error) {
-        log.warn({ err: error }, 'webhooks could not be read for their attempts; trying again')
-        for (const lane of lanes) this.#wanting.add(lane)
-        await delay(clock, TARGETS_FAILURE_WAIT_MS)
-      }
-    }
-    this.#wanting.clear()
-    this.#isReading = false
   }
 
   #startAll(lane: Lane, webhook: Webhook | undefined): void {
@@ -271,7 +243,7 @@ class DeliveryEngine implements Engine {
     lane.isWaiting = true
     clock.after(Math.min(waitMs, PACE_LOOK_MS), () => {
       lane.isWaiting = false
-      this.#pump(lane)
+      this.#starts.want(lane)
     })
     return false
   }
@@ -293,7 +265,7 @@ class DeliveryEngine implements Engine {
   async #ended(lane: Lane, held: Held, settlement: Settlement): Promise<void> {
     lane.posting.delete(held)
     lane.settling.set(held, this.#options.clock.monotonic())
-    this.#pump(lane)
+    this.#starts.want(lane)
     if (held.written !== null && !(await isFulfilled(held.written))) {
       lane.settling.delete(held)
       return this.#left(lane, [held])
