@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { readRunning } from '../src/app/data-folder.ts'
 import { type Call, CommandError, optional } from './command.ts'
 
@@ -7,8 +8,12 @@ const ANSWER_MS = 30_000
 /** Calls the MFTPlus face of a running server as administrator. Answers the `data` of the envelope. */
 export interface Client {
   readonly url: string
+  /** What stays when the server starts anew with other addresses: its data folder, else its url. */
+  readonly place: string
   /** `answerMs` for what takes its time. */
   call<Data>(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, body?: object, answerMs?: number): Promise<Data>
+  /** An answer whose body goes on until the signal; its status may be any. */
+  open(path: string, headers: Record<string, string>, signal: AbortSignal): Promise<Response>
 }
 
 /** The server that `--server` names, else the one that runs on the data folder. */
@@ -26,20 +31,25 @@ export async function connect(call: Call): Promise<Client> {
   if (running === undefined) {
     throw new CommandError(`no server runs on ${folder}: start one with \`npm start\`, or name it with --data or --server`)
   }
-  return createClient(running.http, process.env.LANDFALL_ADMIN_TOKEN || running.token)
+  return createClient(running.http, process.env.LANDFALL_ADMIN_TOKEN || running.token, resolve(folder))
 }
 
-export function createClient(url: string, token: string): Client {
+export function createClient(url: string, token: string, place = url): Client {
+  const authorization = `Bearer ${token}`
+  const asked = (path: string, request: RequestInit) =>
+    fetch(`${url}${path}`, request).catch((cause) => {
+      throw new CommandError(`${url} does not answer (${reasonOf(cause)}): is the server running?`)
+    })
   return {
     url,
+    place,
+    open: (path, headers, signal) => asked(path, { headers: { ...headers, authorization }, signal }),
     async call(method, path, body, answerMs = ANSWER_MS) {
-      const headers: Record<string, string> = { authorization: `Bearer ${token}` }
+      const headers: Record<string, string> = { authorization }
       if (body !== undefined) headers['content-type'] = 'application/json'
       const request: RequestInit = { method, headers, signal: AbortSignal.timeout(answerMs) }
       if (body !== undefined) request.body = JSON.stringify(body)
-      const answer = await fetch(`${url}${path}`, request).catch((cause) => {
-        throw new CommandError(`${url} does not answer (${reasonOf(cause)}): is the server running?`)
-      })
+      const answer = await asked(path, request)
       const envelope = (await answer.json().catch(() => undefined)) as
         | { success?: boolean; data?: unknown; error?: string }
         | undefined
