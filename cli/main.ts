@@ -53,7 +53,8 @@ export async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-function find(args: readonly string[]): { command?: Command; rest: readonly string[] } {
+/** The command that these arguments begin with, and what is left for it. */
+export function find(args: readonly string[]): { command?: Command; rest: readonly string[] } {
   const [first, second] = args
   if (first === undefined || first === '--help' || first === 'help') return { rest: [] }
   const found = Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined
