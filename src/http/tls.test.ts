@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
+import { once } from 'node:events'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { AppError } from '../base/error.ts'
 import { failureOf } from './failure.ts'
 import { type ClientTls, DIRECT, routeOf } from './route.ts'
@@ -138,8 +141,26 @@ test('own authorities stand beside those of the system, for their route alone', 
   const send = (tls?: ClientTls) =>
     poster.post({ url, headers: {}, body: 'x', deadlineMs: 10_000, route: tls === undefined ? DIRECT : routeOf({ tls }) })
   assert.deepEqual(summary(await send({ ca: cert })), { kind: 'answered', status: 200 })
+  assert.deepEqual(summary(await send({ ca: authority + cert })), { kind: 'answered', status: 200 })
   assert.deepEqual(summary(await send()), { kind: 'unreachable', message: 'certificate is self-signed' })
   assert.deepEqual(summary(await send({ ca: authority })), { kind: 'unreachable', message: 'certificate is self-signed' })
+})
+
+test('those of the system stay trusted beside own ones', async (t) => {
+  // What the environment adds to the system's is read at the start of a process.
+  const { url } = await tlsReceiver(t, cert)
+  const program = `
+    import { readFileSync } from 'node:fs'
+    import { get } from 'node:https'
+    import { openIdentity } from '${new URL('./tls.ts', import.meta.url)}'
+    const ca = readFileSync(new URL('${new URL('./testdata/client-ca.cert.pem', import.meta.url)}'), 'utf8')
+    get('${url}', { secureContext: openIdentity({ ca }, undefined).context }, ({ statusCode }) => process.exit(statusCode === 200 ? 0 : 1))
+  `
+  const NODE_EXTRA_CA_CERTS = fileURLToPath(new URL('./testdata/localhost.cert.pem', import.meta.url))
+  const child = execFile(process.execPath, ['--input-type=module', '-e', program], {
+    env: { ...process.env, NODE_EXTRA_CA_CERTS },
+  })
+  assert.deepEqual(await once(child, 'exit'), [0, null])
 })
 
 test('connections are shared within a route and never between two', async (t) => {

@@ -1,5 +1,5 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
-import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
+import { createSecureContext, type SecureContext } from 'node:tls'
 import { AppError } from '../base/error.ts'
 import { KIB } from '../base/units.ts'
 import type { ClientTls } from './route.ts'
@@ -20,13 +20,13 @@ export interface Identity {
  * of a text that `checkTls` did not see.
  */
 export function openIdentity(tls: ClientTls | null, extraCa: string | undefined): Identity {
-  const own = [extraCa, tls?.ca].filter((pem) => pem !== undefined)
   const context = createSecureContext({
-    // The roots of the system come with the default and must be named beside others.
-    ...(own.length === 0 ? {} : { ca: [...getCACertificates('default'), ...own] }),
     ...(tls?.certificate === undefined ? {} : { cert: tls.certificate }),
     ...(tls?.key === undefined ? {} : { key: tls.key }),
   })
+  // The option `ca` stands in place of the system's, and to name those beside it reads each anew: 60 ms and 1 MiB for every
+  // identity, where this takes half a millisecond and shares them.
+  for (const pem of [extraCa, tls?.ca]) if (pem !== undefined) context.context.addCACert(pem)
   const certificateUntil = tls?.certificate === undefined ? null : new X509Certificate(tls.certificate).validToDate.getTime()
   return { context, certificateUntil }
 }
