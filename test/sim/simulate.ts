@@ -42,7 +42,9 @@ export async function simulate(seed: number): Promise<Report> {
   return { violations, posts: world.network.posted.length, events: world.database.events.length, lives }
 }
 
-function isAtRest({ database, replays }: World): boolean {
+function isAtRest({ database, replays, processes }: World): boolean {
+  // One that was stopping when everything was mended comes back later.
+  if (processes.some((process) => process === undefined || process.isStopping)) return false
   if ([...replays.rows.values()].some((row) => isUnderWay(database, row))) return false
   return [...database.deliveries.values()].every((row) => {
     const webhook = database.webhooks.get(row.planned.webhookId)
