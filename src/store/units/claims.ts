@@ -1,7 +1,9 @@
-import { sql } from 'kysely'
+import { type Expression, type ExpressionBuilder, type SqlBool, sql } from 'kysely'
 import type { DeliveryStore } from '../../webhooks/port.ts'
 import { toWebhook } from '../rows.ts'
 import type { Store } from '../store.ts'
+import type { Tables } from '../tables.ts'
+import type { Work } from '../work.ts'
 import { cancelDeliveries } from './ends.ts'
 import { isLost } from './lost.ts'
 import type { Units } from './units.ts'
@@ -61,19 +63,14 @@ export const claimUnits: Units<Omit<DeliveryStore, 'claim' | 'dueWebhooks' | 'se
   },
 
   async cancelOrphans(work, limit) {
-    const orphans = await work.db
-      .selectFrom('webhook')
-      .innerJoin('delivery', 'delivery.webhook_id', 'webhook.id')
-      .select(['delivery.id', 'webhook.removed_at'])
-      .where((e) =>
-        e.and([
-          e('removed_at', 'is not', null),
-          e('delivery.state', '=', sql.lit<string>('waiting')),
-          e('claimed_by', 'is', null),
-        ]),
-      )
-      .limit(limit)
-      .execute()
+    // Each half has an index of its own; asked for together, they would be looked for among all deliveries there are.
+    const free = await orphansWhere(work, (e) => e('is_blocked', '=', sql.lit<number>(0)), limit)
+    const blocked = await orphansWhere(
+      work,
+      (e) => e.and([e('is_blocked', '=', sql.lit<number>(1)), e('order_key', 'is not', null)]),
+      limit - free.length,
+    )
+    const orphans = [...free, ...blocked]
     let cancelled = 0
     // The removal was their end, so it is also its time.
     for (const [removedAt, rows] of Map.groupBy(orphans, (row) => row.removed_at)) {
@@ -82,4 +79,26 @@ export const claimUnits: Units<Omit<DeliveryStore, 'claim' | 'dueWebhooks' | 'se
     }
     return cancelled
   },
+}
+
+/** Waiting deliveries of removed webhooks that nobody holds. */
+function orphansWhere(
+  { db }: Work,
+  half: (e: ExpressionBuilder<Pick<Tables, 'webhook' | 'delivery'>, 'webhook' | 'delivery'>) => Expression<SqlBool>,
+  limit: number,
+) {
+  return (
+    db
+      .selectFrom('webhook')
+      // In SQLite a cross join also says what to begin with: the few removed webhooks.
+      .crossJoin('delivery')
+      .select(['delivery.id', 'webhook.removed_at'])
+      .whereRef('delivery.webhook_id', '=', 'webhook.id')
+      .where('removed_at', 'is not', null)
+      .where('delivery.state', '=', sql.lit<string>('waiting'))
+      .where('claimed_by', 'is', null)
+      .where(half)
+      .limit(limit)
+      .execute()
+  )
 }
