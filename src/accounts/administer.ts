@@ -254,7 +254,9 @@ function homeBound(caller: Caller, accountSlug: string): string | null {
 
 /** An account without webhooks in its plan must have none that sends: nobody could turn it on again. */
 function planned(plan: PlanName): { plan: PlanName; webhooksOff?: string } {
-  return PLANS[plan].webhooks ? { plan } : { plan, webhooksOff: `the plan of the account does not include webhooks; it is ${plan}` }
+  return PLANS[plan].webhooks
+    ? { plan }
+    : { plan, webhooksOff: `the plan of the account does not include webhooks; it is ${plan}` }
 }
 
 function checkCredentials(user: User): void {

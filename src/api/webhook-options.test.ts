@@ -117,6 +117,8 @@ test('an account whose plan has no webhooks is refused on both faces, and hears 
   for (const answer of [
     await call('POST', '/api/ext/v1/webhooks', target, key),
     await call('PUT', `/api/ext/v1/webhooks/${id}`, { active: true }, key),
+    await call('POST', `/api/ext/v1/webhooks/${id}/test`, { event: 'file.uploaded' }, key),
+    await call('POST', `/api/ext/v1/webhooks/${id}/replay`, { since: '2026-01-01T00:00:00Z' }, key),
   ]) {
     assert.equal(answer.status, 403)
     assert.deepEqual(answer.json.error, { code: 'plan_refused', message: why })
@@ -125,6 +127,7 @@ test('an account whose plan has no webhooks is refused on both faces, and hears 
     await call('POST', '/api/webhooks', { ...target, accountId }),
     await call('PATCH', `/api/webhooks/${id}`, { active: true }),
     await call('POST', `/api/webhooks/${id}/test`, { event: 'file.uploaded' }),
+    await call('POST', `/api/webhooks/${id}/replay`, { since: '2026-01-01T00:00:00Z' }),
   ]) {
     assert.equal(answer.status, 403)
     assert.deepEqual([answer.json.error, answer.json.details.code], [why, 'plan_refused'])

@@ -49,9 +49,15 @@ const hook = webhookOf({ events: ['file.*'] })
 test('options: what is left out stays, null is the default again', async () => {
   const { apply } = toolsOf()
   const all = {
-    ...{ order: 'key', timeoutSeconds: 5, concurrency: 3, rate: { count: 10, perSeconds: 60 }, expireAfterSeconds: 3_600 },
+    ...{
+      order: 'key' as const,
+      timeoutSeconds: 5,
+      concurrency: 3,
+      rate: { count: 10, perSeconds: 60 },
+      expireAfterSeconds: 3_600,
+    },
     ...{ filter: { 'data.path': { glob: '/in/**' } } },
-  } as const
+  }
   const { webhook } = await apply(hook, all)
   const { filter, order, ...options } = all
   assert.deepEqual([webhook.filter, webhook.order, webhook.options], [filter, order, options])
