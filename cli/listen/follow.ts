@@ -55,8 +55,14 @@ export async function* openStream(client: Client, { query, secret, after }: Aske
       const { done, value } = await patiently(() => reader.read(), silence)
       if (done) return
       const [before, events] = [parser.lastId, parser.push(value)]
-      for (const { event, data } of events) yield toldOf(event, JSON.parse(data))
-      if (events.length === 0 && parser.lastId !== before) yield { kind: 'moved', cursor: parser.lastId }
+      let at = before
+      for (const { event, data } of events) {
+        const told = toldOf(event, JSON.parse(data))
+        if (told.kind === 'item') at = told.item.cursor
+        yield told
+      }
+      // A heartbeat: an id and nothing else.
+      if (![before, at].includes(parser.lastId)) yield { kind: 'moved', cursor: parser.lastId }
     }
   } finally {
     await reader.cancel().catch(() => undefined)
@@ -92,13 +98,14 @@ export interface Following {
   readonly signal: AbortSignal
   /** Told when the connection is lost, and when it is there again. */
   readonly note: (text: string) => void
+  readonly pause?: typeof pause
 }
 
 /**
  * A stream that comes back: over as many connections as it takes, each item once and none left out, until the signal. What the first
  * connection is refused with is thrown, and later what trying again would not mend.
  */
-export async function* follow({ connect, ask, signal, note }: Following): AsyncGenerator<Told> {
+export async function* follow({ connect, ask, signal, note, pause: wait = pause }: Following): AsyncGenerator<Told> {
   let { secret, after } = ask
   let lost: { at: number; why: string } | undefined
   let isFirst = true
@@ -129,7 +136,7 @@ export async function* follow({ connect, ask, signal, note }: Following): AsyncG
     if (signal.aborted) return
     if (lost?.why !== why) note(`${why}; connecting again …`)
     lost = { at: lost?.at ?? Date.now(), why }
-    await pause(delayMs, signal)
+    await wait(delayMs, signal)
   }
 }
 

@@ -85,15 +85,11 @@ export class Forwarder {
   }
 
   #start(): void {
-    for (const [href, lane] of this.#lanes) {
+    for (const lane of this.#lanes.values()) {
       if (this.#isClosed || this.#underWay >= UNDER_WAY_MAX) return
       if (lane.isBusy) continue
       const next = lane.waiting.shift()
-      if (next === undefined) continue
-      // To the end of the line, so that no route waits for ever for its turn.
-      this.#lanes.delete(href)
-      this.#lanes.set(href, lane)
-      void this.#send(lane, next)
+      if (next !== undefined) void this.#send(lane, next)
     }
   }
 
@@ -103,6 +99,9 @@ export class Forwarder {
     const result = await this.#post(route.url, item, this.#stop.signal)
     this.#underWay--
     lane.isBusy = false
+    // To the end of the line, so that no route waits for ever for its turn.
+    this.#lanes.delete(route.url.href)
+    this.#lanes.set(route.url.href, lane)
     this.#unfinished--
     // What was cut by us ended in nothing: it is offered the next time.
     if (!this.#stop.signal.aborted) this.#ended(item, route, result)
