@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, test } from 'node:test'
 import { impossibleRows } from '../impossible.conformance.ts'
-import { SCHEMA_VERSION } from '../migrate.ts'
+import { CREATE_SCHEMA_VERSION, pendingMigrations, SCHEMA_VERSION } from '../migrate.ts'
 import { migrate } from './database.ts'
 
 const DUMP = new URL('../schema.sqlite.sql', import.meta.url)
@@ -31,6 +31,26 @@ test('migrating again changes nothing', () => {
   const db = fresh()
   migrate(db)
   assert.equal(db.prepare('select count(*) as n from schema_version').get()!.n, SCHEMA_VERSION)
+})
+
+test('what had ended before the totals came is counted, and what was said before the feed came is in it', () => {
+  const db = new DatabaseSync(':memory:')
+  db.exec(CREATE_SCHEMA_VERSION)
+  db.exec(pendingMigrations('sqlite', 0)[0]!.sql)
+  db.exec(`
+    insert into schema_version (version, applied_at) values (1, 0);
+    insert into event (id, type, account_id, occurred_at, data, state, is_test) values ('whevt_1', 't', null, 1, '{}', 'said', 0), ('whevt_2', 't', null, 1, '{}', 'held', 0);
+    insert into delivery (id, event_id, event_type, webhook_id, cause, dialect, body, state, due_at, attempts, created_at, settled_at) values
+      ('dlv_1', 'whevt_1', 't', 'wh_1', 'event', 'mftplus', '', 'delivered', null, 1, 1, 2),
+      ('dlv_2', 'whevt_1', 't', 'wh_1', 'resend', 'mftplus', '', 'delivered', null, 1, 1, 2),
+      ('dlv_3', 'whevt_1', 't', 'wh_1', 'resend', 'mftplus', '', 'failed', null, 1, 1, 2),
+      ('dlv_4', 'whevt_1', 't', 'wh_1', 'resend', 'mftplus', '', 'waiting', 5, 1, 1, null);
+  `)
+  migrate(db)
+  const totals = db.prepare('select * from delivery_total').all().map((row) => ({ ...row })) // biome-ignore format: one line
+  assert.deepEqual(totals, [{ webhook_id: 'wh_1', part: 0, delivered: 2, failed: 1, cancelled: 0 }])
+  const positions = db.prepare('select position from event order by id').all().map((row) => row.position) // biome-ignore format: one line
+  assert.deepEqual(positions, [0, null])
 })
 
 test('a newer schema is refused in one sentence that names both versions', () => {

@@ -27,7 +27,7 @@ export const eventUnits: Units<Omit<EventStore, 'recordEvents'>> = {
     // Types are in no index: they are looked for in a stretch of the list.
     const stretch = all.selectAll().orderBy('id', 'desc').limit(LOOKED_THROUGH_MAX)
     const query =
-      types === undefined ? all : (db.selectFrom(stretch.as('event')) as unknown as typeof all).where('type', 'in', types)
+      types === undefined ? all : (db.selectFrom(stretch.as('stretch')) as unknown as typeof all).where('type', 'in', types)
     const rows = await query.selectAll().orderBy('id', 'desc').limit(page.limit).offset(page.offset).execute()
     const end =
       types === undefined

@@ -115,7 +115,7 @@ export const webhookUnits: Units<WebhookStore> = {
     // Most of what is stored is delivered, and types are in no index: those are looked for in a stretch of the list.
     const isIndexed = eventType === undefined && state !== 'delivered'
     const stretch = all.selectAll().orderBy('id', 'desc').limit(LOOKED_THROUGH_MAX)
-    let query = isIndexed ? all : (db.selectFrom(stretch.as('delivery')) as unknown as typeof all)
+    let query = isIndexed ? all : (db.selectFrom(stretch.as('stretch')) as unknown as typeof all)
     // Literals, not parameters: SQLite uses a partial index only where it can see the values.
     query = query.where((e) => e('state', state === undefined ? '<>' : '=', sql.lit<string>(state ?? 'held')))
     if (eventType !== undefined) query = query.where('event_type', '=', eventType)
@@ -162,10 +162,10 @@ export const webhookUnits: Units<WebhookStore> = {
           .orderBy('number', 'desc')
           .limit(page.limit)
           .offset(page.offset)
-          .as('attempt'),
+          .as('newest'),
       )
-      .innerJoin('delivery', 'delivery.id', 'attempt.delivery_id')
-      .selectAll('attempt')
+      .innerJoin('delivery', 'delivery.id', 'newest.delivery_id')
+      .selectAll('newest')
       .select(['delivery.event_type', 'delivery.state as delivery_state'])
       .orderBy('started_at', 'desc')
       .orderBy('delivery_id', 'desc')
