@@ -26,7 +26,7 @@ function shown({ colours = false, json = false, routes = ROUTES, hasOwnSecret = 
     events: 'file.*',
     dialect: 'mftplus',
     routes,
-    secret,
+    secret: hasOwnSecret ? undefined : 'whsec_x',
     sample: 'landfall trigger x',
   })
   for (const result of RESULTS) show.item(ITEM, routes[1], routes.length === 0 ? undefined : result)
