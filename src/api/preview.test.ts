@@ -9,7 +9,11 @@ const { token } = await keyOf('default', ['read', 'write'])
 const { id: otherAccount } = await world.accounts.createAccount(world.caller, { slug: 'other' })
 
 const who = { username: 'pipeline', client_ip: '203.0.113.5' }
-const upload = (accountId: string, path: string) => recorder.draft('file.uploaded', accountId, { path, size: 5, ...who })
+const upload = (accountId: string, path: string) => {
+  // Events of one millisecond have no order.
+  world.clock.ahead(1)
+  return recorder.draft('file.uploaded', accountId, { path, size: 5, ...who })
+}
 const drafts = [
   ...['/incoming/a.csv', '/incoming/b.txt'].map((path) => upload(account.id, path)),
   recorder.draft('dir.created', account.id, { path: '/incoming', ...who }),

@@ -50,7 +50,8 @@ export async function previewOf(
   if (!Number.isInteger(count) || count < 1 || count > PREVIEW_EVENTS_MAX)
     throw invalid('limit', `limit must be a whole number from 1 to ${PREVIEW_EVENTS_MAX}, not ${count}`)
   const scope = webhook.accountId === null ? {} : { accountId: webhook.accountId }
-  const { rows } = await events.listEvents({ ...scope, types: typesOf(webhook.events) }, { limit: count, offset: 0 })
+  const types = webhook.events.includes('*') ? {} : { types: typesOf(webhook.events) }
+  const { rows } = await events.listEvents({ ...scope, ...types }, { limit: count, offset: 0 })
   const now = clock.now()
   const previewed = rows.map((event): PreviewedEvent => {
     const unmet = unmetOf(webhook, event)
