@@ -25,7 +25,7 @@ export interface Figure {
 export interface Target {
   readonly name: string
   readonly value: number
-  readonly unit: 'ratio' | 'mb'
+  readonly unit: 'ratio' | 'mb' | 'ms'
   readonly atLeast?: number
   readonly atMost?: number
   readonly runs?: readonly number[]

@@ -79,6 +79,14 @@ export class Server {
     this.#forget()
   }
 
+  /** The answer of the API, read to its end. */
+  async get(path: string): Promise<string> {
+    const answer = await fetch(this.http + path, { headers: { authorization: `Bearer ${ADMIN_TOKEN}` } })
+    const text = await answer.text()
+    if (!answer.ok) throw new Error(`GET ${path} answered ${answer.status}: ${text}`)
+    return text
+  }
+
   async #call<Data>(path: string, body: object): Promise<Data> {
     const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': 'application/json' }
     const answer = await fetch(this.http + path, { method: 'POST', headers, body: JSON.stringify(body) })
