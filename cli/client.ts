@@ -16,6 +16,16 @@ export interface Client {
   open(path: string, headers: Record<string, string>, signal: AbortSignal): Promise<Response>
 }
 
+/** In the words of the server. */
+export class ServerRefused extends CommandError {
+  readonly status: number
+
+  constructor(status: number, message: string) {
+    super(message)
+    this.status = status
+  }
+}
+
 /** The server that `--server` names, else the one that runs on the data folder. */
 export async function connect(call: Call): Promise<Client> {
   const named = optional(call, 'server')
@@ -32,6 +42,17 @@ export async function connect(call: Call): Promise<Client> {
     throw new CommandError(`no server runs on ${folder}: start one with \`npm start\`, or name it with --data or --server`)
   }
   return createClient(running.http, process.env.LANDFALL_ADMIN_TOKEN || running.token, resolve(folder))
+}
+
+/** Throws where there is no such account, with how to find the right one. */
+export async function accountIdOf(client: Client, slug: string): Promise<string> {
+  const path = `/api/accounts/${encodeURIComponent(slug)}`
+  try {
+    return (await client.call<{ account: { id: string } }>('GET', path)).account.id
+  } catch (cause) {
+    if (!(cause instanceof ServerRefused) || cause.status !== 404) throw cause
+    throw new CommandError(`there is no account ${slug}: \`landfall account list\` shows those that there are`)
+  }
 }
 
 export function createClient(url: string, token: string, place = url): Client {
@@ -54,7 +75,7 @@ export function createClient(url: string, token: string, place = url): Client {
         | { success?: boolean; data?: unknown; error?: string }
         | undefined
       if (envelope?.success !== true)
-        throw new CommandError(envelope?.error ?? `${method} ${path} was answered with status ${answer.status}`)
+        throw new ServerRefused(answer.status, envelope?.error ?? `${method} ${path} was answered with status ${answer.status}`)
       return envelope.data as never
     },
   }

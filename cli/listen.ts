@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises'
-import { type Client, connect } from './client.ts'
+import { accountIdOf, type Client, connect, ServerRefused } from './client.ts'
 import { type Call, type Command, CommandError, listOf, many, optional, SERVER_OPTIONS } from './command.ts'
-import { follow, openStream, StreamRefused } from './listen/follow.ts'
+import { follow, openStream } from './listen/follow.ts'
 import { Forwarder, post } from './listen/forward.ts'
 import { Memory, type Place, Progress, type Selection } from './listen/remembered.ts'
 import { checkPattern, parseRoutes, type Route } from './listen/routes.ts'
@@ -88,6 +88,7 @@ async function planned(call: Call, client: Client, wanted: Wanted): Promise<Plan
   const types = eventTypes.map(({ event }) => event)
   const { events, account, webhook: id } = wanted
   for (const pattern of events?.split(',') ?? []) checkPattern('--events', pattern, types)
+  if (account !== undefined) await accountIdOf(client, account)
   const routes = parseRoutes(many(call, 'route'), optional(call, 'forward'), types)
   const named = id === undefined ? undefined : await client.call<WebhookAnswer>('GET', `/api/webhooks/${encodeURIComponent(id)}`)
   const scope = named === undefined ? (account === undefined ? '' : ` of ${account}`) : ` of webhook ${named.webhook.name}`
@@ -210,7 +211,7 @@ class Session {
       }
       return { count, live: null }
     } catch (error) {
-      if (!(error instanceof StreamRefused) || error.status !== 400) throw error
+      if (!(error instanceof ServerRefused) || error.status !== 400) throw error
       this.#call.terminal.note('this server does not know where you were; going on from now')
       return null
     }

@@ -1,4 +1,4 @@
-import { type Client, connect } from './client.ts'
+import { accountIdOf, type Client, connect } from './client.ts'
 import { type Call, type Command, optional, SERVER_OPTIONS } from './command.ts'
 import { paint, table } from './terminal.ts'
 
@@ -35,19 +35,15 @@ export const trigger: Command = {
   /** 0: every receiver took it (or nobody waits for it); 1: at least one did not. */
   async run(call) {
     const client = await connect(call)
-    const body = { event: call.words[0], webhookId: optional(call, 'webhook'), accountId: await accountId(client, call) }
+    const slug = optional(call, 'account')
+    const accountId = slug === undefined ? undefined : await accountIdOf(client, slug)
+    const body = { event: call.words[0], webhookId: optional(call, 'webhook'), accountId }
     const { deliveries, listeners } = await client.call<{ deliveries: Sent[]; listeners: number }>('POST', '/api/trigger', body)
     const ended = call.flags['no-wait'] === true ? deliveries : await attempted(client, deliveries)
     if (call.json) call.terminal.out(JSON.stringify({ deliveries: ended, listeners }))
     else call.terminal.out(pageOf(call, ended, listeners))
     return ended.some(({ delivery }) => delivery.lastError !== null) ? 1 : 0
   },
-}
-
-async function accountId(client: Client, call: Call): Promise<string | undefined> {
-  const slug = optional(call, 'account')
-  if (slug === undefined) return undefined
-  return (await client.call<{ account: { id: string } }>('GET', `/api/accounts/${encodeURIComponent(slug)}`)).account.id
 }
 
 /** The deliveries once each has its first attempt, or as they are when the time is up. */

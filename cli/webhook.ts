@@ -1,4 +1,4 @@
-import { connect } from './client.ts'
+import { accountIdOf, connect } from './client.ts'
 import { type Call, type Command, CommandError, listOf, optional, required, SERVER_OPTIONS } from './command.ts'
 import { preview } from './preview.ts'
 import { rotateSecret } from './rotate-secret.ts'
@@ -54,10 +54,7 @@ const create: Command = {
     const shape = await shapeOf(call)
     const client = await connect(call)
     const slug = optional(call, 'account')
-    const accountId =
-      slug === undefined
-        ? undefined
-        : (await client.call<{ account: { id: string } }>('GET', `/api/accounts/${encodeURIComponent(slug)}`)).account.id
+    const accountId = slug === undefined ? undefined : await accountIdOf(client, slug)
     const active = call.flags.inactive === true ? false : undefined
     return tellSaved(call, await client.call<Saved>('POST', '/api/webhooks', { ...body, ...shape, accountId, active }))
   },

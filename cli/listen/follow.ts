@@ -1,4 +1,4 @@
-import type { Client } from '../client.ts'
+import { type Client, ServerRefused } from '../client.ts'
 import { CommandError } from '../command.ts'
 import type { Item } from './forward.ts'
 import { SseParser } from './sse.ts'
@@ -27,16 +27,6 @@ const SILENCE_MS = 45_000
 /** Between two tries to connect, ms: twice as long each time, up to the greatest. */
 const DELAY_MS_MIN = 250
 const DELAY_MS_MAX = 5_000
-
-/** The server refuses; trying again would not help where `isFinal`. */
-export class StreamRefused extends CommandError {
-  readonly status: number
-
-  constructor(status: number, message: string) {
-    super(message)
-    this.status = status
-  }
-}
 
 /** One connection: ends when the server ends it, throws when it breaks. */
 export async function* openStream(client: Client, { query, secret, after }: Asked, signal: AbortSignal): AsyncGenerator<Told> {
@@ -86,9 +76,9 @@ function toldOf(event: string, data: Item & { secret?: string; reason: string })
   return { kind: 'item', item: data }
 }
 
-async function refusalOf(answer: Response): Promise<StreamRefused> {
+async function refusalOf(answer: Response): Promise<ServerRefused> {
   const envelope = (await answer.json().catch(() => undefined)) as { error?: string } | undefined
-  return new StreamRefused(answer.status, envelope?.error ?? `the stream was answered with status ${answer.status}`)
+  return new ServerRefused(answer.status, envelope?.error ?? `the stream was answered with status ${answer.status}`)
 }
 
 export interface Following {
@@ -142,7 +132,7 @@ export async function* follow({ connect, ask, signal, note, pause: wait = pause 
 
 /** 401 is not: just after a restart, the note with the new token may not be written yet. */
 function isFinal(error: unknown): boolean {
-  return error instanceof StreamRefused && [400, 403, 404].includes(error.status)
+  return error instanceof ServerRefused && [400, 403, 404].includes(error.status)
 }
 
 function messageOf(error: unknown): string {
