@@ -1,10 +1,16 @@
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import { AppError } from '../../base/error.ts'
 import { ID_PREFIX, idBound } from '../../base/id.ts'
 import type { EventStore } from '../../events/port.ts'
 import { toEvent } from '../rows.ts'
 import { checkOffset, countOf, LOOKED_THROUGH_MAX, nextOf, ONE, TOTAL_COUNTED_MAX } from '../work.ts'
 import type { Units } from './units.ts'
+
+/** Literals, not parameters: SQLite uses a partial index only where it can see the values. */
+const SHOWN = sql<boolean>`state = 'said' and is_test = 0`
+
+/** The same in words that no partial index answers: PostgreSQL would collect and sort a long one in place of walking over the ids. */
+const SHOWN_BY_ID = sql<boolean>`state || '' = 'said' and is_test + 0 = 0`
 
 /** Reading events; recording them is hot and written by hand. */
 export const eventUnits: Units<Omit<EventStore, 'recordEvents'>> = {
@@ -15,15 +21,15 @@ export const eventUnits: Units<Omit<EventStore, 'recordEvents'>> = {
 
   async listEvents({ db }, { accountId, types, since, until }, page) {
     checkOffset(page)
-    // Literals, not parameters: SQLite uses a partial index only where it can see the values.
-    let all = db
-      .selectFrom('event')
-      .where((e) => e.and([e('state', '=', sql.lit<string>('said')), e('is_test', '=', sql.lit<number>(0))]))
-    if (accountId !== undefined) all = all.where('account_id', '=', accountId)
-    // Ids begin with the time of their event: newest first, and a stretch of time, without an index of its own.
-    if (since !== undefined) all = all.where('id', '>=', idBound('event', since))
-    if (until !== undefined) all = all.where('id', '<', idBound('event', until))
-    if (page.after !== undefined) all = all.where('id', '<', page.after)
+    const shown = (isShown: RawBuilder<boolean>) => {
+      let rows = db.selectFrom('event').where(isShown)
+      if (accountId !== undefined) rows = rows.where('account_id', '=', accountId)
+      // Ids begin with the time of their event: newest first, and a stretch of time, without an index of its own.
+      if (since !== undefined) rows = rows.where('id', '>=', idBound('event', since))
+      if (until !== undefined) rows = rows.where('id', '<', idBound('event', until))
+      return page.after === undefined ? rows : rows.where('id', '<', page.after)
+    }
+    const all = shown(accountId === undefined ? SHOWN_BY_ID : SHOWN)
     // Types are in no index: they are looked for in a stretch of the list.
     const stretch = all.selectAll().orderBy('id', 'desc').limit(LOOKED_THROUGH_MAX)
     const query =
@@ -40,7 +46,7 @@ export const eventUnits: Units<Omit<EventStore, 'recordEvents'>> = {
             .executeTakeFirst()
     return {
       rows: rows.map(toEvent),
-      total: await countOf(db, query.select(ONE).limit(TOTAL_COUNTED_MAX)),
+      total: await countOf(db, (types === undefined ? shown(SHOWN) : query).select(ONE).limit(TOTAL_COUNTED_MAX)),
       next: nextOf(rows, page, (row) => row.id, end?.id ?? null),
     }
   },
@@ -50,7 +56,7 @@ export const eventUnits: Units<Omit<EventStore, 'recordEvents'>> = {
     const rows = await db
       .selectFrom('event')
       .selectAll()
-      .where((e) => e.and([e('state', '=', sql.lit<string>('said')), e('is_test', '=', sql.lit<number>(0))]))
+      .where(SHOWN)
       .where(sql<boolean>`(position, id) > (${position}, ${id})`)
       .where('position', '<', saidEnd)
       .orderBy('position')
