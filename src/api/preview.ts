@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import { DIALECT_NAMES } from '../dialects/index.ts'
-import { SUBSCRIPTIONS_MAX } from '../webhooks/input.ts'
-import { PREVIEW_EVENTS_DEFAULT, PREVIEW_EVENTS_MAX } from '../webhooks/preview.ts'
+import { SUBSCRIPTIONS_MAX } from '../webhooks/admin/input.ts'
+import { PREVIEW_EVENTS_DEFAULT, PREVIEW_EVENTS_MAX } from '../webhooks/admin/preview.ts'
 import { body, nullable, TEXT_CHARS_MAX, text, textMap } from './schema.ts'
 import { FILTER } from './webhook-options.ts'
 

@@ -1,6 +1,6 @@
 import { type TSchema, Type } from 'typebox'
 import { DIALECT_NAMES } from '../dialects/index.ts'
-import { HEADER_VALUE_CHARACTERS_MAX, HEADERS_MAX } from '../webhooks/check-headers.ts'
+import { HEADER_VALUE_CHARACTERS_MAX, HEADERS_MAX } from '../webhooks/admin/check-headers.ts'
 import {
   CONCURRENCY_MAX,
   CREDENTIAL_CHARACTERS_MAX,
@@ -9,10 +9,11 @@ import {
   RATE_SECONDS_MAX,
   TIMEOUT_SECONDS_MAX,
   TIMEOUT_SECONDS_MIN,
-} from '../webhooks/check-options.ts'
-import type { WebhookInput } from '../webhooks/input.ts'
+} from '../webhooks/admin/check-options.ts'
+import type { WebhookInput } from '../webhooks/admin/input.ts'
+import { type AuthInput, type OptionsInput, shownOptions } from '../webhooks/admin/options-input.ts'
 import { invalid } from '../webhooks/invalid.ts'
-import { type AuthInput, MASKED, type OptionsInput, shownOptions } from '../webhooks/options-input.ts'
+import { MASKED } from '../webhooks/redact.ts'
 import type { Webhook } from '../webhooks/webhook.ts'
 import { anyMembers, body, nullable, text, URL_CHARS_MAX } from './schema.ts'
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { AppError } from '../base/error.ts'
 import { createSeal, MASTER_KEY_BYTES } from '../base/seal.ts'
 import type { Settings } from '../config/settings.ts'
-import type { MasterKeys } from '../webhooks/reseal.ts'
+import type { MasterKeys } from '../webhooks/secrets/reseal.ts'
 import { type DataFolder, ignoreMissing, writePrivately } from './data-folder.ts'
 
 /** How a rotation ends where the old key is a setting. */

@@ -1,6 +1,6 @@
 import { SLOW_ANSWER_MS } from '../base/histogram.ts'
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../base/units.ts'
-import { DEGRADED_SHARE, exhaustionTurnsOff, FAILURES_MIN } from '../webhooks/health.ts'
+import { DEGRADED_SHARE, exhaustionTurnsOff, FAILURES_MIN } from '../webhooks/monitoring/health.ts'
 import type { Webhook } from '../webhooks/webhook.ts'
 
 /**

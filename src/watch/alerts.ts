@@ -5,7 +5,7 @@ import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import type { EventType } from '../events/catalogue.ts'
 import type { EventDraft } from '../events/event.ts'
 import type { Data } from '../events/payloads.ts'
-import { beginOf } from '../webhooks/stats.ts'
+import { beginOf } from '../webhooks/monitoring/stats.ts'
 import { type Alert, FACTS_MS, type Facts, judge } from './alert.ts'
 import type { AlertStore, Basis } from './port.ts'
 

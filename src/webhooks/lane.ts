@@ -1,7 +1,7 @@
 import type { Seal } from '../base/seal.ts'
 import { SECOND_MS } from '../base/units.ts'
+import { OpenedSecrets, type Secrets } from './opened-secrets.ts'
 import { Pace } from './pace.ts'
-import { OpenedSecrets, type Secrets } from './secrets.ts'
 import type { ClaimedDelivery, Webhook, WebhookOptions } from './webhook.ts'
 
 /** Deliveries that a lane may hold (buffered, being posted, being settled) while its receiver answers quickly. */

@@ -1,5 +1,7 @@
 import type { PostResult } from '../http/post.ts'
-import { MASKED } from './options-input.ts'
+
+/** Shown in place of a secret value; given back by a person, it keeps the one that is stored. */
+export const MASKED = '********'
 
 /** Shorter secrets are not looked for: they would be found in any text, and protect little. */
 const SECRET_CHARACTERS_MIN = 8

@@ -3,8 +3,7 @@ import { SECOND_MS } from '../base/units.ts'
 import type { PostRequest, PostResult } from '../http/post.ts'
 import { type Route, routeOf } from '../http/route.ts'
 import type { AccessTokens } from './access-token.ts'
-import { MASKED } from './options-input.ts'
-import { withoutSecrets } from './redact.ts'
+import { MASKED, withoutSecrets } from './redact.ts'
 import type { SecretOptions, Webhook, WebhookAuth, WebhookOptions } from './webhook.ts'
 
 /** Sends one request. Rejects only where nothing can be said about the receiver: that is no attempt. */

@@ -1,7 +1,7 @@
 import { AppError } from '../../src/base/error.ts'
 import { NODE_SILENT_MS } from '../../src/webhooks/beat.ts'
 import type { WebhookStore } from '../../src/webhooks/port.ts'
-import type { Replay, ReplayState, ReplayStore } from '../../src/webhooks/replay-port.ts'
+import type { Replay, ReplayState, ReplayStore } from '../../src/webhooks/recovery/replay-port.ts'
 import type { Client, Database, DeliveryRow } from './database.ts'
 import type { FakeTime } from './time.ts'
 

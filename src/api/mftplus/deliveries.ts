@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox'
 import { AppError } from '../../base/error.ts'
 import { isEventType, nearestEventType } from '../../events/catalogue.ts'
-import type { DeliveryFilter } from '../../webhooks/administer.ts'
+import type { DeliveryFilter } from '../../webhooks/admin/administer.ts'
 import type { Attempt, DeliveryRecord } from '../../webhooks/webhook.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
 import {

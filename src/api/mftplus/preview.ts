@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox'
-import type { PreviewedEvent } from '../../webhooks/preview.ts'
+import type { PreviewedEvent } from '../../webhooks/admin/preview.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
 import { PREVIEW_DESCRIPTION, PreviewBody, previewed } from '../preview.ts'
 import { count, idOf, iso, params, refTo, text, time } from '../schema.ts'

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { FEED_ITEMS_DEFAULT, FEED_ITEMS_MAX, FEED_NOW } from '../../webhooks/feed.ts'
+import { FEED_ITEMS_DEFAULT, FEED_ITEMS_MAX, FEED_NOW } from '../../webhooks/recovery/feed.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
 import { idOf, iso, isoOrNull, nullable, params, query, refTo, text, time } from '../schema.ts'
 import { adminRoute, envelope, said } from './shapes.ts'

@@ -6,8 +6,8 @@ import {
   RATE_PER_SECOND_MAX,
   REPLAY_EVENTS_MAX,
   type ReplayInput,
-} from '../../webhooks/replay.ts'
-import type { ReplayProgress } from '../../webhooks/replay-port.ts'
+} from '../../webhooks/recovery/replay.ts'
+import type { ReplayProgress } from '../../webhooks/recovery/replay-port.ts'
 import { instantOf } from '../instant.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
 import { body, count, idOf, iso, isoOrNull, nullable, params, query, refTo, text, time } from '../schema.ts'

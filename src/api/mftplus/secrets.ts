@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { OVERLAP_SECONDS_DEFAULT, OVERLAP_SECONDS_MAX, ROTATION_RULES } from '../../webhooks/rotate.ts'
+import { OVERLAP_SECONDS_DEFAULT, OVERLAP_SECONDS_MAX, ROTATION_RULES } from '../../webhooks/secrets/rotate.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
 import { body, idOf, iso, nullable, params, refTo, responses, TEXT_CHARS_MAX, text, time } from '../schema.ts'
 import { adminRoute, envelope, MftplusError, said } from './shapes.ts'

@@ -2,8 +2,7 @@ import { type Static, Type } from 'typebox'
 import type { Caller } from '../../audit/caller.ts'
 import { AppError, codeOf } from '../../base/error.ts'
 import { DIALECT_NAMES } from '../../dialects/index.ts'
-import type { Placement, SavedWebhook } from '../../webhooks/administer.ts'
-import type { Health } from '../../webhooks/health.ts'
+import type { Placement, SavedWebhook } from '../../webhooks/admin/administer.ts'
 import {
   NAME_CHARACTERS_MAX,
   RETRIES_MAX,
@@ -12,8 +11,9 @@ import {
   SECRET_CHARACTERS_MIN,
   SUBSCRIPTIONS_MAX,
   type WebhookInput,
-} from '../../webhooks/input.ts'
-import type { SecretAdmin } from '../../webhooks/rotate.ts'
+} from '../../webhooks/admin/input.ts'
+import type { Health } from '../../webhooks/monitoring/health.ts'
+import type { SecretAdmin } from '../../webhooks/secrets/rotate.ts'
 import type { Webhook } from '../../webhooks/webhook.ts'
 import { MftplusMissed, missedBy } from '../missed.ts'
 import type { Api, ApiNeeds } from '../needs.ts'

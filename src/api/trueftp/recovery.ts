@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { FEED_ITEMS_DEFAULT } from '../../webhooks/feed.ts'
+import { FEED_ITEMS_DEFAULT } from '../../webhooks/recovery/feed.ts'
 import { FeedQuery } from '../mftplus/recovery.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
 import { idOf, iso, isoOrNull, nullable, params, query, refTo, text, time } from '../schema.ts'

@@ -1,7 +1,6 @@
 import { type Static, Type } from 'typebox'
 import { DIALECT_NAMES } from '../../dialects/index.ts'
-import type { SavedWebhook } from '../../webhooks/administer.ts'
-import type { Health } from '../../webhooks/health.ts'
+import type { SavedWebhook } from '../../webhooks/admin/administer.ts'
 import {
   NAME_CHARACTERS_MAX,
   RETRIES_MAX,
@@ -10,8 +9,9 @@ import {
   SECRET_CHARACTERS_MIN,
   SUBSCRIPTIONS_MAX,
   type WebhookInput,
-} from '../../webhooks/input.ts'
-import type { SecretAdmin } from '../../webhooks/rotate.ts'
+} from '../../webhooks/admin/input.ts'
+import type { Health } from '../../webhooks/monitoring/health.ts'
+import type { SecretAdmin } from '../../webhooks/secrets/rotate.ts'
 import type { Webhook } from '../../webhooks/webhook.ts'
 import { missedBy, TrueftpMissed } from '../missed.ts'
 import type { Api, ApiNeeds } from '../needs.ts'

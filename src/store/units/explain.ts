@@ -1,4 +1,4 @@
-import type { ExplainStore } from '../../webhooks/explain.ts'
+import type { ExplainStore } from '../../webhooks/recovery/explain.ts'
 import type { Units } from './units.ts'
 
 export const explainUnits: Units<ExplainStore> = {

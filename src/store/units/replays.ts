@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { AppError } from '../../base/error.ts'
-import type { OpenReplay, Replay, ReplayProgress, ReplayStore } from '../../webhooks/replay-port.ts'
+import type { OpenReplay, Replay, ReplayProgress, ReplayStore } from '../../webhooks/recovery/replay-port.ts'
 import { toEvent } from '../rows.ts'
 import type { ReplayTable } from '../tables.ts'
 import { countOf, found, isUniqueViolation, ONE, pageOf, TOTAL_COUNTED_MAX, type Work } from '../work.ts'

@@ -1,7 +1,7 @@
 import { type ExpressionBuilder, sql } from 'kysely'
 import { TOOK_BOUNDS_MS } from '../../base/histogram.ts'
-import type { Tally } from '../../webhooks/stats.ts'
-import type { FailedDelivery, StatsStore } from '../../webhooks/stats-port.ts'
+import type { Tally } from '../../webhooks/monitoring/stats.ts'
+import type { FailedDelivery, StatsStore } from '../../webhooks/monitoring/stats-port.ts'
 import type { DeliveryTable, Tables, TallyTable } from '../tables.ts'
 import type { Units } from './units.ts'
 

@@ -1,0 +1,251 @@
+import { SECOND_MS } from '../../base/units.ts'
+import { dialectOf } from '../../dialects/index.ts'
+import { expiresAt } from '../expiry.ts'
+import { rulesFor } from '../settle.ts'
+import type { Attempt, DeliveryRecord, DeliveryState, PlannedDelivery, Webhook } from '../webhook.ts'
+
+/** What only the store knows of a delivery that waits. */
+export interface Standing {
+  /** A node has it in hand: it is being posted, or is next in its lane. */
+  readonly isInHand: boolean
+  /** The delivery that is sent before it, where they are in an order; null: none is. */
+  readonly blockedBy: string | null
+}
+
+export interface ExplainStore {
+  standingOf(webhookId: string, deliveryId: string): Promise<Standing>
+}
+
+export interface ExplainFacts {
+  readonly webhook: Webhook
+  readonly delivery: DeliveryRecord
+  readonly planned: PlannedDelivery
+  /** Oldest first. */
+  readonly attempts: readonly Attempt[]
+  readonly standing: Standing
+  readonly now: number
+}
+
+/** Why, for machines. */
+export type ExplainReason =
+  | 'under_way'
+  | 'first_attempt'
+  | 'retry'
+  | 'retry_after'
+  | 'in_order'
+  | 'webhook_inactive'
+  | 'webhook_failed'
+  | 'rate_limited'
+  | 'receiver_busy'
+  | 'delivered'
+  | 'not_retried'
+  | 'receiver_gone'
+  | 'attempts_used_up'
+  | 'expired'
+  | 'superseded'
+  | 'replay_cancelled'
+  | 'webhook_removed'
+  | 'change_undone'
+
+/** Something that a person can do about it. */
+export interface Remedy {
+  readonly action: 'wait' | 'redeliver' | 'activate' | 'mend_receiver' | 'change_webhook' | 'look_at_other' | 'replay'
+  readonly hint: string
+}
+
+export interface Explanation {
+  readonly state: Exclude<DeliveryState, 'held'>
+  readonly reason: ExplainReason
+  /** Why it is in its state and what happens next, for people. */
+  readonly sentence: string
+  /** Null where none will be, or nobody can say when. */
+  readonly nextAttemptAt: number | null
+  readonly remedies: readonly Remedy[]
+}
+
+/** A delivery that is due for longer than this is held up by something, ms. */
+const HELD_UP_MS = 5 * SECOND_MS
+
+const REDELIVER: Remedy = { action: 'redeliver', hint: 'redeliver it: a new delivery of the same event starts at once' }
+const MEND: Remedy = { action: 'mend_receiver', hint: 'see the answers in its attempt log and mend the receiver' }
+const ACTIVATE: Remedy = { action: 'activate', hint: 'set active to true: what waits goes on at once' }
+
+/** Pure: why a delivery is in its state, when the next attempt is, and what would change that. */
+export function explain(facts: ExplainFacts): Explanation {
+  const { state, nextAttemptAt } = facts.delivery
+  switch (state) {
+    case 'waiting':
+      return { state, nextAttemptAt, ...whyWaiting(facts) }
+    case 'delivered':
+      return { state, nextAttemptAt: null, ...whyDelivered(facts) }
+    case 'failed':
+      return { state, nextAttemptAt: null, ...whyFailed(facts) }
+    case 'cancelled':
+      return { state, nextAttemptAt: null, ...whyCancelled(facts) }
+  }
+}
+
+type Why = Pick<Explanation, 'reason' | 'sentence' | 'remedies'> & { nextAttemptAt?: null }
+
+function whyWaiting(facts: ExplainFacts): Why {
+  const { webhook, delivery, standing, now } = facts
+  const dueAt = delivery.nextAttemptAt
+  const attempt = delivery.attempts + 1
+  if (webhook.state !== 'active') return whyOff(webhook)
+  if (standing.blockedBy !== null) {
+    return {
+      reason: 'in_order',
+      sentence: `It waits for delivery ${standing.blockedBy}, which comes before it in the order of this webhook (order: ${webhook.order}); it starts when that one has ended, delivered or failed.`,
+      nextAttemptAt: null,
+      remedies: [
+        { action: 'look_at_other', hint: `see why ${standing.blockedBy} has not ended` },
+        { action: 'change_webhook', hint: 'order: none lets later events overtake' },
+      ],
+    }
+  }
+  if (dueAt !== null && dueAt > now) return whyLater(facts, dueAt)
+  if (dueAt !== null && now - dueAt > HELD_UP_MS) return whyHeldUp(facts, now - dueAt)
+  if (standing.isInHand)
+    return { reason: 'under_way', sentence: `Attempt ${attempt} is under way.`, remedies: [patience('its end')] }
+  return {
+    reason: attempt === 1 ? 'first_attempt' : 'retry',
+    sentence: `Attempt ${attempt} is due now.`,
+    remedies: [patience('the attempt')],
+  }
+}
+
+function whyOff(webhook: Webhook): Why {
+  if (webhook.state === 'inactive') {
+    const sentence =
+      'It waits because the webhook is inactive; it has no time until active is set to true, and then goes on at once.'
+    return { reason: 'webhook_inactive', sentence, remedies: [ACTIVATE] }
+  }
+  const by = webhook.failedDeliveryId === null ? '' : ` by delivery ${webhook.failedDeliveryId}`
+  const sentence = `It waits because the webhook was turned off${by} (${webhook.failedReason}); it goes on at once when active is set to true.`
+  return { reason: 'webhook_failed', sentence, remedies: [MEND, ACTIVATE] }
+}
+
+function whyLater(facts: ExplainFacts, dueAt: number): Why {
+  const { delivery, attempts, now } = facts
+  const inTime = `in ${span(dueAt - now)}`
+  const last = attempts.at(-1)
+  if (last === undefined)
+    return { reason: 'first_attempt', sentence: `Its first attempt is ${inTime}.`, remedies: [patience('the attempt')] }
+  const failed = `Attempt ${last.number} of ${attemptsMax(facts)} failed: ${delivery.lastError ?? last.error}.`
+  const expiry = expiresAt(delivery, facts.webhook)
+  const until = expiry <= dueAt ? '' : Number.isFinite(expiry) ? ` It expires in ${span(expiry - now)}.` : ''
+  if (asksForTime(facts, last, dueAt)) {
+    const sentence = `${failed} The receiver asked with Retry-After to be left alone; the next attempt is ${inTime}.${until}`
+    return { reason: 'retry_after', sentence, remedies: [patience('the time it asked for'), REDELIVER] }
+  }
+  return { reason: 'retry', sentence: `${failed} The next is ${inTime}.${until}`, remedies: [MEND, REDELIVER] }
+}
+
+/** Later than the schedule says, after an answer that may ask for it. */
+function asksForTime(facts: ExplainFacts, last: Attempt, dueAt: number): boolean {
+  const scheduledMs = rulesOf(facts).delaysMs[last.number - 1] ?? 0
+  const endedAt = last.startedAt + last.durationMs
+  return (last.statusCode === 429 || last.statusCode === 503) && dueAt - endedAt > scheduledMs + SECOND_MS
+}
+
+function whyHeldUp({ webhook, attempts }: ExplainFacts, heldUpMs: number): Why {
+  const { rate, concurrency } = webhook.options
+  const since = `It has been due for ${span(heldUpMs)} (attempt ${attempts.length + 1})`
+  if (rate !== undefined) {
+    const sentence = `${since} and is held back by the rate of this webhook: ${rate.count} in ${rate.perSeconds} s.`
+    return {
+      reason: 'rate_limited',
+      sentence,
+      remedies: [patience('its turn'), { action: 'change_webhook', hint: 'a higher rate sends what waits sooner' }],
+    }
+  }
+  const sentence = `${since}: more is due than the receiver answers in that time${concurrency === undefined ? '' : `, with ${concurrency} posts at once`}.`
+  return {
+    reason: 'receiver_busy',
+    sentence,
+    remedies: [patience('its turn'), { action: 'mend_receiver', hint: 'answer sooner: accept first, then work' }],
+  }
+}
+
+function whyDelivered({ delivery, attempts }: ExplainFacts): Why {
+  const status = delivery.lastStatusCode === null ? '' : ` with status ${delivery.lastStatusCode}`
+  const count = delivery.attempts === 1 ? 'the first attempt' : `attempt ${delivery.attempts}`
+  const before = attempts.length > 1 ? ` The one before failed: ${attempts.at(-2)?.error}.` : ''
+  const remedies = [{ ...REDELIVER, hint: 'redeliver it if the receiver has lost it' }]
+  return { reason: 'delivered', sentence: `The receiver took it with ${count}${status}.${before}`, remedies }
+}
+
+function whyFailed(facts: ExplainFacts): Why {
+  const { delivery, attempts } = facts
+  const rules = rulesOf(facts)
+  const error = delivery.lastError ?? 'unknown'
+  const status = delivery.lastStatusCode
+  if (error.startsWith('expired')) return { reason: 'expired', sentence: sentenceOf(error), remedies: [REDELIVER] }
+  if (status !== null && rules.endsWebhook(status)) {
+    const sentence = `The receiver answered ${status}: it wants nothing more, so the webhook was turned off.`
+    return { reason: 'receiver_gone', sentence, remedies: [MEND, ACTIVATE, REDELIVER] }
+  }
+  if (status !== null && !rules.retries(status)) {
+    const hint = status === 401 ? 'the receiver refuses the signature: compare the secret on both sides' : MEND.hint
+    const sentence = `The receiver answered ${status} to attempt ${delivery.attempts}, which the dialect ${facts.planned.dialect} does not try again.`
+    return { reason: 'not_retried', sentence, remedies: [{ action: 'mend_receiver', hint }, REDELIVER] }
+  }
+  const max = attemptsMax(facts)
+  if (attempts.length < max && Number.isFinite(expiresAt(delivery, facts.webhook))) {
+    const sentence = `It expired after attempt ${attempts.length} of ${max}, which failed: ${error}. The next would have come too late.`
+    return { reason: 'expired', sentence, remedies: [MEND, REDELIVER] }
+  }
+  const sentence = `All ${delivery.attempts} attempts failed, the last with: ${error}.`
+  const off = facts.webhook.failedDeliveryId === delivery.id
+  return {
+    reason: 'attempts_used_up',
+    sentence: off ? `${sentence} The webhook was turned off by it.` : sentence,
+    remedies: off ? [MEND, ACTIVATE, REDELIVER] : [MEND, REDELIVER],
+  }
+}
+
+function whyCancelled({ delivery, planned }: ExplainFacts): Why {
+  const { lastError } = delivery
+  if (lastError?.startsWith('superseded') === true) {
+    const sentence = `A newer state of the same thing took its place before it was sent (${lastError}): the receiver gets the newest only.`
+    return { reason: 'superseded', sentence, remedies: [REDELIVER] }
+  }
+  if (planned.replayId !== null) {
+    const sentence = `It belonged to replay ${planned.replayId}, which was cancelled before it was sent.`
+    return { reason: 'replay_cancelled', sentence, remedies: [{ action: 'replay', hint: 'make another replay' }, REDELIVER] }
+  }
+  if (delivery.attempts === 0 && lastError === null && planned.cause === 'event') {
+    const sentence = 'It was cancelled before its first attempt: its change was undone, or its webhook was removed.'
+    return { reason: 'change_undone', sentence, remedies: [] }
+  }
+  return { reason: 'webhook_removed', sentence: 'It was cancelled because its webhook was removed.', remedies: [] }
+}
+
+function rulesOf({ planned, webhook }: ExplainFacts) {
+  return rulesFor(dialectOf(planned.dialect).retry, webhook, planned.id)
+}
+
+function attemptsMax(facts: ExplainFacts): number {
+  return rulesOf(facts).delaysMs.length + 1
+}
+
+function patience(what: string): Remedy {
+  return { action: 'wait', hint: `wait for ${what}` }
+}
+
+function sentenceOf(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`
+}
+
+/** For people: two units at most. */
+export function span(ms: number): string {
+  const seconds = Math.max(1, Math.round(ms / SECOND_MS))
+  const parts = [
+    [Math.floor(seconds / 86_400), 'd'],
+    [Math.floor(seconds / 3_600) % 24, 'h'],
+    [Math.floor(seconds / 60) % 60, 'min'],
+    [seconds % 60, 's'],
+  ] as const
+  const shown = parts.filter(([count]) => count > 0).slice(0, 2)
+  return shown.map(([count, unit]) => `${count} ${unit}`).join(' ')
+}

@@ -1,0 +1,97 @@
+import { type RandomBytes, randomText } from '../../base/id.ts'
+import type { Seal } from '../../base/seal.ts'
+import type { DialectName } from '../../dialects/dialect.ts'
+import { HMAC_KEY_BYTES_MAX, HMAC_KEY_BYTES_MIN, HMAC_PREFIX, hmacKeyBytes, isPrivateKey } from '../../dialects/key.ts'
+import { SECRET_CHARACTERS_MAX, SECRET_CHARACTERS_MIN } from '../admin/input.ts'
+import { invalid } from '../invalid.ts'
+import { isSecretRequired } from '../sign.ts'
+import { type Webhook, type WebhookOptions, webhookSecretPurpose } from '../webhook.ts'
+
+export type SecretColumns = Pick<Webhook, 'sealedSecret' | 'sealedSecretBefore' | 'secretBeforeUntil'>
+
+/** What its secret is for. */
+export type SecretUse = Pick<Webhook, 'id' | 'dialect'> & { readonly options: Pick<WebhookOptions, 'alsoSign'> }
+
+const MADE_CHARACTERS = 32
+const MADE_KEY_BYTES = 32
+const HMAC_DIALECTS: readonly DialectName[] = ['mftplus', 'trueftp']
+
+/**
+ * The secret of a webhook as it is to be stored: a given one, the one there is, or a new one where the webhook cannot do
+ * without. A given one and null count at once and end a rotation. Throws `invalid` for one that its dialects cannot use, also
+ * for a stored one when they have changed.
+ */
+export function secretAfter(
+  webhook: SecretUse,
+  given: string | null | undefined,
+  before: (SecretUse & SecretColumns) | null,
+  { seal, random }: { seal: Seal; random?: RandomBytes | undefined },
+): SecretColumns & { readonly madeSecret: string | null } {
+  const purpose = webhookSecretPurpose(webhook.id)
+  const only = (secret: string | null) => {
+    const sealedSecret = secret === null ? null : seal.seal(secret, purpose)
+    return { sealedSecret, sealedSecretBefore: null, secretBeforeUntil: null }
+  }
+  const isRequired = isSecretRequired(webhook.dialect, webhook.options)
+  const stored = before?.sealedSecret ?? null
+  if (typeof given === 'string') {
+    checkSecret(webhook, given)
+    return { ...only(given), madeSecret: null }
+  }
+  if (given === null && isRequired && stored !== null)
+    throw invalid(
+      'secret',
+      `secret cannot be null: deliveries in the dialect ${signersOf(webhook).join(' with ')} are always signed`,
+    )
+  if (given === null && !isRequired) return { ...only(null), madeSecret: null }
+  if (before !== null && stored !== null) {
+    const { sealedSecret, sealedSecretBefore, secretBeforeUntil } = before
+    if (signersOf(webhook).join() !== signersOf(before).join())
+      for (const one of [sealedSecret, sealedSecretBefore]) if (one !== null) checkSecret(webhook, seal.open(one, purpose))
+    return { sealedSecret, sealedSecretBefore, secretBeforeUntil, madeSecret: null }
+  }
+  if (!isRequired) return { ...only(null), madeSecret: null }
+  const madeSecret = makeSecret(webhook.dialect, random)
+  return { ...only(madeSecret), madeSecret }
+}
+
+/** A new secret in the form of the dialect. Each is a `whsec_` secret that Standard Webhooks can use. */
+export function makeSecret(dialect: DialectName, random?: RandomBytes): string {
+  // The contracts show secrets of letters and digits, and some receivers read no others.
+  if (HMAC_DIALECTS.includes(dialect)) return HMAC_PREFIX + randomText(MADE_CHARACTERS, random)
+  const key = new Uint8Array(MADE_KEY_BYTES)
+  if (random === undefined) crypto.getRandomValues(key)
+  else random(key)
+  return HMAC_PREFIX + Buffer.from(key).toString('base64')
+}
+
+/** Throws `invalid` for a secret that these dialects cannot use. Its length is no secret; its text never enters a message. */
+export function checkSecret(use: SecretUse, secret: string): void {
+  if (secret.length < SECRET_CHARACTERS_MIN || secret.length > SECRET_CHARACTERS_MAX)
+    throw invalid(
+      'secret',
+      `secret must have ${SECRET_CHARACTERS_MIN} to ${SECRET_CHARACTERS_MAX} characters, not ${secret.length}`,
+    )
+  const signers = signersOf(use)
+  const others = signers.filter((name) => HMAC_DIALECTS.includes(name))
+  if (isPrivateKey(secret) && others.length > 0)
+    throw invalid('secret', `secret is an Ed25519 key (whsk_), which cannot sign in the dialect ${others.join(', ')}`)
+  if (use.dialect === 'standard' && !isPrivateKey(secret)) checkStandardSecret(secret)
+}
+
+function checkStandardSecret(secret: string): void {
+  const bounds = `${HMAC_KEY_BYTES_MIN} to ${HMAC_KEY_BYTES_MAX} bytes`
+  const bytes = hmacKeyBytes(secret)
+  if (bytes === undefined)
+    throw invalid(
+      'secret',
+      'secret must be, in the dialect standard, whsec_ and the base64 of ' +
+        `${bounds}, or whsk_ and that of an Ed25519 key; the one of ${secret.length} characters is neither`,
+    )
+  if (bytes < HMAC_KEY_BYTES_MIN || bytes > HMAC_KEY_BYTES_MAX)
+    throw invalid('secret', `secret must have, in the dialect standard, ${bounds} after whsec_, not ${bytes}`)
+}
+
+function signersOf({ dialect, options: { alsoSign = [] } }: SecretUse): readonly DialectName[] {
+  return [dialect, ...alsoSign]
+}
