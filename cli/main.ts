@@ -1,4 +1,5 @@
 import { AppError } from '../src/base/error.ts'
+import { nearest } from '../src/base/nearest.ts'
 import { account } from './account.ts'
 import { alerts } from './alerts.ts'
 import { type Command, CommandError, helpOf, parseCall } from './command.ts'
@@ -17,27 +18,25 @@ import { trigger } from './trigger.ts'
 import { user } from './user.ts'
 import { webhook } from './webhook.ts'
 
-/** Commands by their first word; a group has subcommands by the second. */
-const COMMANDS: Readonly<Record<string, Command | readonly Command[]>> = {
-  serve,
-  demo,
-  account,
-  user,
-  key,
-  token,
-  'master-key': masterKey,
-  webhook: [...webhook, ...recoveryCommands],
-  reconcile,
-  alerts,
-  listen,
-  trigger,
-  doctor,
-  'explain-signature': explainSignature,
+/** Commands by their first word, under the heading of `--help`; several of one first word are told apart by the second. */
+const GROUPS: Readonly<Record<string, Readonly<Record<string, Command | readonly Command[]>>>> = {
+  Server: { serve, demo, 'master-key': masterKey },
+  'Accounts and who may do what': { account, user, key, token },
+  Webhooks: { webhook: [...webhook, ...recoveryCommands], reconcile, alerts },
+  'For those who develop receivers': { listen, trigger, doctor, 'explain-signature': explainSignature },
 }
+const COMMANDS = Object.assign({}, ...Object.values(GROUPS)) as (typeof GROUPS)[string]
+
+/** No name is longer: what is longer is compared by its begin. */
+const NAME_CHARACTERS_MAX = 64
+/** `webhook cancel-replay` and more. */
+const NAME_WIDTH = 22
 
 /** Runs one command; the process ends with its status: 0 done, 1 failed, 2 the call is wrong. */
 export async function main(args: readonly string[]): Promise<void> {
   try {
+    const family = familyOf(args)
+    if (family !== undefined) return terminal.out(`${listOf(family)}\n\nEach takes --help and --json.`)
     const { command, rest } = find(args)
     if (command === undefined) {
       terminal.out(overview())
@@ -58,7 +57,11 @@ export function find(args: readonly string[]): { command?: Command; rest: readon
   const [first, second] = args
   if (first === undefined || first === '--help' || first === 'help') return { rest: [] }
   const found = Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined
-  if (found === undefined) throw new CommandError(`no command ${first}: \`landfall --help\` lists them`)
+  if (found === undefined) {
+    const like = nearest(first.slice(0, NAME_CHARACTERS_MAX), Object.keys(COMMANDS))
+    const hint = like === undefined ? '' : `did you mean ${like}? `
+    throw new CommandError(`no command ${first}: ${hint}\`landfall --help\` lists them`)
+  }
   if (!Array.isArray(found)) return { command: found as Command, rest: args.slice(1) }
   const command = found.find((one: Command) => [one.name, ...(one.aliases ?? [])].includes(`${first} ${second}`))
   if (command === undefined) {
@@ -68,8 +71,20 @@ export function find(args: readonly string[]): { command?: Command; rest: readon
   return { command, rest: args.slice(2) }
 }
 
+/** `landfall webhook --help`: all that begin with the word. */
+function familyOf([first = '', second]: readonly string[]): readonly Command[] | undefined {
+  const found = Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined
+  return Array.isArray(found) && second === '--help' ? found : undefined
+}
+
 function overview(): string {
-  const commands = Object.values(COMMANDS).flat() as Command[]
-  const lines = commands.map((command) => `  ${command.name.padEnd(22)} ${command.summary}`)
-  return `landfall: managed file transfer whose webhooks cannot lose an event\n\n${lines.join('\n')}\n\nEach takes --help and --json.`
+  const groups = Object.entries(GROUPS).map(([title, commands]) => {
+    return `${paint(terminal, 'bold', title)}\n${listOf(Object.values(commands).flat())}`
+  })
+  const title = 'landfall: managed file transfer whose webhooks cannot lose an event'
+  return [title, ...groups, 'Each takes --help and --json.'].join('\n\n')
+}
+
+function listOf(commands: readonly Command[]): string {
+  return commands.map(({ name, summary }) => `  ${name.padEnd(NAME_WIDTH)} ${summary}`).join('\n')
 }

@@ -155,7 +155,9 @@ test('account and token commands', async () => {
 })
 
 const refusals = [
-  { name: 'an unknown command', args: ['webhok'], status: 2, says: /no command webhok/ },
+  { name: 'an unknown command', args: ['webhok'], status: 2, says: /no command webhok: did you mean webhook\?/ },
+  { name: 'a command like no other', args: ['something'], status: 2, says: /no command something: .landfall --help. lists them/ },
+  { name: 'a group without its second word', args: ['user'], status: 2, says: /takes one of: add, list/ },
   {
     name: 'an unknown option',
     args: ['user', 'list', '--acount', 'x'],
@@ -212,6 +214,10 @@ test('every command has a help page that names its options', async () => {
     const page = await landfall([...name.split(' '), '--help'])
     assert.match(page.out, /Usage: landfall .*\n[\s\S]*--json/)
   }
+  assert.match(out, /^For those who develop receivers\n {2}listen .*\n {2}trigger /m)
+  const family = await landfall(['user', '--help'])
+  assert.match(family.out, /^ {2}user add .*\n {2}user list /)
+  assert(!family.out.includes('webhook'))
 })
 
 const OLDER = ['/usr/bin/node', '/usr/local/bin/node'].find(
