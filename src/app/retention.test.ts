@@ -53,7 +53,10 @@ function aStore(rows: Partial<Record<PurgeStep['kind'], number>>) {
   return { store, steps, left }
 }
 
-function aRetention(store: RetentionStore, settings = { retentionMs: 30 * DAY_MS, retentionBytesMax: 0 }) {
+function aRetention(
+  store: RetentionStore,
+  settings = { retentionMs: 30 * DAY_MS, auditRetentionMs: 400 * DAY_MS, retentionBytesMax: 0 },
+) {
   const lines: object[] = []
   const log = {
     ...silentLog,
@@ -74,7 +77,7 @@ test('a round deletes all that is old, step by step with pauses, says so once, a
   assert.deepEqual(steps.slice(0, 4).map(({ kind, after }) => [kind, after]), [['deliveries', null], ['deliveries', 'on'], ['deliveries', 'on'], ['events', null]]) // biome-ignore format: one line
   assert.ok(steps.every((step) => step.limit === PURGE_ROWS))
   const ages = new Map(steps.map(({ kind, before }) => [kind, Math.round((NOW - before) / DAY_MS)]))
-  assert.deepEqual([...ages], [['deliveries', 30], ['events', 30], ['minutes', 2], ['hours', 400], ['replays', 30], ['alerts', 30]]) // biome-ignore format: one line
+  assert.deepEqual([...ages], [['deliveries', 30], ['events', 30], ['minutes', 2], ['hours', 400], ['replays', 30], ['alerts', 30], ['webhooks', 30], ['audit', 400]]) // biome-ignore format: one line
   assert.equal(lines.length, 1)
   const { tookMs, ...counts } = lines[0] as { tookMs: number }
   assert.deepEqual(counts, { deliveries: PURGE_ROWS * 2 + 1, events: 5, minutes: 3 })
@@ -90,7 +93,7 @@ test('a round deletes all that is old, step by step with pauses, says so once, a
 })
 
 test('what is too large goes back in time until it fits, and the last hour is never touched', async () => {
-  const settings = { retentionMs: 30 * DAY_MS, retentionBytesMax: 500 }
+  const settings = { retentionMs: 30 * DAY_MS, auditRetentionMs: 400 * DAY_MS, retentionBytesMax: 500 }
   // One delivery of one byte every half hour, for 1,000 of them.
   let stored = Array.from({ length: 1_000 }, (_, index) => NOW - index * 30 * MINUTE_MS)
   const steps: PurgeStep[] = []

@@ -37,6 +37,7 @@ export interface RetentionParts {
   readonly log: Log
   readonly settings: {
     readonly retentionMs: number
+    readonly auditRetentionMs: number
     /** 0: no bound. */
     readonly retentionBytesMax: number
   }
@@ -92,6 +93,8 @@ export class Retention implements Running {
     await this.#purge('hours', now - HOURS_KEPT_MS)
     await this.#purge('replays', old)
     await this.#purge('alerts', old)
+    await this.#purge('webhooks', old)
+    await this.#purge('audit', now - settings.auditRetentionMs)
     if (settings.retentionBytesMax > 0) await this.#shrink(now)
     if (Object.keys(this.#deleted).length > 0) {
       log.info({ ...this.#deleted, tookMs: Math.round(clock.monotonic() - began) }, 'what was old has been deleted')

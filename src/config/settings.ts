@@ -67,6 +67,7 @@ export const SETTINGS = {
     10 * 365 * DAY_MS,
     'Deliveries that have ended, their attempts and their events are kept for this long.',
   ),
+  auditRetentionMs: span(400 * DAY_MS, DAY_MS, 10 * 365 * DAY_MS, 'Lines of the audit trail are kept for this long.'),
   retentionBytesMax: count(
     0,
     0,

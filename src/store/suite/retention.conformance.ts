@@ -120,4 +120,23 @@ export function retentionCases(world: World): void {
     assert.deepEqual((await world.store.eventsAfter(cursor, 10)).events, [])
     assert.ok((await world.store.databaseBytes()) >= 0)
   })
+
+  test('a removed webhook goes with the last of its deliveries, and the audit trail by its own age', async () => {
+    const { account, webhook, want } = await withWebhook()
+    await world.store.recordEvents([anEvent(account.id)])
+    const [delivery] = await world.store.claim('node_a', want, tick())
+    await world.store.settle([settling(delivery!, { state: 'delivered' })])
+    await world.store.removeWebhook(webhook.id, anAudit('webhook.remove', { accountId: account.id }))
+    const border = tick()
+    assert.equal((await purge('webhooks', border)).deleted, 0)
+    await purge('deliveries', border)
+    assert.equal((await purge('webhooks', border)).deleted, 1)
+    assert.equal((await purge('webhooks', border)).deleted, 0)
+
+    const young = anAudit('upload', { accountId: account.id })
+    await world.store.appendAudit([young])
+    await purge('audit', border)
+    const { rows } = await world.store.listAudit({ accountId: account.id }, PAGE)
+    assert.deepEqual(rows.map(({ id }) => id), [young.id]) // biome-ignore format: one line
+  })
 }

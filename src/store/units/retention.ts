@@ -14,6 +14,8 @@ const PURGES: Record<PurgedKind, Purge> = {
   hours: (work, step) => purgeTallies(work, 'hour', step),
   replays: purgeReplays,
   alerts: purgeAlerts,
+  webhooks: purgeWebhooks,
+  audit: purgeAudit,
 }
 
 export const retentionUnits: Units<RetentionStore> = {
@@ -106,6 +108,30 @@ async function purgeAlerts({ db }: Work, { before, limit }: PurgeStep): Promise<
     .where('mail_due_at', 'is', null)
   const oldest = old.orderBy('id').limit(limit)
   const { numDeletedRows } = await db.deleteFrom('alert').where('id', 'in', oldest).executeTakeFirstOrThrow()
+  return all(Number(numDeletedRows), limit)
+}
+
+/** A removed webhook goes after the last of its deliveries. */
+async function purgeWebhooks({ db }: Work, { before, limit }: PurgeStep): Promise<Purged> {
+  const rows = await db
+    .selectFrom('webhook')
+    .select('id')
+    .where('removed_at', 'is not', null)
+    .where('removed_at', '<', before)
+    .where((e) => e.not(e.exists(e.selectFrom('delivery').select('id').whereRef('delivery.webhook_id', '=', 'webhook.id'))))
+    .limit(limit)
+    .execute()
+  const ids = rows.map((row) => row.id)
+  if (ids.length > 0) {
+    await db.deleteFrom('delivery_total').where('webhook_id', 'in', ids).execute()
+    await db.deleteFrom('webhook').where('id', 'in', ids).execute()
+  }
+  return all(ids.length, limit)
+}
+
+async function purgeAudit({ db }: Work, { before, limit }: PurgeStep): Promise<Purged> {
+  const oldest = db.selectFrom('audit').select('id').where('id', '<', idBound('audit', before)).orderBy('id').limit(limit)
+  const { numDeletedRows } = await db.deleteFrom('audit').where('id', 'in', oldest).executeTakeFirstOrThrow()
   return all(Number(numDeletedRows), limit)
 }
 
