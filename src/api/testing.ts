@@ -7,8 +7,8 @@ import { Worker } from 'node:worker_threads'
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { createAccountAdmin } from '../accounts/administer.ts'
-import { createAllowances } from '../accounts/allowance.ts'
 import { createPasswords } from '../accounts/password.ts'
+import { createWebhookDesk } from '../app/webhooks.ts'
 import { type Caller, SERVER_CALLER } from '../audit/caller.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
@@ -16,16 +16,9 @@ import { createSeal, type KeyRing, MASTER_KEY_BYTES } from '../base/seal.ts'
 import { HOUR_MS } from '../base/units.ts'
 import { createRecorder } from '../events/record.ts'
 import { checkEgressAllow, createEgressGuard } from '../http/guard.ts'
-import { createTlsInspector } from '../http/inspect.ts'
 import { createPoster } from '../http/post.ts'
 import { openSqliteStore } from '../store/sqlite/client.ts'
-import { createWebhookAdmin } from '../webhooks/admin/administer.ts'
-import { createDoctor } from '../webhooks/admin/doctor.ts'
-import { createTrigger } from '../webhooks/admin/trigger.ts'
-import { createMonitor } from '../webhooks/monitoring/monitor.ts'
-import { createRecovery } from '../webhooks/recovery/recovery.ts'
-import { createMasterKeyAdmin, type MasterKeys } from '../webhooks/secrets/reseal.ts'
-import { createSecretAdmin } from '../webhooks/secrets/rotate.ts'
+import type { MasterKeys } from '../webhooks/secrets/reseal.ts'
 import type { HealthProbes } from './health.ts'
 import { createApi } from './server.ts'
 
@@ -136,38 +129,22 @@ export async function openWorld() {
     undecided: () => 0,
   }
   const guard = createEgressGuard({ allow: [], loopback: true }, async () => [{ address: '93.184.215.14', family: 4 }])
-  const seal = createSeal(new Uint8Array(MASTER_KEY_BYTES))
-  const webhooks = createWebhookAdmin({
-    store,
-    events: store,
-    guard,
-    allowanceOf: createAllowances(store),
-    seal,
-    clock,
-    nudge: () => {},
-  })
   const poster = createPoster({ guard, clock })
-  const recovery = createRecovery({ store, webhooks, clock, log, node: 'node_api' })
+  const desk = createWebhookDesk({
+    ...{ store, guard, poster, clock, log },
+    masterKeys: masterKeysOf(createSeal(new Uint8Array(MASTER_KEY_BYTES))),
+    watch: { lookAt: async () => {} },
+    nudge: () => {},
+    node: 'node_api',
+  })
+  const { recovery } = desk
   recovery.start()
   const settings = { keyRateWindowMs: HOUR_MS }
   const api = createApi({
     accounts,
-    webhooks,
-    secrets: createSecretAdmin({ store, seal, clock }),
-    recovery,
-    trigger: createTrigger({ webhooks, show: (sample) => recovery.streams.show(sample), clock }),
-    doctor: createDoctor({
-      webhooks,
-      audit: store,
-      seal,
-      post: poster.post,
-      inspectTls: createTlsInspector(guard, clock),
-      clock,
-    }),
-    masterKey: createMasterKeyAdmin({ store, keys: masterKeysOf(seal), clock, log }),
+    ...desk,
     events: store,
     audit: store,
-    monitor: createMonitor({ store, webhooks, clock }),
     alerts: store,
     health: probes,
     settings,

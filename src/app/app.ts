@@ -1,5 +1,4 @@
 import { createAccountAdmin } from '../accounts/administer.ts'
-import { createAllowances } from '../accounts/allowance.ts'
 import { createAuthenticator } from '../accounts/authenticate.ts'
 import { createPasswords } from '../accounts/password.ts'
 import { createApi } from '../api/server.ts'
@@ -14,21 +13,15 @@ import { createLocalBackend } from '../files/backends/local.ts'
 import { createFiles } from '../files/files.ts'
 import type { Reach } from '../files/points.ts'
 import { checkEgressAllow, createEgressGuard } from '../http/guard.ts'
-import { createTlsInspector } from '../http/inspect.ts'
 import { createPoster } from '../http/post.ts'
 import { loadHostKeys } from '../protocols/ssh/host-keys.ts'
 import { createSshServer, type SshServer } from '../protocols/ssh/server.ts'
 import { lockDataFolder } from '../store/sqlite/lock.ts'
 import { NODE_SILENT_MS } from '../store/store.ts'
-import { createWatch, noticingFailures } from '../watch/watch.ts'
-import { createWebhookAdmin } from '../webhooks/admin/administer.ts'
-import { createDoctor } from '../webhooks/admin/doctor.ts'
-import { createTrigger } from '../webhooks/admin/trigger.ts'
+import { createWatch } from '../watch/watch.ts'
 import { createEngine, type Engine } from '../webhooks/engine.ts'
-import { createMonitor } from '../webhooks/monitoring/monitor.ts'
-import { createRecovery, type Recovery } from '../webhooks/recovery/recovery.ts'
-import { checkMasterKey, createMasterKeyAdmin } from '../webhooks/secrets/reseal.ts'
-import { createSecretAdmin } from '../webhooks/secrets/rotate.ts'
+import type { Recovery } from '../webhooks/recovery/recovery.ts'
+import { checkMasterKey } from '../webhooks/secrets/reseal.ts'
 import { lastNode, openDataFolder, removeRunning, writeNode, writeRunning } from './data-folder.ts'
 import { deliveringFiles } from './deliver.ts'
 import { currentUser, watchUsers } from './live-users.ts'
@@ -37,6 +30,7 @@ import { openStore } from './open-store.ts'
 import { probesOf } from './probes.ts'
 import { Retention } from './retention.ts'
 import { VERSION } from './version.ts'
+import { createWebhookDesk } from './webhooks.ts'
 
 /** A running server: one node. */
 export interface App {
@@ -157,32 +151,18 @@ async function start(settings: Settings, hooks: AppHooks, life: Lifecycle): Prom
   watch.start()
   life.add('the watch over webhooks', watch)
 
-  const webhooks = createWebhookAdmin({
-    ...{ store: noticingFailures(store, watch), events: store, guard, seal, clock },
-    allowanceOf: createAllowances(store),
+  const desk = createWebhookDesk({
+    ...{ store, guard, poster, masterKeys, watch, clock, log, node },
     nudge: (ids) => engine!.nudge(ids),
   })
-  recovery = createRecovery({ store, webhooks, clock, log: log.child({ part: 'recovery' }), node })
+  recovery = desk.recovery
   recovery.start()
   life.add('replays and streams', recovery)
   const api = createApi({
     accounts,
-    webhooks,
-    recovery,
-    trigger: createTrigger({ webhooks, show: (sample) => recovery!.streams.show(sample), clock }),
-    secrets: createSecretAdmin({ store, seal, clock }),
-    doctor: createDoctor({
-      webhooks,
-      audit: store,
-      seal,
-      post: poster.post,
-      inspectTls: createTlsInspector(guard, clock),
-      clock,
-    }),
-    masterKey: createMasterKeyAdmin({ store, keys: masterKeys, clock, log }),
+    ...desk,
     events: store,
     audit: store,
-    monitor: createMonitor({ store, webhooks, clock }),
     alerts: store,
     health: probesOf({ store, storage, undecided: files.undecided }),
     settings: { keyRateWindowMs: settings.keyRateWindowMs },
