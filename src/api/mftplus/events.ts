@@ -110,23 +110,23 @@ export function addEventRoutes(api: Api, { events, audit }: ApiNeeds): void {
     {
       schema: {
         ...adminRoute('listAudit', 'Audit', 'Who did what, from where, with what result; newest first', {
-          200: envelope({ entries: Type.Array(refTo(AuditShape)), pagination: refTo(Pagination) }),
+          200: envelope({ entries: Type.Array(refTo(AuditShape)), pagination: refTo(Pagination), nextCursor: NextCursor }),
         }),
         querystring: query({
           ...PageQuery,
+          ...AfterQuery,
           accountId: Type.Optional(idOf('account')),
           actor: Word('Only by this actor.'),
           action: Word('Only this action.'),
         }),
       },
     },
-    async ({ query: { page, limit, ...filter } }) => {
-      const { request, pagination } = paging({
-        ...(page === undefined ? {} : { page }),
-        ...(limit === undefined ? {} : { limit }),
-      })
-      const { rows, total } = await audit.listAudit(filter, request)
-      return said({ entries: rows.map(({ at, ...entry }) => ({ ...entry, at: iso(at) })), pagination: pagination(total) })
+    async ({ query: { accountId, actor, action, ...asked } }) => {
+      const { request, pagination } = paging(asked)
+      const filter = { ...(accountId && { accountId }), ...(actor && { actor }), ...(action && { action }) }
+      const { rows, total, next = null } = await audit.listAudit(filter, request)
+      const entries = rows.map(({ at, ...entry }) => ({ ...entry, at: iso(at) }))
+      return said({ entries, pagination: pagination(total), nextCursor: next })
     },
   )
 }

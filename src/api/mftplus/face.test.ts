@@ -240,7 +240,7 @@ test('events are filtered by type, time and account', async () => {
   const other = json.data.account.id
   const at = Date.UTC(2020, 0, 1)
   const draft = (seconds: number) => ({
-    id: newId('event', at),
+    id: newId('event', at + seconds * 1_000),
     type: 'dir.created' as const,
     accountId: other,
     occurredAt: at + seconds * 1_000,

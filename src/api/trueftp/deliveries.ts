@@ -16,7 +16,7 @@ import {
   textMap,
   time,
 } from '../schema.ts'
-import { keyRoute, listOf, OffsetQuery, pageOf } from './shapes.ts'
+import { keyRoute, LongQuery, longListOf, pageOf } from './shapes.ts'
 
 const DELIVERY_STATES = ['waiting', 'delivered', 'failed', 'cancelled'] as const
 
@@ -150,16 +150,16 @@ export function addDeliveryRoutes(api: Api, { webhooks }: ApiNeeds): void {
           tag,
           'Attempts of a webhook, newest first',
           'read',
-          { 200: listOf(refTo(TrueftpAttemptShape)) },
+          { 200: longListOf(refTo(TrueftpAttemptShape)) },
           [404],
         ),
         params: byId,
-        querystring: query(OffsetQuery),
+        querystring: query(LongQuery),
       },
     },
     async ({ params: { id }, query: asked, caller }) => {
-      const { rows, total } = await webhooks.attempts(id, pageOf(asked), caller)
-      return { data: rows.map(attemptShape), total }
+      const { rows, total, next = null } = await webhooks.attempts(id, pageOf(asked), caller)
+      return { data: rows.map(attemptShape), total, next_cursor: next }
     },
   )
 

@@ -3,7 +3,7 @@ import { EVENT_TYPES } from '../../events/catalogue.ts'
 import type { RecordedEvent } from '../../events/event.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
 import { anyMembers, idOf, iso, query, refTo, text, time } from '../schema.ts'
-import { accountOf, keyRoute, listOf, OffsetQuery, pageOf } from './shapes.ts'
+import { accountOf, keyRoute, LongQuery, longListOf, pageOf } from './shapes.ts'
 
 export const FileEventShape = Type.Object(
   {
@@ -26,15 +26,15 @@ export function addEventRoute(api: Api, { events }: ApiNeeds): void {
       config: { scope: 'read' },
       schema: {
         ...keyRoute('listFileEvents', 'File events', 'File operations, newest first', 'read', {
-          200: listOf(refTo(FileEventShape)),
+          200: longListOf(refTo(FileEventShape)),
         }),
-        querystring: query(OffsetQuery),
+        querystring: query(LongQuery),
       },
     },
     async ({ query: asked, caller }) => {
       const accountId = accountOf(caller)
-      const { rows, total } = await events.listEvents({ accountId, types: FILE_EVENT_TYPES }, pageOf(asked))
-      return { data: rows.map((event) => fileEventShape(event, accountId)), total }
+      const { rows, total, next = null } = await events.listEvents({ accountId, types: FILE_EVENT_TYPES }, pageOf(asked))
+      return { data: rows.map((event) => fileEventShape(event, accountId)), total, next_cursor: next }
     },
   )
 }

@@ -209,7 +209,7 @@ test('a delivery row is one attempt', async () => {
   const { id: deliveryId, status, cause, attempts, next_attempt_at } = planned.json
   assert.deepEqual({ status, cause, attempts }, { status: 'waiting', cause: 'test', attempts: 0 })
   assert.match(next_attempt_at, TIME)
-  assert.deepEqual((await call('GET', `/webhooks/${id}/deliveries`)).json, { data: [], total: 0 })
+  assert.deepEqual((await call('GET', `/webhooks/${id}/deliveries`)).json, { data: [], total: 0, next_cursor: null })
 
   const { store, clock } = world
   await store.beat({ id: 'node_test', startedAt: clock.now() }, clock.now())
@@ -300,3 +300,18 @@ for (const { field, message, told } of tellings) {
     assert.deepEqual(asTrueftpError({ ...refusal, ownNames: false }, names).error, { code: 'invalid', field, message })
   })
 }
+
+test('where offsets end, events go on by cursor', async () => {
+  const { recorder, store } = world
+  for (const path of ['/a', '/b', '/c']) await store.recordEvents([recorder.draft('dir.deleted', account.id, { path })])
+  const first = (await call('GET', '/events?limit=2')).json
+  assert.equal(first.data.length, 2)
+  const second = (await call('GET', `/events?limit=1&after=${first.next_cursor}`)).json
+  assert.deepEqual(
+    [...first.data, ...second.data].map(({ data }: { data: { path: string } }) => data.path),
+    ['/c', '/b', '/a'],
+  )
+  const { status, json } = await call('GET', '/events?offset=10001')
+  assert.equal(status, 400)
+  assert.match(json.error.message, /at most 10000 .* not 10001.*"after"/)
+})

@@ -1,7 +1,7 @@
 import { type Static, type TSchema, Type } from 'typebox'
 import type { Scope } from '../../accounts/permission.ts'
 import type { Refusal } from '../errors.ts'
-import { count, OFFSET_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, refTo, responses, text } from '../schema.ts'
+import { count, nullable, OFFSET_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, refTo, responses, text } from '../schema.ts'
 
 /** The style of the TrueFTP face: plain objects, snake_case, `limit` and `offset`, `{error: {code, message, field}}`. */
 
@@ -64,13 +64,27 @@ export const OffsetQuery = {
   offset: Type.Optional(Type.Integer({ description: 'Rows passed over.', minimum: 0, maximum: OFFSET_MAX, default: 0 })),
 }
 
-export function pageOf({ limit = PAGE_ROWS_DEFAULT, offset = 0 }: { limit?: number; offset?: number }) {
-  return { limit, offset }
+/** Of a long list, which goes on by cursor where offsets end. */
+export const LongQuery = {
+  ...OffsetQuery,
+  after: Type.Optional(
+    text('Only what comes after this `next_cursor` of the page before; for long lists.', { minLength: 1, maxLength: 80 }),
+  ),
+}
+
+export function pageOf({ limit = PAGE_ROWS_DEFAULT, offset = 0, after }: { limit?: number; offset?: number; after?: string }) {
+  return { limit, offset, ...(after === undefined ? {} : { after }) }
 }
 
 /** A list as this face answers it. */
 export function listOf<Row extends TSchema>(row: Row) {
   return Type.Object({ data: Type.Array(row), total: count('Rows in all.') })
+}
+
+/** The same of a long list. */
+export function longListOf<Row extends TSchema>(row: Row) {
+  const next = nullable(text('The `after` of what comes next; null at the end.'))
+  return Type.Object({ data: Type.Array(row), total: count('Rows in all.'), next_cursor: next })
 }
 
 /** The answer to a deletion: nothing. */
