@@ -26,8 +26,8 @@ const QUEUE_SETTINGS = '-c plan_cache_mode=force_custom_plan -c enable_seqscan=o
  */
 const COLD_SETTINGS = '-c enable_seqscan=off -c enable_bitmapscan=off'
 
-/** Locks of the whole database, by number: one holds them for the length of a transaction. */
-export const ADVISORY_LOCK = { migrate: 76_001, paths: 76_002 } as const
+/** Locks of the whole database, by number: one holds them for the length of a transaction. `orders` are many, each with a second number. */
+export const ADVISORY_LOCK = { migrate: 76_001, paths: 76_002, orders: 76_003 } as const
 
 const INT8 = 20
 const NUMERIC = 1700

@@ -5,6 +5,7 @@ import { eventually } from '../../../test/eventually.ts'
 import { plan } from '../../webhooks/plan.ts'
 import { NODE_SILENT_MS, type Store } from '../store.ts'
 import { aChange, anAccount, anAudit, anEvent, aPartial, aUser, aWebhook, settling, tick } from '../testing.ts'
+import { lockArrivals } from './order.ts'
 import { openPostgresStore } from './store.ts'
 import { openFresh } from './testing.ts'
 
@@ -126,6 +127,34 @@ describe('postgres: several nodes and lost connections', () => {
     await other.stop()
     // What one node said, one after the other, was sent in that order.
     for (const own of said) assert.deepEqual(sent.filter((id) => own.includes(id)), own) // biome-ignore format: one line
+  })
+
+  test('a burst of events to many webhooks in order takes few locks, and its time does not grow with its square', {
+    timeout: 30_000,
+  }, async () => {
+    const account = anAccount()
+    await store.createAccount(account, anAudit())
+    const webhooks = Array.from({ length: 40 }, () => aWebhook({ accountId: account.id, order: 'key' }))
+    for (const webhook of webhooks) await store.createWebhook(webhook, { webhooksMax: 50 }, anAudit())
+    const paths = Array.from({ length: 200 }, (_, number) => `/burst/${number}`)
+    await Promise.all(paths.map((path) => store.recordEvents([anEvent(account.id, { data: { path } })])))
+    for (const { id } of webhooks)
+      assert.equal((await store.claim('node_a', [{ webhookId: id, room: 500 }], tick() + 1_000)).length, paths.length)
+
+    // More keys than a database has locks.
+    const keys = Array.from({ length: 50_000 }, (_, number) => ({
+      id: '',
+      webhookId: 'wh_x',
+      orderKey: `${number}`,
+      collapseKey: null,
+    }))
+    await admin.query('begin')
+    await lockArrivals(admin, keys)
+    const { rows } = await admin.query(
+      `select count(*)::int as held from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()`,
+    )
+    await admin.query('rollback')
+    assert.ok(rows[0].held >= 1_000 && rows[0].held <= 1_024, `${rows[0].held} locks`)
   })
 
   test('another node hears which webhooks have something due, and sees webhooks changed elsewhere at once', async () => {

@@ -1,10 +1,17 @@
 import type { Arrival } from '../work.ts'
-import type { Queryable } from './connection.ts'
+import { ADVISORY_LOCK, type Queryable } from './connection.ts'
 import { insertTotals } from './tally.ts'
 
 // Deliveries with an order key or a collapse key. Whoever lets one wait or ends one first takes the locks of its keys, in a statement
 // of its own, so that the next statement sees what the holder before has committed: otherwise one that arrives while the one before it
 // ends would stay blocked for ever. Deliveries without keys take no lock and no extra statement.
+
+/**
+ * Locks that all keys share. A database has room for some ten thousand locks in all, and one group of events to many webhooks may
+ * have more keys than that. Two keys with one lock wait for each other a little, and nothing else.
+ */
+const LOCKS = 1_024
+const LOCK_OF_NAME = lockOf('name')
 
 /** Named in the order in which they came. */
 export type Keyed = Omit<Arrival, 'createdAt'>
@@ -24,10 +31,10 @@ export async function lockArrivals(db: Queryable, arrivals: readonly Keyed[]): P
   const collapsing = arrivals.filter(({ collapseKey }) => collapseKey !== null)
   await db.query({
     name: 'lock_arrivals',
-    text: `select pg_advisory_xact_lock(lock) from (
-        select hashtextextended(name, 0) as lock from unnest($1::text[]) as name
+    text: `select pg_advisory_xact_lock(${ADVISORY_LOCK.orders}, lock) from (
+        select ${LOCK_OF_NAME} as lock from unnest($1::text[]) as name
         union
-        select hashtextextended('order ' || d.webhook_id || ' ' || d.order_key, 0)
+        select ${lockOf("'order ' || d.webhook_id || ' ' || d.order_key")}
         from unnest($2::text[], $3::text[]) as c (webhook_id, collapse_key)
         join delivery as d on d.webhook_id = c.webhook_id and d.collapse_key = c.collapse_key and d.collapse_key is not null
           and d.state = 'waiting' and d.order_key is not null
@@ -49,8 +56,8 @@ export async function lockOrders(db: Queryable, deliveryIds: readonly string[]):
   const keys = rows.map((row) => ({ webhookId: row.webhook_id, orderKey: row.order_key }))
   if (keys.length > 0) {
     await db.query(
-      `select pg_advisory_xact_lock(lock)
-       from (select distinct hashtextextended(name, 0) as lock from unnest($1::text[]) as name order by 1) as locks`,
+      `select pg_advisory_xact_lock(${ADVISORY_LOCK.orders}, lock)
+       from (select distinct ${LOCK_OF_NAME} as lock from unnest($1::text[]) as name order by 1) as locks`,
       [keys.map(nameOf)],
     )
   }
@@ -68,20 +75,18 @@ export async function takePlaces(db: Queryable, arrivals: readonly Keyed[]): Pro
   if (ordered.length === 0) return unblocked
   await db.query({
     name: 'take_places',
+    // What stands last is looked up for each: to join the keys, the planner of the queue would compare each with all others.
     text: `with mine as materialized (
-        select d.id, d.webhook_id, d.order_key, row_number() over (partition by d.webhook_id, d.order_key order by m.number) as number
-        from unnest($1::text[]) with ordinality as m (id, number) join delivery as d on d.id = m.id and d.state || '' = 'waiting'),
-      queue as materialized (
-        select k.webhook_id, k.order_key, (
-          select d.order_position from delivery as d
-          where d.webhook_id = k.webhook_id and d.order_key = k.order_key and d.order_key is not null and d.state = 'waiting'
-            and d.order_position is not null
-          order by d.order_position desc limit 1) as last
-        from (select distinct webhook_id, order_key from mine) as k)
-      update delivery set order_position = coalesce(queue.last, 0) + mine.number,
-        is_blocked = case when queue.last is null and mine.number = 1 then 0 else 1 end,
-        claimed_by = case when queue.last is null and mine.number = 1 then delivery.claimed_by end
-      from mine join queue using (webhook_id, order_key) where delivery.id = mine.id`,
+        select d.id, row_number() over (partition by d.webhook_id, d.order_key order by m.number) as number, (
+          select other.order_position from delivery as other
+          where other.webhook_id = d.webhook_id and other.order_key = d.order_key and other.order_key is not null
+            and other.state = 'waiting' and other.order_position is not null
+          order by other.order_position desc limit 1) as last
+        from unnest($1::text[]) with ordinality as m (id, number) join delivery as d on d.id = m.id and d.state || '' = 'waiting')
+      update delivery set order_position = coalesce(mine.last, 0) + mine.number,
+        is_blocked = case when mine.last is null and mine.number = 1 then 0 else 1 end,
+        claimed_by = case when mine.last is null and mine.number = 1 then delivery.claimed_by end
+      from mine where delivery.id = mine.id`,
     values: [ordered.map(({ id }) => id)],
   })
   return unblocked
@@ -159,4 +164,8 @@ async function supersede(db: Queryable, arrivals: readonly Keyed[]): Promise<Ord
 
 function nameOf({ webhookId, orderKey }: OrderKey): string {
   return `order ${webhookId} ${orderKey}`
+}
+
+function lockOf(name: string): string {
+  return `(hashtext(${name}) & ${LOCKS - 1})`
 }
