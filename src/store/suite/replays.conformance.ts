@@ -107,6 +107,23 @@ export function replayCases(world: World): void {
     assert.deepEqual([(await find()).planned, (await find()).waiting], [0, 0])
   })
 
+  test('one that has planned everything is cancelled while something of it waits, and not afterwards', async () => {
+    const { webhook, events, replay, step, find } = await running(2, 'node_r9')
+    await world.store.advanceReplay(step(events, { isLast: true }))
+    assert.deepEqual([(await find()).state, (await find()).waiting], ['done', 2])
+    await world.store.cancelReplay(webhook.id, replay.id, anAudit('webhook.replay_cancel'))
+    const { state, waiting, cancelled } = await find()
+    assert.deepEqual([state, waiting, cancelled], ['cancelled', 0, 2])
+    await world.store.cancelLeftovers(replay.id, tick())
+
+    const next = await running(1, 'node_r9')
+    await world.store.advanceReplay(next.step([], { isLast: true }))
+    await assert.rejects(world.store.cancelReplay(next.webhook.id, next.replay.id, anAudit()), {
+      code: 'conflict',
+      message: 'the replay is done already, and nothing of it waits',
+    })
+  })
+
   test('cancelling ends what nobody has in hand at once, and the rest when it comes back', async () => {
     const { webhook, events, replay, step, find } = await running(3, 'node_r3')
     await world.store.advanceReplay(step(events))

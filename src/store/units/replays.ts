@@ -65,12 +65,13 @@ export const replayUnits: Units<ReplayStore> = {
 
   async cancelReplay(work, webhookId, id, audit) {
     const { db } = work
+    // One that has planned everything can be cancelled as long as something of it waits: for its webhook to be turned on, for instance.
     const row = await db
       .updateTable('replay')
-      .set({ state: 'cancelled', updated_at: audit.at, ended_at: audit.at })
+      .set({ state: 'cancelled', is_open: 1, updated_at: audit.at, ended_at: audit.at })
       .where('id', '=', id)
       .where('webhook_id', '=', webhookId)
-      .where('state', '=', 'running')
+      .where((e) => e.or([e('state', '=', 'running'), e.and([e('state', '=', 'done'), e.exists(waitingOf(db, id).select(ONE))])]))
       .returning('id')
       .executeTakeFirst()
     if (row === undefined) {
@@ -80,7 +81,8 @@ export const replayUnits: Units<ReplayStore> = {
         .where('id', '=', id)
         .where('webhook_id', '=', webhookId)
         .executeTakeFirst()
-      throw new AppError('conflict', `the replay is ${found(now, 'replay').state} already`)
+      const { state } = found(now, 'replay')
+      throw new AppError('conflict', `the replay is ${state} already${state === 'done' ? ', and nothing of it waits' : ''}`)
     }
     await cancelWaiting(work, id, audit.at)
     await note(work, audit)

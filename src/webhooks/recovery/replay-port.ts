@@ -24,7 +24,7 @@ export interface ReplayRequest {
   readonly ratePerSecond: number
 }
 
-/** `running`: plans page by page; `done`: all is planned; `cancelled`: no more is planned, what waited is cancelled. */
+/** `running`: plans page by page; `done`: all is planned, some of it may wait; `cancelled`: no more is planned, what waited is cancelled. */
 export type ReplayState = 'running' | 'done' | 'cancelled'
 
 /** Stored events on their way to one webhook again. */
@@ -89,7 +89,7 @@ export interface ReplayStore {
   listReplays(webhookId: string, page: PageRequest): Promise<Page<ReplayProgress>>
   /**
    * Ends it, and cancels what it has planned and nobody has in hand; what is under way is cancelled when it comes back
-   * (`cancelLeftovers`). `conflict` when it is not running, `not_found`.
+   * (`cancelLeftovers`). `conflict` when it is cancelled, or done with nothing waiting; `not_found`.
    */
   cancelReplay(webhookId: string, id: string, audit: AuditEntry): Promise<void>
 

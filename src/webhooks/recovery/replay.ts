@@ -71,9 +71,9 @@ export const RATE_PER_SECOND_MAX = 1_000
 export const PATH_GLOB_CHARACTERS_MAX = 1_024
 export const REPLAY_EVENTS_MAX = 100
 /** Events of a dry run that are shown. */
-export const SAMPLE_EVENTS_MAX = 10
+const SAMPLE_EVENTS_MAX = 10
 /** Stretches of events that a count goes through: 20,000 events, some tenths of a second. */
-export const COUNT_STEPS_MAX = 100
+const COUNT_STEPS_MAX = 100
 
 export interface ReplayParts {
   readonly store: ReplayStore
