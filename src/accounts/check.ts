@@ -9,9 +9,9 @@ import type { UserKey } from './user.ts'
  * What accounts, users and keys may be made of. Each check returns the value or throws `invalid` with a message that
  * begins with the field and names the bound and the value (a password's length, never the password).
  */
-export const SLUG_PATTERN = '^[a-z0-9](-?[a-z0-9])*$'
+const SLUG_PATTERN = '^[a-z0-9](-?[a-z0-9])*$'
 export const SLUG_CHARS_MAX = 32
-export const USER_NAME_PATTERN = '^[A-Za-z0-9_][A-Za-z0-9._-]*$'
+const USER_NAME_PATTERN = '^[A-Za-z0-9_][A-Za-z0-9._-]*$'
 export const USER_NAME_CHARS_MAX = 64
 /** Of accounts, keys and tokens: for people. */
 export const LABEL_CHARS_MAX = 100
@@ -21,7 +21,7 @@ const HOME_PART_BYTES_MAX = 255
 export const USER_KEYS_MAX = 20
 export const HOURLY_LIMIT_MAX = 1_000_000
 /** A given administrator token: long enough not to be guessed, short enough for a header. */
-export const ADMIN_TOKEN_CHARS_MIN = 16
+const ADMIN_TOKEN_CHARS_MIN = 16
 export const ADMIN_TOKEN_CHARS_MAX = 256
 /** The server's own folder in the storage; no home may lie in it. */
 const RESERVED_HOME = '/.landfall'

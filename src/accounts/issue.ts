@@ -41,7 +41,7 @@ export interface Issuer {
 }
 
 /** Names that the server itself gives its tokens. */
-export const FIRST_ADMIN = 'first-admin'
+const FIRST_ADMIN = 'first-admin'
 export const LOCAL_ADMIN = 'local'
 /** Tokens looked through for one that still works. */
 const TOKENS_SEEN_MAX = 1_000

@@ -26,9 +26,9 @@ const HASH_BYTES = 32
  * Hashes computed at the same time, each with 19 MiB for some 30 ms in a thread of Node's pool of four. Two leave
  * room for file operations, which use the same pool.
  */
-export const HASHES_AT_ONCE = 2
+const HASHES_AT_ONCE = 2
 /** Checks that wait for one of those; at 30 ms each, the last waits about 4 s. A login flood beyond it is refused. */
-export const HASHES_WAITING_MAX = 256
+const HASHES_WAITING_MAX = 256
 
 interface Cost {
   memoryKib: number

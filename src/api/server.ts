@@ -37,8 +37,8 @@ const HEADER_BYTES_MAX = 16_384
 /** Longest part of a path that stands for an id. */
 const PARAM_CHARS_MAX = 100
 
-export const MFTPLUS_BASE = '/api'
-export const TRUEFTP_BASE = '/api/ext/v1'
+const MFTPLUS_BASE = '/api'
+const TRUEFTP_BASE = '/api/ext/v1'
 
 /** Builds the server without opening anything; a fault of a request is logged once and answered as `internal`. */
 export function createApi(needs: ApiNeeds): ApiServer {

@@ -31,7 +31,7 @@ export interface Answer {
 }
 
 /** A clock whose wall time can be moved ahead; timers are real. */
-export function createMovableClock(): Clock & { ahead(ms: number): void } {
+function createMovableClock(): Clock & { ahead(ms: number): void } {
   let offset = 0
   return {
     ...systemClock,

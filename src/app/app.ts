@@ -47,8 +47,6 @@ export interface AppHooks {
   readonly log?: Log
   /** Called at named moments of the flow, for the crash storm. */
   readonly reach?: Reach
-  /** The database is lost for good. By default the process ends, to be restarted by whoever runs it. */
-  readonly onStoreLost?: (error: Error) => void
 }
 
 /**
@@ -81,7 +79,7 @@ async function start(settings: Settings, hooks: AppHooks, life: Lifecycle): Prom
     'the store',
     await openStore(settings.database || folder.database, node, {
       onPlanned: (webhookIds) => engine?.nudge(webhookIds),
-      onFailure: hooks.onStoreLost ?? endProcess(log),
+      onFailure: endProcess(log),
     }),
   )
 
@@ -205,6 +203,7 @@ function textOf({ host, port }: Address): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
+/** The database is lost for good; whoever runs the process starts it again. */
 function endProcess(log: Log): (error: Error) => void {
   return (error) => {
     log.error({ error: String(error) }, 'the database is lost: the process ends; nothing acknowledged is lost')

@@ -2,8 +2,8 @@ import { createHmac, createPrivateKey, createPublicKey, sign } from 'node:crypto
 
 /** How Standard Webhooks writes secrets: base64 after a prefix that names the scheme. */
 export const HMAC_PREFIX = 'whsec_'
-export const PRIVATE_KEY_PREFIX = 'whsk_'
-export const PUBLIC_KEY_PREFIX = 'whpk_'
+const PRIVATE_KEY_PREFIX = 'whsk_'
+const PUBLIC_KEY_PREFIX = 'whpk_'
 /** Bounds of the specification for a symmetric secret, bytes. */
 export const HMAC_KEY_BYTES_MIN = 24
 export const HMAC_KEY_BYTES_MAX = 64

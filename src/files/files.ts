@@ -20,13 +20,13 @@ import type { Space } from './space.ts'
 import { createUserSpace } from './user-space.ts'
 
 /** Time a cut upload is kept to be resumed, ms. */
-export const PARTIAL_KEEP_MS = 7 * DAY_MS
+const PARTIAL_KEEP_MS = 7 * DAY_MS
 /** Time between two sweeps, ms. */
-export const SWEEP_EVERY_MS = HOUR_MS
+const SWEEP_EVERY_MS = HOUR_MS
 /** Time between two looks for changes and cut uploads of nodes that are gone, ms. */
 export const TAKE_OVER_EVERY_MS = 10 * SECOND_MS
 /** Time a change waits for an earlier one of the same path, ms; hashing a large file takes part of it. */
-export const PATH_WAIT_MS = MINUTE_MS
+const PATH_WAIT_MS = MINUTE_MS
 
 export interface FilesOptions {
   storage: Backend

@@ -11,9 +11,9 @@ import { AppError } from '../base/error.ts'
 export type StoredPath = string
 
 /** Longest name in a folder, bytes: NAME_MAX of every file system in use here. */
-export const NAME_BYTES_MAX = 255
+const NAME_BYTES_MAX = 255
 /** Longest path that a client may name, bytes: PATH_MAX of Linux. */
-export const PATH_BYTES_MAX = 4096
+const PATH_BYTES_MAX = 4096
 
 const SLASH = 0x2f
 const DOT = 0x2e

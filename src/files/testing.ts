@@ -26,11 +26,11 @@ export interface Rows {
   usage: { bytes: number; files: number }
 }
 
-export function emptyRows(): Rows {
+function emptyRows(): Rows {
   return { intents: new Map(), events: new Map(), partials: new Map(), audit: [], usage: { bytes: 0, files: 0 } }
 }
 
-export function memoryStore(rows: Rows): FileStore {
+function memoryStore(rows: Rows): FileStore {
   const isNobodys = (partial: Partial) => partial.node === null
   const newestFirst = (a: Partial, b: Partial) => b.updatedAt - a.updatedAt
 
@@ -222,7 +222,7 @@ export function openSession(world: World): Space {
   return world.files.openSpace(session)
 }
 
-export function testUser(permissions: Permission[] = ['list', 'read', 'write', 'delete']): User {
+function testUser(permissions: Permission[] = ['list', 'read', 'write', 'delete']): User {
   return {
     ...{ id: 'usr_1', accountId: 'acc_1', accountSlug: 'acme', name: 'pipeline', passwordHash: null, publicKeys: [] },
     ...{ home: '/acme/pipeline', permissions, disabled: false, createdAt: 0, updatedAt: 0 },

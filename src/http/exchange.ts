@@ -11,7 +11,7 @@ export const BODY_EXCERPT_BYTES_MAX = 16 * KIB
 const CHUNKS_MAX = 64
 /** Bounds of an answer's headers: how many of them are kept, and beyond how many it is a failure (as it is beyond 16 KiB). */
 export const RESPONSE_HEADERS_KEPT_MAX = 100
-export const RESPONSE_HEADERS_MAX = 1_000
+const RESPONSE_HEADERS_MAX = 1_000
 /** Answers of status 1xx before the one that counts. */
 export const INFORMATIONAL_MAX = 16
 

@@ -42,7 +42,7 @@ export interface ResolvedAddress {
 export type Resolve = (host: string) => Promise<ResolvedAddress[]>
 
 /** Networks in one list. */
-export const EGRESS_ALLOW_MAX = 100
+const EGRESS_ALLOW_MAX = 100
 /** Verdicts on urls that are kept, of each policy, and policies of accounts that are kept. */
 const VERDICTS_KEPT_MAX = 1_000
 const POLICIES_KEPT_MAX = 1_000

@@ -9,7 +9,7 @@ import type { Route } from './route.ts'
 import { type Identity, openIdentity } from './tls.ts'
 
 /** Bound of an answer's headers, and of its trailers, all together in bytes; more is a failure. */
-export const RESPONSE_HEADER_BYTES_MAX = 16 * KIB
+const RESPONSE_HEADER_BYTES_MAX = 16 * KIB
 /** An unused connection is closed after this time, ms, or sooner where the receiver announces less. */
 const IDLE_MS_MAX = 4 * SECOND_MS
 

@@ -61,8 +61,8 @@ export interface PosterOptions {
   originsMax?: number
 }
 
-export const CONNECTIONS_PER_ORIGIN_MAX = 256
-export const ORIGINS_MAX = 1024
+const CONNECTIONS_PER_ORIGIN_MAX = 256
+const ORIGINS_MAX = 1024
 const CLOSE_WITHIN_MS = 5 * SECOND_MS
 
 export function createPoster(options: PosterOptions): Poster {

@@ -60,11 +60,11 @@ export interface Judgement {
 /** How far facts look back, ms. */
 export const FACTS_MS = HOUR_MS
 /** Evidence older than this raises nothing. Less than QUIET_MS, so that nodes whose clocks differ by less than the rest agree. */
-export const EVIDENCE_MS_MAX = 10 * MINUTE_MS
+const EVIDENCE_MS_MAX = 10 * MINUTE_MS
 /** What raised an alert must not have happened for this long before it is cleared. */
 export const QUIET_MS = 15 * MINUTE_MS
 /** An open `high_failure_rate` is cleared at this share: half of what raises it, so that a rate around one bound changes nothing. */
-export const CLEARED_SHARE = DEGRADED_SHARE / 2
+const CLEARED_SHARE = DEGRADED_SHARE / 2
 
 /** When a kind begins and ends. Between both it stays what it is. */
 interface Rule {

@@ -6,11 +6,11 @@ import { mailText } from './message.ts'
 import type { AlertStore, MailDue } from './port.ts'
 
 /** Time between two looks for mails that are due, ms; a new alert of this node is looked for at once. */
-export const MAILS_EVERY_MS = 5 * SECOND_MS
+const MAILS_EVERY_MS = 5 * SECOND_MS
 /** Mails taken at once. */
 const MAILS_STEP = 10
 /** Time for one mail from connecting to its acceptance, ms. */
-export const SEND_MS_MAX = 30 * SECOND_MS
+const SEND_MS_MAX = 30 * SECOND_MS
 /** A node that took mails and died holds them for this long, ms: more than it takes to send a step of them. */
 export const LEASE_MS = MAILS_STEP * SEND_MS_MAX + MINUTE_MS
 /** Wait after the first try that failed, ms; doubled after each, up to the longest. */

@@ -12,7 +12,7 @@ export const NODE_SILENT_MS = 15 * SECOND_MS
 const HOUSEKEEPING_MS = 5 * SECOND_MS
 const RETRY_MS = SECOND_MS
 /** Deliveries of removed webhooks cancelled in one step, and the pause between full steps, ms. */
-export const ORPHANS_STEP = 500
+const ORPHANS_STEP = 500
 const ORPHANS_PAUSE_MS = 100
 
 export interface BeatParts {

@@ -7,8 +7,8 @@ import type { DeliveryStore } from './port.ts'
 import type { ClaimedDelivery } from './webhook.ts'
 
 /** One claim asks for at most this many deliveries, of at most this many webhooks. */
-export const CLAIM_DELIVERIES_MAX = 1_000
-export const CLAIM_WEBHOOKS_MAX = 200
+const CLAIM_DELIVERIES_MAX = 1_000
+const CLAIM_WEBHOOKS_MAX = 200
 /** The database is asked at least this often, ms: the most that a lost nudge costs. */
 export const SWEEP_MS = SECOND_MS
 /** Sweeps for retries that fall due are at least this far apart, ms: a sweep costs a seek for every webhook with something waiting. */

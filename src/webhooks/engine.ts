@@ -79,7 +79,7 @@ export interface EngineStats {
 }
 
 export const LANE_CONCURRENCY_DEFAULT = 16
-export const STOP_DEADLINE_MS = 10 * SECOND_MS
+const STOP_DEADLINE_MS = 10 * SECOND_MS
 /** Time to put back, at the end of a stop, what did not end in time, ms. */
 const LET_GO_MS = 2 * SECOND_MS
 /** A lane that waits for its pace is looked at this often, ms: its webhook may have another rate by then, or be off. */

@@ -4,7 +4,7 @@ import { SECOND_MS } from '../base/units.ts'
 import type { DeliveryStore, Settlement, SettleResult } from './port.ts'
 
 /** Settlements written by one call, and calls under way at a time: a batch is what came while the last ones ran. */
-export const SETTLE_BATCH_MAX = 200
+const SETTLE_BATCH_MAX = 200
 const SETTLE_CALLS_MAX = 2
 /** Wait after a failed write, ms: doubled with each try. */
 const FAILURE_WAIT_MS = 100

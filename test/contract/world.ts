@@ -29,7 +29,7 @@ const LOOKS_MAX = 20_000
 export const SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
 
 /** A clock that stands still until it is told to jump; then everything that fell due meanwhile is called, earliest first. */
-export class ManualClock implements Clock {
+class ManualClock implements Clock {
   #now = START_AT
   #timers = new Set<{ at: number; call: () => void }>()
 

@@ -6,7 +6,7 @@ import type { Client } from './database.ts'
 import { DELIVERY_HEADER } from './replays.ts'
 import type { FakeTime } from './time.ts'
 
-export const BEHAVIOURS = [
+const BEHAVIOURS = [
   'fine',
   'slow',
   'failing',

@@ -98,7 +98,7 @@ function failureShape({ eventType, failedAt, ...same }: FailedDelivery): Static<
 
 const figuresShape = (figures: Figures): Static<typeof FiguresShape> => ({ ...figures })
 
-export const WindowQuery = {
+const WindowQuery = {
   window: Type.Optional(text('How far to look back, from 5m to 30d, such as 5m, 1h (default) or 7d.', { maxLength: 20 })),
 }
 

@@ -33,7 +33,7 @@ export const UserShape = Type.Object(
   { $id: 'User' },
 )
 
-export function userShape(user: User): Static<typeof UserShape> {
+function userShape(user: User): Static<typeof UserShape> {
   const { id, accountId, name, home, permissions, passwordHash, publicKeys, disabled, createdAt, updatedAt } = user
   return {
     id,

@@ -1,7 +1,7 @@
 import { KIB, MIB } from '../../base/units.ts'
 
 /** Requests of one connection that are being carried out. OpenSSH keeps 64 in flight, rclone 64, WinSCP 32. */
-export const REQUESTS_MAX = 512
+const REQUESTS_MAX = 512
 /** Bytes of their packets: data that waits to be written, and paths. A packet more than this may be in flight. */
 export const REQUEST_BYTES_MAX = 4 * MIB
 /** Bytes of replies that are being made or that the client has not taken. A reply more than this may be in flight. */

@@ -5,7 +5,7 @@ import type { OpenFile } from './handles.ts'
 import { rooms } from './rooms.ts'
 
 /** Bytes of contiguous writes that are handed to the storage in one call. */
-export const BATCH_BYTES_MAX = MIB
+const BATCH_BYTES_MAX = MIB
 /** Chunks in one: Linux takes 1,024 in one writev(2). */
 const BATCH_CHUNKS_MAX = 512
 

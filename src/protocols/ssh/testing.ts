@@ -28,7 +28,7 @@ export interface TestServer {
   stop(): Promise<void>
 }
 
-export const TEST_LIMITS: SshLimits = {
+const TEST_LIMITS: SshLimits = {
   handshakeDeadlineMs: 10 * SECOND_MS,
   loginDeadlineMs: 30 * SECOND_MS,
   idleMs: 900 * SECOND_MS,

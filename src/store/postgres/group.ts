@@ -3,7 +3,7 @@ import { AppError } from '../../base/error.ts'
 import { isPassing, toStoreError } from './failure.ts'
 
 /** Units of one kind that may wait. Beyond that the database is too far behind to take more. */
-export const UNITS_WAITING_MAX = 50_000
+const UNITS_WAITING_MAX = 50_000
 
 /** Tries of a group whose answer is lost, and the pause before the 2nd, doubled each time, ms: about 6 s in all. */
 const TRIES_MAX = 6

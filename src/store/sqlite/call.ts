@@ -3,7 +3,7 @@ import { AppError } from '../../base/error.ts'
 import { type Answers, type Call, STOP, type ThreadRole, toError } from './protocol.ts'
 
 /** Calls of one thread without an answer yet. Beyond that the store is too far behind to take more. */
-export const CALLS_WAITING_MAX = 50_000
+const CALLS_WAITING_MAX = 50_000
 
 /** Starts a store thread whose entry calls `serveStoreThread`. */
 export type StartThread = (role: ThreadRole) => Worker

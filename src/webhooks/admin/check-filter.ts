@@ -4,11 +4,11 @@ import type { Condition, Filter, Scalar } from '../filter.ts'
 import { invalid, shortened } from '../invalid.ts'
 import { type Kind, type Member, memberNamed, memberNames, typesOf } from './members.ts'
 
-export const CONDITIONS_MAX = 20
-export const LIST_VALUES_MAX = 100
-export const FILTER_TEXT_CHARACTERS_MAX = 1_024
+const CONDITIONS_MAX = 20
+const LIST_VALUES_MAX = 100
+const FILTER_TEXT_CHARACTERS_MAX = 1_024
 /** A `not` in a `not`, and so on. */
-export const NOT_DEPTH_MAX = 3
+const NOT_DEPTH_MAX = 3
 
 /**
  * The filter that a person gave, once it is certain that it can match: every member exists in a type that is subscribed, every

@@ -1,7 +1,7 @@
 import { invalid, shortened } from '../invalid.ts'
 
 export const HEADERS_MAX = 20
-export const HEADER_NAME_CHARACTERS_MAX = 100
+const HEADER_NAME_CHARACTERS_MAX = 100
 export const HEADER_VALUE_CHARACTERS_MAX = 4_096
 
 /** RFC 9110 section 5.6.2. */

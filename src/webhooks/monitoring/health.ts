@@ -19,11 +19,11 @@ export const HEALTH_RECENT_MS = 5 * MINUTE_MS
 /** A share of failures above this is degraded (MFTPlus, "Monitoring": above 5 % in the last hour). */
 export const DEGRADED_SHARE = 0.05
 /** From this share on the webhook hardly works. */
-export const FAILING_SHARE = 0.5
+const FAILING_SHARE = 0.5
 /** One failure alone says nothing about a share. */
 export const FAILURES_MIN = 2
 /** What is due should have been taken by a lane by then, ms. */
-export const BACKLOG_MS_MAX = 5 * MINUTE_MS
+const BACKLOG_MS_MAX = 5 * MINUTE_MS
 
 /** Pure: the health of a webhook. A webhook that its owner turned off is healthy: nothing is expected of it. */
 export function healthOf(

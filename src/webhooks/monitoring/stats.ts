@@ -75,7 +75,7 @@ export function quantile(took: readonly number[], share: number): number | null 
 }
 
 export type Grain = 'minute' | 'hour'
-export const GRAIN_MS: Record<Grain, number> = { minute: MINUTE_MS, hour: HOUR_MS }
+const GRAIN_MS: Record<Grain, number> = { minute: MINUTE_MS, hour: HOUR_MS }
 
 /** A time that figures are asked for, as it can be answered: rows begin at whole minutes or hours. */
 export interface StatsWindow {
@@ -84,8 +84,8 @@ export interface StatsWindow {
   readonly until: number
 }
 
-export const WINDOW_MS_MIN = 5 * MINUTE_MS
-export const WINDOW_MS_MAX = 30 * DAY_MS
+const WINDOW_MS_MIN = 5 * MINUTE_MS
+const WINDOW_MS_MAX = 30 * DAY_MS
 export const WINDOW_DEFAULT = '1h'
 /** Longer windows are read by the hour: at most 720 rows a writer instead of 43,200. */
 const WINDOW_BY_MINUTE_MS_MAX = 2 * HOUR_MS

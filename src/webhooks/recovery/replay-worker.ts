@@ -10,7 +10,7 @@ import { select } from './select.ts'
 /** Deliveries of one replay that wait at the same time: what is live is never far behind them. */
 export const REPLAY_WAITING_MAX = 100
 /** Replays that one node carries on at the same time. */
-export const REPLAYS_MAX = 1_000
+const REPLAYS_MAX = 1_000
 /** Stretches of events that a step looks through for one that has something to send. */
 const STRETCHES_PER_STEP = 5
 /** Between two steps of a replay, ms; while its receiver is behind, longer. */

@@ -6,10 +6,10 @@ import type { Webhook } from '../webhook.ts'
 import type { ReplayOutcome, ReplayRequest, ReplayStore, Sending } from './replay-port.ts'
 
 /** Stored events that are looked at in one step. */
-export const SELECT_EVENTS_MAX = 200
+const SELECT_EVENTS_MAX = 200
 
 /** Cancelled because a newer delivery said the same better; nobody misses it. Such an end begins with this word. */
-export const SUPERSEDED = 'superseded'
+const SUPERSEDED = 'superseded'
 
 /** A stretch of stored events, and those of it that a request asks for. */
 export interface Selection {
