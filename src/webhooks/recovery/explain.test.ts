@@ -224,3 +224,43 @@ test('spans have two units at most', () => {
   const spans = [0, 59, 60, 3_599, 3_600, 90_000, 172_800].map((seconds) => span(seconds * SECOND_MS))
   assert.deepEqual(spans, ['1 s', '59 s', '1 min', '59 min 59 s', '1 h', '1 d 1 h', '2 d'])
 })
+
+const elsewhere = [
+  { error: 'certificate chain ends in an unknown authority', hint: /tls\.ca/ },
+  { error: 'certificate is self-signed', hint: /tls\.ca/ },
+  { error: 'receiver asks for a client certificate', hint: /tls\.certificate/ },
+  { error: 'no access token: its endpoint answered with status 401 (invalid_client)', hint: /token endpoint/ },
+  { error: 'proxy: connection refused', hint: /mend the proxy/ },
+  { error: 'proxy: host name not found', hint: /mend the proxy/ },
+  { error: 'host name not found', hint: /url and its DNS/ },
+  { error: '10.1.2.3 is in 10.0.0.0/8 (private use); LANDFALL_EGRESS_ALLOW can open it', hint: /open it with the setting/ },
+  { error: '10.1.2.3 is in 10.0.0.0/8 (private use); egressAllow of the account can open it', hint: /open it with the setting/ },
+]
+for (const { error, hint } of elsewhere) {
+  test(`what is not the receiver’s fault is mended elsewhere: ${error}`, () => {
+    const [first] = explained(error, { state: 'active' }).remedies
+    assert.equal(first?.action, 'change_webhook')
+    assert.match(first?.hint ?? '', hint)
+  })
+}
+
+test('sending it again is said to start at once only where the webhook is active', () => {
+  const hintOf = (state: Webhook['state']) =>
+    explained('status 500', { state }).remedies.find(({ action }) => action === 'redeliver')?.hint
+  assert.match(hintOf('active')!, /starts at once/)
+  for (const state of ['failed', 'inactive'] as const) assert.match(hintOf(state)!, /starts when the webhook is active/)
+})
+
+/** A delivery that used up its attempts. */
+function explained(lastError: string, webhook: Partial<Webhook>) {
+  const planned = deliveryOf(1)
+  const { id, eventId, eventType, webhookId, cause } = planned
+  return explain({
+    webhook: webhookOf(webhook),
+    delivery: {
+      ...{ id, eventId, eventType, webhookId, cause, state: 'failed', attempts: 5, nextAttemptAt: null },
+      ...{ createdAt: NOW, settledAt: NOW, lastStatusCode: null, lastError },
+    },
+    ...{ planned, attempts: [], standing: { isInHand: false, blockedBy: null }, now: NOW },
+  })
+}

@@ -70,8 +70,28 @@ const REDELIVER: Remedy = { action: 'redeliver', hint: 'redeliver it: a new deli
 const MEND: Remedy = { action: 'mend_receiver', hint: 'see the answers in its attempt log and mend the receiver' }
 const ACTIVATE: Remedy = { action: 'activate', hint: 'set active to true: what waits goes on at once' }
 
+/** Errors that are mended elsewhere than at the receiver; the first that fits. */
+const MENDED_ELSEWHERE: readonly (readonly [error: RegExp, hint: string])[] = [
+  [
+    /LANDFALL_EGRESS_|egressAllow/,
+    'if the address is meant, open it with the setting that the error names; if not, look at the url and its DNS',
+  ],
+  [/^proxy: /, 'mend the proxy, or set another or none'],
+  [/^no access token: /, 'check the token endpoint, the client and its secret in auth'],
+  [/client certificate/, 'give the webhook a client certificate that the receiver takes (tls.certificate and tls.key)'],
+  [/unknown authority|self-signed|issuer is unknown/, 'if the authority is a private one, give it to the webhook (tls.ca)'],
+  [/^host name/, 'look at the url and its DNS'],
+]
+
 /** Pure: why a delivery is in its state, when the next attempt is, and what would change that. */
 export function explain(facts: ExplainFacts): Explanation {
+  const explanation = whyOf(facts)
+  if (facts.webhook.state === 'active') return explanation
+  const whenOn = { ...REDELIVER, hint: 'redeliver it: a new delivery of the same event starts when the webhook is active' }
+  return { ...explanation, remedies: explanation.remedies.map((remedy) => (remedy === REDELIVER ? whenOn : remedy)) }
+}
+
+function whyOf(facts: ExplainFacts): Explanation {
   const { state, nextAttemptAt } = facts.delivery
   switch (state) {
     case 'waiting':
@@ -138,7 +158,12 @@ function whyLater(facts: ExplainFacts, dueAt: number): Why {
     const sentence = `${failed} The receiver asked with Retry-After to be left alone; the next attempt is ${inTime}.${until}`
     return { reason: 'retry_after', sentence, remedies: [patience('the time it asked for'), REDELIVER] }
   }
-  return { reason: 'retry', sentence: `${failed} The next is ${inTime}.${until}`, remedies: [MEND, REDELIVER] }
+  return { reason: 'retry', sentence: `${failed} The next is ${inTime}.${until}`, remedies: [mending(last.error), REDELIVER] }
+}
+
+function mending(error: string | null): Remedy {
+  const hint = MENDED_ELSEWHERE.find(([pattern]) => pattern.test(error ?? ''))?.[1]
+  return hint === undefined ? MEND : { action: 'change_webhook', hint }
 }
 
 /** Later than the schedule says, after an answer that may ask for it. */
@@ -193,14 +218,14 @@ function whyFailed(facts: ExplainFacts): Why {
   const max = attemptsMax(facts)
   if (attempts.length < max && Number.isFinite(expiresAt(delivery, facts.webhook))) {
     const sentence = `It expired after attempt ${attempts.length} of ${max}, which failed: ${error}. The next would have come too late.`
-    return { reason: 'expired', sentence, remedies: [MEND, REDELIVER] }
+    return { reason: 'expired', sentence, remedies: [mending(error), REDELIVER] }
   }
   const sentence = `All ${delivery.attempts} attempts failed, the last with: ${error}.`
   const off = facts.webhook.failedDeliveryId === delivery.id
   return {
     reason: 'attempts_used_up',
     sentence: off ? `${sentence} The webhook was turned off by it.` : sentence,
-    remedies: off ? [MEND, ACTIVATE, REDELIVER] : [MEND, REDELIVER],
+    remedies: off ? [mending(error), ACTIVATE, REDELIVER] : [mending(error), REDELIVER],
   }
 }
 
