@@ -1,41 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Clock } from '../base/clock.ts'
 import { silentLog } from '../base/log.ts'
+import { movingClock } from '../base/testing.ts'
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '../base/units.ts'
 import { PURGED_KINDS, type PurgeStep, type RetentionStore } from '../store/retention.ts'
 import { PURGE_ROWS, Retention } from './retention.ts'
 
 const NOW = Date.UTC(2026, 10, 22)
 const LATER = 20 * MINUTE_MS
-
-/** A clock that jumps to whatever was asked for next, until it has reached a time; then it waits to be moved again. */
-function movingClock() {
-  let now = NOW
-  const timers: { at: number; call: () => void }[] = []
-  const clock: Clock = {
-    now: () => now,
-    monotonic: () => now,
-    after(ms, call) {
-      const timer = { at: now + ms, call }
-      timers.push(timer)
-      return () => void (timers.includes(timer) && timers.splice(timers.indexOf(timer), 1))
-    },
-  }
-  async function moveTo(at: number): Promise<void> {
-    for (;;) {
-      // Everything that follows from the last call happens before the next one.
-      await new Promise((resolve) => setImmediate(resolve))
-      const next = timers.toSorted((a, b) => a.at - b.at)[0]
-      if (next === undefined || next.at > at) break
-      timers.splice(timers.indexOf(next), 1)
-      now = next.at
-      next.call()
-    }
-    now = at
-  }
-  return { clock, moveTo, timers }
-}
 
 /** A store with this many old rows of each kind. */
 function aStore(rows: Partial<Record<PurgeStep['kind'], number>>) {
@@ -63,7 +35,7 @@ function aRetention(
     info: (fields: object) => void lines.push(fields),
     warn: (fields: object) => void lines.push(fields),
   }
-  const { clock, moveTo, timers } = movingClock()
+  const { clock, moveTo, timers } = movingClock(NOW)
   const retention = new Retention({ store, clock, log: log as unknown as typeof silentLog, settings })
   retention.start()
   return { retention, lines, moveTo, timers }
@@ -156,7 +128,7 @@ test('stopping waits for no pause and leaves no timer', async () => {
   assert.equal(steps.length, 1)
   await retention.stop()
   assert.equal(steps.length, 1)
-  assert.deepEqual(timers, [])
+  assert.equal(timers.size, 0)
   await moveTo(NOW + LATER)
   assert.equal(steps.length, 1)
 })

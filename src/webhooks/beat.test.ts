@@ -1,42 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Clock } from '../base/clock.ts'
 import { silentLog } from '../base/log.ts'
+import { movingClock } from '../base/testing.ts'
 import { SECOND_MS } from '../base/units.ts'
 import { BEAT_MS, BEAT_VALID_MS, Beat, type BeatParts, NODE_SILENT_MS } from './beat.ts'
 
-/** Time that moves when told, with its timers. */
-function timeOf() {
-  let now = 0
-  const timers = new Set<{ at: number; call: () => void }>()
-  const clock: Clock = {
-    now: () => now,
-    monotonic: () => now,
-    after(ms, call) {
-      const timer = { at: now + ms, call }
-      timers.add(timer)
-      return () => timers.delete(timer)
-    },
-  }
-  return {
-    clock,
-    async pass(ms: number) {
-      const until = now + ms
-      for (;;) {
-        await new Promise(setImmediate)
-        const next = [...timers].sort((a, b) => a.at - b.at)[0]
-        if (next === undefined || next.at > until) break
-        timers.delete(next)
-        now = next.at
-        next.call()
-      }
-      now = until
-    },
-  }
-}
-
 function beatOf(store: Partial<BeatParts['store']>) {
-  const { clock, pass } = timeOf()
+  const { clock, pass } = movingClock()
   const beaten: boolean[] = []
   const freed: number[] = []
   const parts: BeatParts = {

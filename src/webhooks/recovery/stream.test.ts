@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { movingClock } from '../../base/testing.ts'
 import type { RecordedEvent } from '../../events/event.ts'
 import type { SaidEvents } from '../../events/port.ts'
 import { eventOf } from '../testing.ts'
@@ -11,8 +12,6 @@ function worldOf(count = 0) {
   const say = (more: Partial<RecordedEvent> = {}) => void said.push(eventOf({ id: `whevt_${said.length}`, ...more }))
   for (let number = 0; number < count; number++) say()
   let reads = 0
-  let now = 0
-  const timers = new Set<{ at: number; call: () => void }>()
   const store = {
     async eventsAfter(cursor: string | null, limit: number): Promise<SaidEvents> {
       reads++
@@ -24,26 +23,7 @@ function worldOf(count = 0) {
     },
     eventsEnd: async () => String(said.length),
   }
-  const clock = {
-    monotonic: () => now,
-    after(ms: number, call: () => void) {
-      const timer = { at: now + ms, call }
-      timers.add(timer)
-      return () => void timers.delete(timer)
-    },
-  }
-  async function pass(ms: number) {
-    const until = now + ms
-    for (;;) {
-      await new Promise(setImmediate)
-      const next = [...timers].sort((a, b) => a.at - b.at)[0]
-      if (next === undefined || next.at > until) break
-      timers.delete(next)
-      now = next.at
-      next.call()
-    }
-    now = until
-  }
+  const { clock, timers, pass } = movingClock()
   const streams = new EventStreams({ store, clock })
   const open = (after: string | null = null, chooses: (event: RecordedEvent) => boolean = () => true) =>
     streams.open({ after, chooses })
