@@ -3,6 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import pg from 'pg'
 import { eventually } from '../../../test/eventually.ts'
 import { plan } from '../../webhooks/plan.ts'
+import type { PlannedDelivery } from '../../webhooks/webhook.ts'
 import { NODE_SILENT_MS, type Store } from '../store.ts'
 import { aChange, anAccount, anAudit, anEvent, aPartial, aUser, aWebhook, settling, tick } from '../testing.ts'
 import { lockArrivals } from './order.ts'
@@ -167,7 +168,7 @@ describe('postgres: several nodes and lost connections', () => {
     const began = performance.now()
     await Promise.all(
       changes.map(({ intent }, index) => {
-        const deliveryIds = held[index]!.deliveries.map(({ id }) => id)
+        const deliveryIds = (held[index]!.deliveries as PlannedDelivery[]).map(({ id }) => id)
         return store.closeIntent({ id: intent.id, node: 'node_a' }, { node: 'node_a', deliveryIds })
       }),
     )
