@@ -174,4 +174,22 @@ describe('the worker of replays', { timeout: 60_000 }, () => {
     await worker.stop()
     assert.deepEqual([(await removed.find()).state, (await cancelled.find()).waiting], ['cancelled', 0])
   })
+
+  test('one that has ended already when its webhook is found to be gone is not ended again and again', async () => {
+    const { id, webhook, find } = await world(20)
+    await store.removeWebhook(webhook.id, anAudit())
+    let calls = 0
+    const cancelReplay: Store['cancelReplay'] = async (...args) => {
+      calls += 1
+      await store.cancelReplay(...args)
+      throw new Error('the answer was lost')
+    }
+    const worker = started('node_w8', { cancelReplay })
+    await until(async () => calls === 2)
+    await until(async () => !(await store.takeReplays('node_w8', 100)).some((replay) => replay.id === id))
+    // A worker that tried again would do so in each of these turns.
+    for (let turn = 0; turn < 500; turn++) await new Promise(setImmediate)
+    await worker.stop()
+    assert.deepEqual([calls, (await find()).state], [2, 'cancelled'])
+  })
 })

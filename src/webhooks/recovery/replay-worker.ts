@@ -1,5 +1,6 @@
 import { changeEntry, SERVER_CALLER } from '../../audit/caller.ts'
 import type { Clock } from '../../base/clock.ts'
+import { codeOf } from '../../base/error.ts'
 import type { Log } from '../../base/log.ts'
 import { SECOND_MS } from '../../base/units.ts'
 import { planDelivery } from '../plan.ts'
@@ -136,10 +137,14 @@ export class ReplayWorker {
     return { isEnd: false, cursor, isBehind: false }
   }
 
-  /** Its webhook is gone. */
+  /** Its webhook is gone. That it has ended already, by its owner or by a call whose answer was lost, is as good. */
   async #giveUp({ id, webhookId, accountId }: OpenReplay): Promise<Step> {
     const change = { accountId, action: 'webhook.replay_cancel', target: webhookId, detail: id } as const
-    await this.#parts.store.cancelReplay(webhookId, id, changeEntry(SERVER_CALLER, this.#parts.clock.now(), change))
+    try {
+      await this.#parts.store.cancelReplay(webhookId, id, changeEntry(SERVER_CALLER, this.#parts.clock.now(), change))
+    } catch (error) {
+      if (codeOf(error) !== 'conflict') throw error
+    }
     return { isEnd: true }
   }
 
