@@ -177,6 +177,10 @@ export function pathOf(id: string): string {
 /** A time with its zone, or a duration before now. */
 export function instantOf(flag: string, text: string): string {
   if (/^\d{4}-/.test(text)) return text
+  if (!/^\d{1,9}[smhd]?$/.test(text))
+    throw new CommandError(
+      `--${flag} is a time such as 2026-06-08T12:00:00Z, or a duration before now such as 2h, not ${JSON.stringify(text)}`,
+    )
   return new Date(Date.now() - durationSeconds(flag, text) * 1_000).toISOString()
 }
 

@@ -4,7 +4,7 @@ import type { ApiNeeds } from './needs.ts'
 import { anyMembers, count, iso, text, time } from './schema.ts'
 
 const missed = {
-  since: time('Since when it was off.'),
+  since: time('When it was turned off, or before that the time of the event whose delivery turned it off.'),
   events: count('Events that it would have got and did not; they are not sent by themselves.'),
   replay: Type.Object(
     { method: Type.Literal('POST'), path: text('Path of the request.'), body: anyMembers('Body of the request.') },

@@ -83,7 +83,7 @@ function complaint(keyword: string, wanted: Schema, given: unknown, secret: bool
     case 'maximum':
       return `is ${shown}, ${range(wanted.minimum, wanted.maximum)}`
     case 'enum':
-      return `is ${shown}, not one of ${wanted.enum?.join(', ')}`
+      return `is ${shown}, not one of ${wanted.enum?.map((value) => value ?? 'null').join(', ')}`
     case 'type':
       return `is ${shown}, not ${[wanted.type ?? 'of the right type'].flat().map(nameOfType).join(' or ')}`
     default:

@@ -71,7 +71,7 @@ for (const face of [mftplus, trueftp] as (typeof mftplus)[]) {
 const refusals: { body: object; field: string; trueftpField?: string; says: RegExp; code?: string }[] = [
   { body: { filter: { 'data.pth': 1 } }, field: 'filter', says: /^filter: "data.pth".*did you mean "data.path"/ },
   { body: { filter: 'data.path' }, field: 'filter', says: /^filter is "data.path", not an object or null$/ },
-  { body: { order: 'strict' }, field: 'order', says: /^order is "strict", not one of none, webhook, key/ },
+  { body: { order: 'strict' }, field: 'order', says: /^order is "strict", not one of none, webhook, key, null$/ },
   { body: { concurrency: 1_001 }, field: 'concurrency', says: /^concurrency is 1001, not 1 to 1000$/ },
   { body: { rate: { count: 1 } }, field: 'rate.perSeconds', trueftpField: 'rate.per_seconds', says: /is missing$/ },
   { body: { headers: { 'X-A': 7 } }, field: 'headers.X-A', says: /^headers.X-A is 7, not a text or an object$/ },

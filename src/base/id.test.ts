@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { newId, randomText } from './id.ts'
+import { idTime, newId, randomText } from './id.ts'
 
 test('an id is its prefix, 8 characters of time and 8 random ones', () => {
   assert.match(newId('event', 1_780_920_000_000), /^whevt_[0-9a-z]{16}$/)
   assert.equal(newId('event', 0).slice(6, 14), '00000000')
+})
+
+test('an id tells when it was made', () => {
+  for (const at of [0, 36, 1_780_920_000_000]) assert.equal(idTime('event', newId('event', at)), at)
 })
 
 test('ids made later sort later', () => {

@@ -38,6 +38,12 @@ export function idBound(kind: IdKind, at: number): string {
   return ID_PREFIX[kind] + timeText(at)
 }
 
+/** When an id was made, ms since 1970 UTC. */
+export function idTime(kind: IdKind, id: string): number {
+  const begin = ID_PREFIX[kind].length
+  return Number.parseInt(id.slice(begin, begin + TIME_CHARACTERS), 36)
+}
+
 function timeText(at: number): string {
   return at.toString(36).padStart(TIME_CHARACTERS, '0')
 }

@@ -76,7 +76,10 @@ test('resume, replay, reconcile and explain bring a receiver up to date', { time
   assert.equal(dry.planned, 0)
   const all = await landfall(['webhook', 'replay', id, '--since', '1h', '--dry-run'])
   assert.match(all.out, /^2 events would be sent\nWHEN/)
-  assert.match((await landfall(['webhook', 'replay', id, '--since', 'soon'])).error, /--since is a duration such as/)
+  assert.match(
+    (await landfall(['webhook', 'replay', id, '--since', 'soon'])).error,
+    /--since is a time such as .* or a duration before now/,
+  )
 
   // The receiver lost the second; the first it knows by the id of its delivery.
   const [first, second] = received as [(typeof received)[0], (typeof received)[0]]

@@ -90,7 +90,7 @@ function parseCursor(cursor: string): Place {
   const parts = /^([0-9a-z]{1,10})\.([0-9a-z]{0,64})$/.exec(cursor)
   if (parts === null) {
     throw new AppError('invalid', `the cursor ${JSON.stringify(cursor.slice(0, 80))} is none that this server gave`, {
-      field: 'cursor',
+      field: 'after',
     })
   }
   const [, position, id] = parts as unknown as [string, string, string]

@@ -138,4 +138,19 @@ describe('what is asked to be sent again', () => {
     assert.equal(await replays.missed(on, on), null)
     assert.equal(await replays.missed(off, { ...off, state: 'inactive' }), null)
   })
+
+  test('what was missed begins with the event whose delivery turned the webhook off', async () => {
+    const { webhook, events, replays } = await world(3)
+    const claimed = await store.claim('node_a', [{ webhookId: webhook.id, room: 3 }], NOW)
+    const of = (event: { id: string }) => claimed.find(({ eventId }) => eventId === event.id)!
+    const [first, second] = [events[0]!, events[1]!]
+    await store.settle([settling(of(first), { state: 'delivered' })])
+    const end = { state: 'failed', reason: 'status 500', webhookFails: true } as const
+    await store.settle([settling(of(second), end, { endedAt: NOW })])
+    const off = await found(webhook.id)
+    assert.deepEqual([off.state, off.failedDeliveryId, off.offSince], ['failed', of(second).id, NOW])
+    const missed = await replays.missed(off, webhook)
+    // The third one waits, and goes on by itself.
+    assert.deepEqual(missed, { since: second.occurredAt, until: NOW + 1, events: 1, isCounted: true })
+  })
 })

@@ -1,12 +1,13 @@
 import { type Caller, changeEntry } from '../../audit/caller.ts'
 import type { Clock } from '../../base/clock.ts'
 import { AppError } from '../../base/error.ts'
-import { newId, type RandomBytes } from '../../base/id.ts'
+import { idTime, newId, type RandomBytes } from '../../base/id.ts'
 import type { Page, PageRequest } from '../../base/page.ts'
 import { isSubscription, nearestEventType } from '../../events/catalogue.ts'
 import type { RecordedEvent } from '../../events/event.ts'
 import type { WebhookAdmin } from '../admin/administer.ts'
 import { invalid, shortened } from '../invalid.ts'
+import type { WebhookStore } from '../port.ts'
 import type { Webhook } from '../webhook.ts'
 import type { Replay, ReplayOutcome, ReplayProgress, ReplayRequest, ReplayStore } from './replay-port.ts'
 import { select } from './select.ts'
@@ -40,7 +41,7 @@ export interface PlannedReplay {
   readonly warning: string | null
 }
 
-/** Events that a webhook did not get while it was off, and what would send them. */
+/** Events that a webhook did not get: that whose delivery turned it off, and those from then on. */
 export interface Missed {
   readonly since: number
   readonly until: number
@@ -76,7 +77,7 @@ const SAMPLE_EVENTS_MAX = 10
 const COUNT_STEPS_MAX = 100
 
 export interface ReplayParts {
-  readonly store: ReplayStore
+  readonly store: ReplayStore & Pick<WebhookStore, 'findDelivery'>
   readonly webhooks: Pick<WebhookAdmin, 'get' | 'getIncluded'>
   readonly clock: Pick<Clock, 'now'>
   /** A replay was made here: its worker need not wait for its next look. */
@@ -133,9 +134,17 @@ export function createReplayAdmin({ store, webhooks, clock, wake, random }: Repl
     if (before.state === 'active' || after.state !== 'active' || before.offSince === null) return null
     // What was recorded up to the moment in which it turned active; what came after was planned, and is not missing.
     const until = clock.now() + 1
-    const since = Math.min(before.offSince, until - 1)
+    const since = Math.min(before.offSince, await failedEventAt(before), until - 1)
     const { planned, isCounted } = await count(after, requestOf({ since, until, only: 'missing' }, until))
     return { since, until, events: planned, isCounted }
+  }
+
+  /** When the event was recorded whose delivery turned the webhook off: it is missing like those that came later. */
+  async function failedEventAt({ id, failedDeliveryId }: Webhook): Promise<number> {
+    const found = failedDeliveryId === null ? undefined : await store.findDelivery(id, failedDeliveryId)
+    return found === undefined || found.delivery.cause === 'test'
+      ? Number.POSITIVE_INFINITY
+      : idTime('event', found.delivery.eventId)
   }
 
   function audit(action: 'webhook.replay' | 'webhook.replay_cancel', webhook: Webhook, caller: Caller, detail: string) {
