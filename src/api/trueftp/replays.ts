@@ -1,42 +1,34 @@
-import { type Static, type TSchema, Type } from 'typebox'
-import {
-  EVENT_IDS_MAX,
-  PATH_GLOB_CHARACTERS_MAX,
-  RATE_PER_SECOND_DEFAULT,
-  RATE_PER_SECOND_MAX,
-  REPLAY_EVENTS_MAX,
-  type ReplayInput,
-} from '../../webhooks/recovery/replay.ts'
+import { type Static, Type } from 'typebox'
+import type { ReplayInput } from '../../webhooks/recovery/replay.ts'
 import type { ReplayProgress } from '../../webhooks/recovery/replay-port.ts'
-import { instantOf } from '../instant.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
+import {
+  countsShown,
+  dryRunAsked,
+  idsAsked,
+  idsShown,
+  isCountedShown,
+  matchedShown,
+  rangeAsked,
+  rangeShown,
+  rateAsked,
+  rateShown,
+  stateShown,
+  timesOf,
+} from '../replays.ts'
 import { body, count, idOf, iso, isoOrNull, nullable, params, query, refTo, text, time } from '../schema.ts'
 import { FileEventShape, fileEventShape } from './events.ts'
 import { accountOf, keyRoute, listOf, OffsetQuery, pageOf } from './shapes.ts'
-
-const OUTCOMES = ['failed', 'missing', 'all'] as const
 
 export const TrueftpReplayShape = Type.Object(
   {
     id: idOf('replay'),
     webhook_id: idOf('webhook'),
-    state: Type.Enum(['running', 'done', 'cancelled'], { description: 'Running: plans; done: all is planned.' }),
-    matched: count('Events that it asks for, counted when it was made.'),
-    is_counted: Type.Boolean({ description: 'False: at least so many, the count was cut.' }),
-    planned: count('Deliveries made so far.'),
-    waiting: count('Of these, not ended yet.'),
-    delivered: count('Of these, delivered.'),
-    failed: count('Of these, failed.'),
-    cancelled: count('Of these, cancelled.'),
-    request: Type.Object({
-      since: time('Recorded at or after.'),
-      until: time('Recorded before.'),
-      events: nullable(Type.Array(Type.String(), { description: 'Null: what the webhook subscribes to.' })),
-      path: nullable(text('A glob that a path of the event matches.')),
-      only: Type.Enum([...OUTCOMES]),
-      event_ids: nullable(Type.Array(Type.String(), { description: 'Exactly these.' })),
-      rate_per_second: count('Planned at most.'),
-    }),
+    state: stateShown,
+    matched: matchedShown,
+    is_counted: isCountedShown,
+    ...countsShown,
+    request: Type.Object({ ...rangeShown, event_ids: idsShown, rate_per_second: rateShown }),
     created_at: time('When it was made.'),
     ended_at: nullable(time('When it was done or cancelled.')),
   },
@@ -58,23 +50,11 @@ function replayShape(replay: ReplayProgress): Static<typeof TrueftpReplayShape> 
   }
 }
 
-const Instant = (what: string) => Type.Optional(text(`${what}; ISO 8601, such as 2026-06-08T12:00:00Z.`, { maxLength: 40 }))
-const List = (items: TSchema, max: number, description: string) =>
-  Type.Optional(Type.Unsafe<string[]>(Type.Array(items, { minItems: 1, maxItems: max, description })))
-
 const ReplayBody = body({
-  since: Instant('Recorded at or after; needed unless event_ids are named'),
-  until: Instant('Recorded before; now'),
-  events: List(Type.String({ minLength: 1, maxLength: 64 }), REPLAY_EVENTS_MAX, 'Types and groups; absent: those subscribed to.'),
-  path: Type.Optional(text('A glob such as `/incoming/**/*.csv`.', { minLength: 1, maxLength: PATH_GLOB_CHARACTERS_MAX })),
-  only: Type.Optional(
-    Type.Enum([...OUTCOMES], { description: 'Failed; missing: neither delivered nor waiting; or all, the default.' }),
-  ),
-  event_ids: List(Type.String({ minLength: 1, maxLength: 64 }), EVENT_IDS_MAX, 'Exactly these events.'),
-  dry_run: Type.Optional(Type.Boolean({ description: 'Only count.' })),
-  rate_per_second: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: RATE_PER_SECOND_MAX, description: `Planned at most; ${RATE_PER_SECOND_DEFAULT}.` }),
-  ),
+  ...rangeAsked('event_ids'),
+  event_ids: idsAsked,
+  dry_run: dryRunAsked,
+  rate_per_second: rateAsked,
 })
 
 /** From the names of this face to ours; what is absent stays absent. */
@@ -82,8 +62,7 @@ function inputOf(given: Static<typeof ReplayBody>): ReplayInput {
   const { since, until, event_ids: eventIds, dry_run: dryRun, rate_per_second: ratePerSecond, ...same } = given
   return {
     ...same,
-    ...(since === undefined ? {} : { since: instantOf('since', since) }),
-    ...(until === undefined ? {} : { until: instantOf('until', until) }),
+    ...timesOf({ since, until }),
     ...(eventIds === undefined ? {} : { eventIds }),
     ...(dryRun === undefined ? {} : { dryRun }),
     ...(ratePerSecond === undefined ? {} : { ratePerSecond }),
