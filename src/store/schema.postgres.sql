@@ -279,6 +279,7 @@ CREATE INDEX delivery_collapsible ON public.delivery USING btree (webhook_id, co
 CREATE INDEX delivery_due ON public.delivery USING btree (webhook_id, due_at) WHERE ((state = 'waiting'::text) AND (claimed_by IS NULL) AND (is_blocked = 0))
 CREATE INDEX delivery_failed ON public.delivery USING btree (webhook_id, id) WHERE (state = 'failed'::text)
 CREATE INDEX delivery_of_replay ON public.delivery USING btree (replay_id, state) WHERE (replay_id IS NOT NULL)
+CREATE INDEX delivery_of_type ON public.delivery USING btree (webhook_id, event_type, id)
 CREATE INDEX delivery_of_webhook ON public.delivery USING btree (webhook_id, id)
 CREATE INDEX delivery_ordered ON public.delivery USING btree (webhook_id, order_key, order_position) WHERE ((order_key IS NOT NULL) AND (state = 'waiting'::text))
 CREATE UNIQUE INDEX delivery_pkey ON public.delivery USING btree (id)
