@@ -75,7 +75,7 @@ export async function streamEvents(
   const chooses = chooserOf(webhook ?? { id: '', accountId, events: ['*'], filter: null }, query.events)
   const lastSeen = request.headers['last-event-id']
   const after = query.after ?? (typeof lastSeen === 'string' && lastSeen !== '' ? lastSeen : null)
-  const stream = await recovery.streams.open({ after, chooses })
+  const stream = await recovery.streams.open({ owner: request.caller.accountId, after, chooses })
 
   const told = ({ event, cursor }: StreamItem): object => {
     if (listenAs !== null && secret !== null) return listenItem({ event, cursor }, listenAs, secret, clock.now())

@@ -4,7 +4,7 @@ import { movingClock } from '../../base/testing.ts'
 import type { RecordedEvent } from '../../events/event.ts'
 import type { SaidEvents } from '../../events/port.ts'
 import { eventOf } from '../testing.ts'
-import { EventStreams, HEARTBEAT_MS, STREAMS_MAX, type StreamStep } from './stream.ts'
+import { EventStreams, HEARTBEAT_MS, STREAMS_MAX, STREAMS_OF_ACCOUNT_MAX, type StreamStep } from './stream.ts'
 
 /** A store whose cursors count events, and a clock that moves when told. */
 function worldOf(count = 0) {
@@ -25,8 +25,11 @@ function worldOf(count = 0) {
   }
   const { clock, timers, pass } = movingClock()
   const streams = new EventStreams({ store, clock })
-  const open = (after: string | null = null, chooses: (event: RecordedEvent) => boolean = () => true) =>
-    streams.open({ after, chooses })
+  const open = (
+    after: string | null = null,
+    chooses: (event: RecordedEvent) => boolean = () => true,
+    owner: string | null = null,
+  ) => streams.open({ owner, after, chooses })
   return { say, streams, open, pass, timers, reads: () => reads }
 }
 
@@ -151,4 +154,17 @@ test('when the server stops, all end and none begins', async () => {
   assert.deepEqual(await step, { kind: 'ended', cursor: '0', reason: 'the server is stopping' })
   await assert.rejects(open(), { code: 'stopping' })
   assert.equal(timers.size, 0)
+})
+
+test('an account cannot take all streams of a node', async () => {
+  const { open } = worldOf()
+  const openAs = (owner: string | null) => open(null, () => true, owner)
+  const own = await Promise.all(Array.from({ length: STREAMS_OF_ACCOUNT_MAX }, () => openAs('acc_a')))
+  await assert.rejects(openAs('acc_a'), {
+    code: 'limit_reached',
+    message: /^the account has 10 streams open on this node; at most 10/,
+  })
+  const others = [await openAs('acc_b'), await openAs(null)]
+  own[0]!.close()
+  for (const stream of [await openAs('acc_a'), ...own, ...others]) stream.close()
 })

@@ -6,6 +6,8 @@ import type { EventStore, SaidEvents } from '../../events/port.ts'
 
 /** Live streams of one node at the same time. */
 export const STREAMS_MAX = 100
+/** Of these, those of one account: none can take them all. */
+export const STREAMS_OF_ACCOUNT_MAX = 10
 /** A stream that has nothing to tell says so this often, ms: proxies end connections that are silent for long. */
 export const HEARTBEAT_MS = 15 * SECOND_MS
 /** How often is looked for events that another node said, ms. */
@@ -34,6 +36,8 @@ export type StreamStep =
   | { readonly kind: 'ended'; readonly cursor: string; readonly reason: string }
 
 export interface StreamRequest {
+  /** The account that asks; null: an administrator. */
+  readonly owner: string | null
   /** A cursor to go on from; null: what is said from now on. */
   readonly after: string | null
   readonly chooses: (event: RecordedEvent) => boolean
@@ -81,11 +85,23 @@ export class EventStreams {
   }
 
   /** `limit_reached`, `stopping`, and `invalid` for a cursor that is none. */
-  async open({ after, chooses }: StreamRequest): Promise<EventStream> {
+  async open({ owner, after, chooses }: StreamRequest): Promise<EventStream> {
     if (this.#isStopped) throw new AppError('stopping', 'the server is stopping; try again in a moment')
     if (this.#streams.size >= STREAMS_MAX)
       throw new AppError('limit_reached', `${STREAMS_MAX} streams are open on this node; at most ${STREAMS_MAX} may be`)
-    const stream = new Live(chooses, this.#parts.clock, {
+    const own =
+      owner === null
+        ? 0
+        : this.#streams
+            .values()
+            .filter((stream) => stream.owner === owner)
+            .toArray().length
+    if (own >= STREAMS_OF_ACCOUNT_MAX)
+      throw new AppError(
+        'limit_reached',
+        `the account has ${own} streams open on this node; at most ${STREAMS_OF_ACCOUNT_MAX} may be`,
+      )
+    const stream = new Live(owner, chooses, this.#parts.clock, {
       read: (cursor) => this.#read(cursor),
       generation: () => this.#generation,
       closed: (closed) => this.#closed(closed),
@@ -157,6 +173,7 @@ interface Source {
 
 /** open → ended (by the server) or closed (by its reader). */
 class Live implements EventStream {
+  readonly owner: string | null
   readonly #chooses: StreamRequest['chooses']
   readonly #clock: EventStreamsParts['clock']
   readonly #source: Source
@@ -166,7 +183,8 @@ class Live implements EventStream {
   #endedBecause: string | undefined
   #wakeUp = () => {}
 
-  constructor(chooses: StreamRequest['chooses'], clock: EventStreamsParts['clock'], source: Source) {
+  constructor(owner: string | null, chooses: StreamRequest['chooses'], clock: EventStreamsParts['clock'], source: Source) {
+    this.owner = owner
     this.#chooses = chooses
     this.#clock = clock
     this.#source = source
