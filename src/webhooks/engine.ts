@@ -1,4 +1,4 @@
-import { type Clock, delay } from '../base/clock.ts'
+import type { Clock } from '../base/clock.ts'
 import { codeOf } from '../base/error.ts'
 import type { Log } from '../base/log.ts'
 import type { Seal } from '../base/seal.ts'
@@ -12,6 +12,7 @@ import { expired, expiresAt } from './expiry.ts'
 import type { Held, Lane } from './lane.ts'
 import { Lanes } from './lanes.ts'
 import type { DeliveryStore, Settlement, SettleResult } from './port.ts'
+import { PutBack } from './put-back.ts'
 import type { Post } from './send.ts'
 import { throttledMs } from './settle.ts'
 import { Settling } from './settling.ts'
@@ -80,8 +81,6 @@ export interface EngineStats {
 
 export const LANE_CONCURRENCY_DEFAULT = 16
 const STOP_DEADLINE_MS = 10 * SECOND_MS
-/** Time to put back, at the end of a stop, what did not end in time, ms. */
-const LET_GO_MS = 2 * SECOND_MS
 /** A lane that waits for its pace is looked at this often, ms: its webhook may have another rate by then, or be off. */
 const PACE_LOOK_MS = SECOND_MS
 
@@ -103,9 +102,8 @@ class DeliveryEngine implements Engine {
   readonly #beat: Beat
   readonly #starts: Starts
   readonly #settling: Settling<Tag>
+  readonly #putBack: PutBack
   #state: 'new' | 'running' | 'stopping' | 'stopped' = 'new'
-  #toPutBack: string[] = []
-  #putBacks = 0
   /** While stopping: called whenever something ends. */
   #progress: () => void = () => {}
   readonly #count = { delivered: 0, waiting: 0, failed: 0, cancelled: 0, own: 0, lost: 0 }
@@ -135,6 +133,11 @@ class DeliveryEngine implements Engine {
           deliveries.map((delivery) => ({ delivery, written: null })),
         )
       },
+    })
+    this.#putBack = new PutBack({
+      ...{ store, clock, log, node },
+      failed: () => this.#claims.doubt(),
+      progress: () => this.#progress(),
     })
     this.#beat = new Beat({
       ...{ store, clock, log, node },
@@ -184,7 +187,7 @@ class DeliveryEngine implements Engine {
     this.#state = 'stopped'
     this.#settling.stop()
     this.#beat.stop()
-    await this.#letGo()
+    await this.#putBack.all()
   }
 
   stats(): EngineStats {
@@ -341,41 +344,12 @@ class DeliveryEngine implements Engine {
   /** These have left their lane without an outcome; others may have them. */
   #left(lane: Lane, held: readonly Held[]): void {
     for (const { delivery, written } of held) {
-      if (written === null) this.#putBack(delivery.id)
+      if (written === null) this.#putBack.add(delivery.id)
       // Before its commit there is nothing to put back; and one that failed may yet come through.
-      else void isFulfilled(written).then((isWritten) => (isWritten ? this.#putBack(delivery.id) : this.#claims.doubt()))
+      else void isFulfilled(written).then((isWritten) => (isWritten ? this.#putBack.add(delivery.id) : this.#claims.doubt()))
     }
     this.#lanes.changed(lane, held.length)
     this.#progress()
-  }
-
-  #putBack(id: string): void {
-    if (this.#toPutBack.push(id) > 1) return
-    this.#putBacks++
-    queueMicrotask(() => void this.#flushPutBack())
-  }
-
-  async #flushPutBack(): Promise<void> {
-    const { store, node, log } = this.#options
-    const ids = this.#toPutBack
-    this.#toPutBack = []
-    try {
-      await store.unclaim(node, ids)
-    } catch (error) {
-      log.warn({ err: error, deliveries: ids.length }, 'deliveries could not be put back; trying again')
-      this.#claims.doubt()
-    }
-    this.#putBacks--
-    this.#progress()
-  }
-
-  /** Puts back whatever this node still has, such as what was being posted. If it fails, the claims end with the beats. */
-  async #letGo(): Promise<void> {
-    const { store, node, log, clock } = this.#options
-    const done = store.unclaimAllBut(node, []).catch((error) => {
-      log.warn({ err: error }, 'deliveries could not be put back; they are freed when this node is found to be gone')
-    })
-    await Promise.race([done, delay(clock, LET_GO_MS)])
   }
 
   /** Resolves when nothing is held, claimed or put back any more, or after the deadline. */
@@ -388,7 +362,7 @@ class DeliveryEngine implements Engine {
       }
       const cancel = this.#options.clock.after(deadlineMs, end)
       this.#progress = () => {
-        if (this.#lanes.used === 0 && this.#putBacks === 0) end()
+        if (this.#lanes.used === 0 && this.#putBack.isDone) end()
       }
       this.#progress()
     })
