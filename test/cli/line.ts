@@ -27,7 +27,7 @@ export function landfall(args: readonly string[], env: Record<string, string> = 
 }
 
 /** Something that grows, and whoever waits until it has what they want. */
-class Growing<Entry> {
+export class Growing<Entry> {
   readonly all: Entry[] = []
   #wake: (() => void)[] = []
 
