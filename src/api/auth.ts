@@ -26,6 +26,8 @@ declare module 'fastify' {
 export interface Guards {
   admin(request: FastifyRequest, reply: FastifyReply): Promise<void>
   accountKey(request: FastifyRequest, reply: FastifyReply): Promise<void>
+  /** For routes that need no credentials and ask the database. */
+  anybody(request: FastifyRequest, reply: FastifyReply): Promise<void>
 }
 
 /**
@@ -33,6 +35,8 @@ export interface Guards {
  * is driven by scripts and a dashboard, so this only stops a runaway loop.
  */
 export const ADMIN_REQUESTS_PER_MINUTE = 6_000
+/** Requests a minute from one address to what anybody may ask for; many receivers may stand behind one. */
+export const PUBLIC_REQUESTS_PER_MINUTE = 1_200
 /** Refused credentials a minute from one address; then every request from it waits for the minute to end. */
 export const REFUSED_PER_MINUTE = 30
 /** Callers whose counts are kept at the same time. */
@@ -42,6 +46,7 @@ export function createGuards(needs: { accounts: AccountAdmin; clock: Clock; keyR
   const { accounts, clock } = needs
   const refusals = new RateWindows(clock, MINUTE_MS, CALLERS_MAX)
   const admins = new RateWindows(clock, MINUTE_MS, CALLERS_MAX)
+  const strangers = new RateWindows(clock, MINUTE_MS, CALLERS_MAX)
   const keys = new RateWindows(clock, needs.keyRateWindowMs, CALLERS_MAX)
 
   /** The credential that `find` knows by the bearer token of the request. */
@@ -89,6 +94,9 @@ export function createGuards(needs: { accounts: AccountAdmin; clock: Clock; keyR
         throw new AppError('forbidden', `this needs the scope ${scope}; the key has ${key.scopes.join(', ')}`)
       }
       request.caller = { actor: key.name, address: addressOf(request), door: 'api', accountId: key.accountId }
+    },
+    async anybody(request, reply) {
+      spend(reply, strangers.take(addressOf(request), PUBLIC_REQUESTS_PER_MINUTE), 'a minute from one address')
     },
   }
 }

@@ -84,6 +84,16 @@ test('refused credentials from one address are bounded, for everybody from there
   assert.equal((await call('GET', '/api/webhooks')).status, 200)
 })
 
+test('public keys, which need no credentials, are bounded for one address', async () => {
+  const keys = () => call('GET', '/api/webhooks/wh_none/jwks.json', undefined, null)
+  let left = Number((await keys()).headers.get('x-ratelimit-remaining'))
+  for (; left > 0; left -= 1) assert.equal((await keys()).status, 404)
+  assert.equal((await keys()).status, 429)
+  assert.equal((await call('GET', '/api/accounts')).status, 200)
+  world.clock.ahead(MINUTE_MS)
+  assert.equal((await keys()).status, 404)
+})
+
 test('a key has its hourly limit, says what is left, and when to come back', async () => {
   const { token } = await world.keyOf('default', ['read'], 3)
   for (const remaining of ['2', '1', '0']) {

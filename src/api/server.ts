@@ -5,7 +5,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify, { type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify'
 import { AppError } from '../base/error.ts'
 import { SECOND_MS } from '../base/units.ts'
-import { ADMIN_REQUESTS_PER_MINUTE, createGuards, REFUSED_PER_MINUTE } from './auth.ts'
+import { ADMIN_REQUESTS_PER_MINUTE, createGuards, PUBLIC_REQUESTS_PER_MINUTE, REFUSED_PER_MINUTE } from './auth.ts'
 import { BODY_BYTES_MAX, type Refusal, refusalOf } from './errors.ts'
 import { addMftplusFace, MFTPLUS_SHAPES } from './mftplus/face.ts'
 import { asMftplusError } from './mftplus/shapes.ts'
@@ -153,7 +153,7 @@ value, and changes nothing.
 
 An administrator token may make ${ADMIN_REQUESTS_PER_MINUTE} requests a minute, an account key the number an hour that it was made with; \`X-RateLimit-Limit\`,
 \`X-RateLimit-Remaining\` and \`X-RateLimit-Reset\` (Unix time, seconds) say what is left. After ${REFUSED_PER_MINUTE} requests a minute with credentials that are not valid, an
-address waits for the minute to end. Beyond a limit the answer is 429 with \`Retry-After\`. Each node counts for itself.`
+address waits for the minute to end; so it does after ${PUBLIC_REQUESTS_PER_MINUTE} requests for public keys. Beyond a limit the answer is 429 with \`Retry-After\`. Each node counts for itself.`
 
 /** `/docs` and `/docs/json`, with nothing loaded from elsewhere. */
 function addDocs(app: Api, version: string): void {

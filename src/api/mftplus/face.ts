@@ -28,7 +28,7 @@ export const MFTPLUS_SHAPES = [
 /** The face of administrators. Health and public keys are for everybody; everything else takes an administrator token. */
 export function addMftplusFace(face: Api, needs: ApiNeeds, guards: Guards): void {
   addHealthRoutes(face, needs)
-  addPublicKeyRoutes(face, needs)
+  addPublicKeyRoutes(face, needs, guards)
   face.register(async (guarded) => {
     const api = guarded as Api
     api.addHook('onRequest', guards.admin)

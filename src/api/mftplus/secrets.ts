@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { OVERLAP_SECONDS_DEFAULT, OVERLAP_SECONDS_MAX, ROTATION_RULES } from '../../webhooks/secrets/rotate.ts'
+import type { Guards } from '../auth.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
 import { body, idOf, iso, nullable, params, refTo, responses, TEXT_CHARS_MAX, text, time } from '../schema.ts'
 import { adminRoute, envelope, MftplusError, said } from './shapes.ts'
@@ -64,10 +65,11 @@ const Jwk = Type.Object({
 const KEYS_MAX_AGE_SECONDS = 60
 
 /** For everybody: it tells public keys only, and nothing of a webhook that has none. */
-export function addPublicKeyRoutes(face: Api, { secrets }: ApiNeeds): void {
+export function addPublicKeyRoutes(face: Api, { secrets }: ApiNeeds, { anybody }: Pick<Guards, 'anybody'>): void {
   face.get(
     '/webhooks/:id/jwks.json',
     {
+      onRequest: anybody,
       schema: {
         operationId: 'getWebhookPublicKeys',
         tags: ['Webhooks'],
@@ -77,6 +79,7 @@ export function addPublicKeyRoutes(face: Api, { secrets }: ApiNeeds): void {
         response: responses({ 200: Type.Object({ keys: Type.Array(Jwk) }) }, refTo(MftplusError), {
           400: 'Invalid input',
           404: 'No such webhook, or it signs with a shared secret',
+          429: 'Rate limit exceeded; see Retry-After',
         }),
       },
     },
