@@ -18,9 +18,16 @@ function commandsIn(text: string): string[] {
   const blocks = [...text.matchAll(/^```(?:sh|bash)?\n(.*?)^```/gms)].flatMap(([, block]) =>
     block!.replaceAll(/\\\n\s*/g, ' ').split('\n'),
   )
+  // README.md sets its blocks in, also within its lists.
+  blocks.push(
+    ...text
+      .replaceAll(/^```.*?^```/gms, '')
+      .split('\n')
+      .filter((line) => line.startsWith('    ')),
+  )
   const prose = text.replaceAll(/^```.*?^```/gms, '').replaceAll(/\n/g, ' ')
   const inline = [...prose.matchAll(/`([^`]+)`/g)].map(([, code]) => code!)
-  const lines = blocks.map((line) => /(?:^|\$ |\| |[A-Z_]+=\S+ )(?:npx )?(landfall .*)$/.exec(line)?.[1])
+  const lines = blocks.map((line) => /(?:^ *|\$ |\| |[A-Z_]+=\S+ )(?:npx )?(landfall .*)$/.exec(line)?.[1])
   const words = inline.map(
     (code) => /^(?:npx )?(landfall .*)$/.exec(code)?.[1] ?? (/^webhook [a-z]/.test(code) ? `landfall ${code}` : undefined),
   )
@@ -51,6 +58,7 @@ for (const { name, text } of PAGES) {
 }
 
 test('there are commands to look at', () => {
-  const operate = PAGES.find(({ name }) => name === 'docs/operate-webhooks.md')
-  assert.ok(operate !== undefined && commandsIn(operate.text).length > 40)
+  const numberIn = (page: string) => commandsIn(PAGES.find(({ name }) => name === page)!.text).length
+  assert.ok(numberIn('docs/operate-webhooks.md') > 40)
+  assert.ok(numberIn('README.md') > 5)
 })
