@@ -20,7 +20,7 @@ export const explainSignature: Command = {
   options: {
     headers: { type: 'string', meaning: 'file with the headers alone, `Name: value` a line or JSON' },
     body: { type: 'string', meaning: 'file with the bytes of the body alone, as they arrived' },
-    dialect: { type: 'string', meaning: `${DIALECTS.join(', ')} (default: what the headers say)` },
+    dialect: { type: 'string', meaning: `${DIALECTS.join(', ')} (default: what headers and body say)` },
     'secret-stdin': { type: 'boolean', meaning: 'read the secret from standard input, old ones on lines behind it' },
     now: { type: 'string', meaning: 'judge the time as if it were then: ISO 8601 or Unix seconds' },
     tolerance: { type: 'string', meaning: `seconds that the time may be off (default ${TOLERANCE_SECONDS})` },
@@ -31,7 +31,7 @@ export const explainSignature: Command = {
     if (isMasked(capture)) {
       throw new CommandError('the signature is masked, as in the log of the server: take the headers as the receiver got them')
     }
-    const found = dialectsOf(capture.headers)
+    const found = dialectsOf(capture)
     const dialect = dialectGiven(call) ?? found[0]
     if (dialect === undefined)
       throw new CommandError(`no header of any dialect is there: name it with --dialect ${DIALECTS.join('|')}`)
@@ -52,7 +52,7 @@ function page(call: Call, verdict: Verdict, { headers, body }: Capture, others: 
   const title = verdict.genuine ? paint(call.terminal, 'green', 'genuine') : paint(call.terminal, 'red', 'not genuine')
   const at = verdict.timestamp
   const rows = [
-    ['dialect', `${verdict.dialect}${dialectGiven(call) === undefined ? ' (as the headers say)' : ''}`],
+    ['dialect', `${verdict.dialect}${dialectGiven(call) === undefined ? ' (as headers and body say)' : ''}`],
     ['headers', String(Object.keys(headers).length)],
     ['body', `${body.length} bytes`],
     verdict.event === null ? undefined : ['event', `${verdict.event} ${verdict.id}`],

@@ -19,8 +19,8 @@ export interface Verdict {
   readonly notes: readonly string[]
 }
 
-/** The dialect that the headers speak of, and others whose signature goes along; undefined where there is none. */
-export function dialectsOf(headers: Capture['headers']): readonly Dialect[] {
+/** The dialects that the headers speak of; where several signatures go along, that of the body first. Empty: there is none. */
+export function dialectsOf({ headers, body }: Pick<Capture, 'headers' | 'body'>): readonly Dialect[] {
   const isCloudEvent =
     'ce-specversion' in headers || headers['content-type']?.[0]?.startsWith('application/cloudevents+json') === true
   const found: (Dialect | false)[] = [
@@ -28,8 +28,22 @@ export function dialectsOf(headers: Capture['headers']): readonly Dialect[] {
     ('x-webhook-signature' in headers || 'x-webhook-id' in headers) && 'mftplus',
     ('webhook-signature' in headers || 'webhook-id' in headers) && (isCloudEvent ? 'cloudevents' : 'standard'),
   ]
-  return found.filter((one) => one !== false)
+  const all = found.filter((one) => one !== false)
+  if (all.length < 2) return all
+  const said = isCloudEvent ? 'cloudevents' : envelopeOf(body)
+  return [...all.filter((one) => one === said), ...all.filter((one) => one !== said)]
 }
+
+/** By a member that only this dialect has, whether the body has been changed or not. */
+function envelopeOf(body: Uint8Array): Dialect | undefined {
+  const text = new TextDecoder().decode(body.subarray(0, ENVELOPE_BYTES))
+  if (text.includes('"delivery_id"')) return 'trueftp'
+  if (/^\s*\{\s*"type"/.test(text)) return 'standard'
+  return text.includes('"event"') ? 'mftplus' : undefined
+}
+
+/** In which the members of an envelope stand, before `data`. */
+const ENVELOPE_BYTES = 400
 
 export interface Question {
   readonly dialect: Dialect

@@ -86,6 +86,17 @@ const cases: { name: string; asked: Asked; genuine: boolean; problem?: string; d
     dialect: 'standard',
     id: EVENT_ID,
   },
+  ...(['mftplus', 'trueftp', 'standard'] as const).map((dialect) => ({
+    name: `of several signatures that of the body: ${dialect}`,
+    asked: {
+      input: captured({ dialect, alsoSign: (['mftplus', 'trueftp', 'standard'] as const).filter((one) => one !== dialect) }),
+      secret: SECRET,
+      args: THEN,
+    },
+    genuine: true,
+    dialect,
+    id: dialect === 'trueftp' ? DELIVERY_ID : EVENT_ID,
+  })),
   {
     name: 'an old capture',
     asked: { input: captured(), secret: SECRET, args: ['--now', '2026-06-11T12:00:00Z'] },
@@ -138,7 +149,7 @@ test('explain-signature: for people, with the age of an old capture', async () =
   const { status, out } = await explain({ input: captured(), secret: SECRET, args: ['--now', '1781179200'] })
   assert.equal(status, 0)
   assert.match(out, /^genuine: The signature is right; the delivery is 3 days old, which a receiver refuses\.\n/)
-  assert.match(out, /dialect +trueftp \(as the headers say\)/)
+  assert.match(out, /dialect +trueftp \(as headers and body say\)/)
   assert.match(out, /time +2026-06-08T12:00:00.000Z, 3 days ago/)
   assert.match(out, /note +the line end behind the body was left out/)
   const wide = await explain({ input: captured(), secret: SECRET, args: ['--now', '1781179200', '--tolerance', '300000'] })
