@@ -101,7 +101,21 @@ const cases: Case[] = [
   {
     name: 'is held back by a slow receiver',
     delivery: waiting(NOW - MINUTE_MS),
-    ...{ reason: 'receiver_busy', says: /more is due than the receiver answers/, remedies: ['wait', 'mend_receiver'] },
+    ...{
+      reason: 'receiver_busy',
+      says: /more is due than the receiver answers in that time\.$/,
+      remedies: ['wait', 'mend_receiver'],
+    },
+  },
+  {
+    name: 'is held back by a receiver that may have asked for less',
+    planned: { dialect: 'standard' },
+    delivery: waiting(NOW - MINUTE_MS),
+    ...{
+      reason: 'receiver_busy',
+      says: /answers of 429, 502 or 504 made it go one at a time/,
+      remedies: ['wait', 'mend_receiver'],
+    },
   },
   {
     name: 'was delivered at once',

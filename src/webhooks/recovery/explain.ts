@@ -173,9 +173,9 @@ function asksForTime(facts: ExplainFacts, last: Attempt, dueAt: number): boolean
   return (last.statusCode === 429 || last.statusCode === 503) && dueAt - endedAt > scheduledMs + SECOND_MS
 }
 
-function whyHeldUp({ webhook, attempts }: ExplainFacts, heldUpMs: number): Why {
-  const { rate, concurrency } = webhook.options
-  const since = `It has been due for ${span(heldUpMs)} (attempt ${attempts.length + 1})`
+function whyHeldUp(facts: ExplainFacts, heldUpMs: number): Why {
+  const { rate, concurrency } = facts.webhook.options
+  const since = `It has been due for ${span(heldUpMs)} (attempt ${facts.attempts.length + 1})`
   if (rate !== undefined) {
     const sentence = `${since} and is held back by the rate of this webhook: ${rate.count} in ${rate.perSeconds} s.`
     return {
@@ -184,10 +184,12 @@ function whyHeldUp({ webhook, attempts }: ExplainFacts, heldUpMs: number): Why {
       remedies: [patience('its turn'), { action: 'change_webhook', hint: 'a higher rate sends what waits sooner' }],
     }
   }
-  const sentence = `${since}: more is due than the receiver answers in that time${concurrency === undefined ? '' : `, with ${concurrency} posts at once`}.`
+  const atOnce = concurrency === undefined ? '' : `, with ${concurrency} posts at once`
+  // Which of the two it is only the node knows that sends.
+  const slowed = rulesOf(facts).throttles(429) ? ', or answers of 429, 502 or 504 made it go one at a time, with pauses' : ''
   return {
     reason: 'receiver_busy',
-    sentence,
+    sentence: `${since}: more is due than the receiver answers in that time${atOnce}${slowed}.`,
     remedies: [patience('its turn'), { action: 'mend_receiver', hint: 'answer sooner: accept first, then work' }],
   }
 }
