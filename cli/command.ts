@@ -31,7 +31,7 @@ export class CommandError extends Error {
 }
 
 const COMMON = {
-  json: { type: 'boolean', meaning: 'print JSON, one object or a line each, for machines' },
+  json: { type: 'boolean', meaning: 'print JSON for machines: an object, an array of a list, or a line for each event' },
   help: { type: 'boolean', meaning: 'show this page' },
 } as const
 

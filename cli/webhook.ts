@@ -12,6 +12,7 @@ interface WebhookRow {
   url: string
   events: string[]
   state: string
+  health: { state: string }
   dialect: string
 }
 
@@ -115,6 +116,9 @@ function pathOf({ words }: Call): string {
   return `/api/webhooks/${encodeURIComponent(words[0]!)}`
 }
 
+/** What the API gives in one page at most. */
+const LIST_ROWS = 100
+
 const list: Command = {
   name: 'webhook list',
   summary: 'list the webhooks',
@@ -122,9 +126,12 @@ const list: Command = {
   options: SERVER_OPTIONS,
   async run(call) {
     const client = await connect(call)
-    const { webhooks } = await client.call<{ webhooks: WebhookRow[] }>('GET', '/api/webhooks?limit=100')
-    const rows = webhooks.map((row) => [row.id, row.state, row.dialect, row.events.join(','), row.url])
-    call.terminal.out(call.json ? JSON.stringify(webhooks) : table(['ID', 'STATE', 'DIALECT', 'EVENTS', 'URL'], rows))
+    const path = `/api/webhooks?limit=${LIST_ROWS}`
+    const { webhooks, pagination } = await client.call<{ webhooks: WebhookRow[]; pagination: { total: number } }>('GET', path)
+    const rows = webhooks.map((row) => [row.id, row.state, row.health.state, row.dialect, row.events.join(','), row.url])
+    call.terminal.out(call.json ? JSON.stringify(webhooks) : table(['ID', 'STATE', 'HEALTH', 'DIALECT', 'EVENTS', 'URL'], rows))
+    if (pagination.total > rows.length)
+      call.terminal.note(`these are ${rows.length} of ${pagination.total}; GET /api/webhooks has them all`)
     return 0
   },
 }

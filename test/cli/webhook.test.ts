@@ -85,6 +85,17 @@ test('webhook create, show and update take every choice, and secrets come from e
   )
 })
 
+test('webhook list shows how each is, and says when there are more than it shows', async () => {
+  const { id } = await json<Made>(['webhook', 'create', ...target, '--name', 'listed'])
+  const few = await landfall(['webhook', 'list'])
+  assert.match(few.out, /^ID +STATE +HEALTH +DIALECT/)
+  assert.match(few.out, new RegExp(`${id} +active +healthy +mftplus`))
+  assert.equal(few.error, '')
+  const body = { url: target[1], events: ['file.*'], active: false }
+  for (let made = 0; made < 100; made++) await server.call('POST', '/api/webhooks', body)
+  assert.match((await landfall(['webhook', 'list'])).error, /^these are 100 of \d+; GET \/api\/webhooks has them all/)
+})
+
 test('webhook pause and resume', async () => {
   const { id, state } = await json<Made>(['webhook', 'create', ...target, '--inactive'])
   assert.equal(state, 'inactive')
