@@ -12,6 +12,7 @@ import { orderCases } from './suite/order.conformance.ts'
 import { replayCases } from './suite/replays.conformance.ts'
 import { retentionCases } from './suite/retention.conformance.ts'
 import { sealedCases } from './suite/sealed.conformance.ts'
+import { totalsCases } from './suite/totals.conformance.ts'
 import { webhookCases } from './suite/webhooks.conformance.ts'
 
 /** A fresh, empty store; `close` ends it and removes what it was made of. */
@@ -37,6 +38,7 @@ const GROUPS = {
   orderCases,
   replayCases,
   sealedCases,
+  totalsCases,
   lifecycleCases,
 }
 
