@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline/promises'
 import { accountIdOf, type Client, connect, ServerRefused } from './client.ts'
 import { type Call, type Command, CommandError, listOf, many, optional, SERVER_OPTIONS } from './command.ts'
+import { DIALECTS } from './explain/judge.ts'
 import { follow, openStream } from './listen/follow.ts'
 import { Forwarder, post } from './listen/forward.ts'
 import { Memory, type Place, Progress, type Selection } from './listen/remembered.ts'
@@ -12,6 +13,8 @@ import { readPassword } from './stdin.ts'
 const MISSED_MAX = 1_000
 /** After Ctrl-C, for forwards under way, ms. */
 const GRACE_MS = 5_000
+/** npm hands on the signal of a key that the terminal has sent already: within this, two are one, ms. */
+const SAME_KEY_MS = 500
 /** Between two writes of how far it has come, ms: a process that is killed offers what it forwarded in this time once more. */
 const KEEP_EVERY_MS = 1_000
 
@@ -32,7 +35,7 @@ export const listen: Command = {
     events: { type: 'string', meaning: 'event types, groups such as file.*; separated by commas (default: all)' },
     account: { type: 'string', meaning: 'slug of the account whose events are meant (default: all)' },
     webhook: { type: 'string', meaning: 'as this webhook would get them: its scope, events, filter, dialect and headers' },
-    dialect: { type: 'string', meaning: 'mftplus (default), trueftp, standard or cloudevents' },
+    dialect: { type: 'string', meaning: `${DIALECTS.join(', ')} (default: mftplus)` },
     'secret-stdin': {
       type: 'boolean',
       meaning: 'read the signing secret from standard input (default: one that stays the same)',
@@ -68,6 +71,8 @@ function wantedOf(call: Call): Wanted {
   ] as const)
     if (webhook !== undefined && value !== undefined)
       throw new CommandError(`--${name} is that of the webhook: name --webhook or --${name}, not both`)
+  if (dialect !== undefined && !DIALECTS.some((one) => one === dialect))
+    throw new CommandError(`--dialect is one of ${DIALECTS.join(', ')}, not ${dialect}`)
   if (missed !== undefined && !MISSED.some((one) => one === missed))
     throw new CommandError(`--missed is one of ${MISSED.join(', ')}, not ${missed}`)
   const events = listOf(optional(call, 'events'))
@@ -245,13 +250,19 @@ class Session {
   }
 }
 
-/** The first signal ends the stream, a second one the process. Answers how to stop listening for them. */
+/** The first signal ends the stream, a later one the process. Answers how to stop listening for them. */
 function onStopSignal(stop: AbortController): () => void {
   const signals = ['SIGINT', 'SIGTERM'] as const
+  let firstAt: number | undefined
   const end = () => {
-    if (stop.signal.aborted) process.exit(130)
+    if (firstAt !== undefined && Date.now() - firstAt > SAME_KEY_MS) process.exit(130)
+    firstAt ??= Date.now()
     stop.abort()
   }
   for (const signal of signals) process.on(signal, end)
-  return () => signals.forEach((signal) => void process.off(signal, end))
+  // Whoever reads the lines may leave, as head(1) does.
+  process.stdout.on('error', () => stop.abort())
+  return () => {
+    for (const signal of signals) process.off(signal, end)
+  }
 }

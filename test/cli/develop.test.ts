@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { rmSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { createInterface } from 'node:readline'
 import { after, before, type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { createReceiver } from '../../sdk/examples/express.ts'
 import { startTestServer, type TestServer } from '../server.ts'
-import { Listener, landfall, Receiver } from './line.ts'
+import { Growing, Listener, landfall, Receiver } from './line.ts'
 
 // Samples, probes and explanations as those who write receivers ask for them on the command line.
 
@@ -128,4 +132,49 @@ test('explain-signature: a request that listen forwarded, with the secret that l
   assert.match(right.out, /^genuine: /, right.error)
   const wrong = await landfall(['explain-signature'], { LANDFALL_WEBHOOK_SECRET: secret! }, capture.replace('order', 'other'))
   assert.deepEqual([wrong.status, /^not genuine: /.test(wrong.out)], [1, true])
+})
+
+test('the receiver of the README: takes what listen and a webhook send, is well for the doctor, and keeps what it refuses', {
+  timeout: 180_000,
+}, async (t) => {
+  const secret = 'whsec_a0b1c2d3e4f5g6h7i8j9k0l1m2n3o4p5'
+  const program = fileURLToPath(new URL('../../sdk/examples/receiver.ts', import.meta.url))
+  const env = { PATH: process.env.PATH, PORT: '0', WEBHOOK_SECRET: secret }
+  const child = spawn(process.execPath, [program], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const printed = new Growing<string>()
+  createInterface({ input: child.stdout }).on('line', (line) => printed.add(line))
+  t.after(() => child.kill())
+  const url = (await printed.first('address', (line) => line.includes('listening'))).replace(/^.* /, '')
+
+  const listener = new Listener(
+    ['--forward', `${url}/hook`, '--secret-stdin', '--data', server.folder],
+    { XDG_STATE_HOME: `${server.folder}/state-2` },
+    secret,
+  )
+  t.after(() => listener.stop('SIGKILL'))
+  await listener.hello()
+  await run('trigger', 'agent.connected')
+  await printed.first('sample', (line) => /^genuine {5}agent\.connected whevt_\w+$/.test(line))
+
+  const create = [
+    'webhook',
+    'create',
+    '--url',
+    `${url}/hook`,
+    '--events',
+    'dir.*',
+    '--secret-stdin',
+    '--json',
+    '--data',
+    server.folder,
+  ]
+  const { id } = JSON.parse((await landfall(create, {}, `${secret}\n`)).out)
+  const doctor = await run('doctor', id)
+  assert.equal(doctor.status, 0, doctor.out)
+  assert.match(doctor.out, /^ok +Same id twice .* so it was recognised$/m)
+  const file = (await printed.first('refusal', (line) => line.includes('explain-signature'))).replace(/^.* /, '')
+  t.after(() => rmSync(file))
+  const explained = await landfall(['explain-signature', file], { LANDFALL_WEBHOOK_SECRET: secret })
+  assert.deepEqual([explained.status, explained.error], [1, ''])
+  assert.match(explained.out, /^not genuine: /)
 })
