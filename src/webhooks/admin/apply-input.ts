@@ -64,7 +64,8 @@ export async function applyInput(
     order: input.order === undefined ? before.order : (input.order ?? 'none'),
     retryDelaysSeconds: input.retry === undefined ? before.retryDelaysSeconds : (input.retry?.delaysSeconds ?? null),
     ...(input.active === undefined ? {} : stateFor(before, input.active, now)),
-    updatedAt: now,
+    // The store tells by it whether a webhook has changed since it was read, also within one ms.
+    updatedAt: Math.max(now, before.updatedAt + 1),
   }
   return { webhook, madeSecret, warnings }
 }
