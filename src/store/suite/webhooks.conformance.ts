@@ -52,6 +52,10 @@ export function webhookCases(world: World): void {
     assert.equal(results.filter((result) => result.status === 'fulfilled').length, 2)
     const refused = results.find((result) => result.status === 'rejected')
     assert.ok(refused && code('limit_reached')(refused.reason))
+    assert.match(
+      refused.reason.message,
+      /^there are \d+ webhooks of this account and \d+ are allowed: remove one, or change the plan/,
+    )
   })
 
   test('a removed webhook is gone for everybody and asked for nothing any more', async () => {

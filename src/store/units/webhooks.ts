@@ -23,8 +23,7 @@ export const webhookUnits: Units<WebhookStore> = {
       .where('account_id', webhook.accountId === null ? 'is' : '=', webhook.accountId)
       .where('removed_at', 'is', null)
       .executeTakeFirstOrThrow()
-    if (Number(total) >= webhooksMax)
-      throw new AppError('limit_reached', `There are ${total} webhooks; ${webhooksMax} are allowed.`)
+    if (Number(total) >= webhooksMax) throw tooMany(Number(total), webhooksMax, webhook.accountId)
     const row = { ...fromWebhook(webhook), egress_allow: await egressOf(work, webhook.accountId) }
     await orTaken(work.db.insertInto('webhook').values(row).execute(), 'A webhook with this id exists already.')
     await note(work, audit)
@@ -187,6 +186,12 @@ export const webhookUnits: Units<WebhookStore> = {
     await insertDue(work, [delivery], event.occurredAt)
     await note(work, audit)
   },
+}
+
+function tooMany(total: number, webhooksMax: number, accountId: string | null): AppError {
+  const whose = accountId === null ? 'without an account' : 'of this account'
+  const remedy = accountId === null ? 'remove one' : 'remove one, or change the plan of the account'
+  return new AppError('limit_reached', `there are ${total} webhooks ${whose} and ${webhooksMax} are allowed: ${remedy}`)
 }
 
 /** Kept with each webhook of an account, so that an attempt reads one row; whoever changes it there changes it here. */
