@@ -126,6 +126,8 @@ replay.node text
 replay.created_at bigint not null
 replay.updated_at bigint not null
 replay.ended_at bigint
+said_base.id integer not null
+said_base.base bigint not null
 schema_version.version integer not null
 schema_version.applied_at bigint not null
 tally.webhook_id text collate "C" not null
@@ -240,6 +242,8 @@ replay CHECK ((is_counted = ANY (ARRAY[0, 1])))
 replay CHECK ((is_open = ANY (ARRAY[0, 1])))
 replay CHECK ((state = ANY (ARRAY['running'::text, 'done'::text, 'cancelled'::text])))
 replay PRIMARY KEY (id)
+said_base CHECK ((id = 1))
+said_base PRIMARY KEY (id)
 schema_version PRIMARY KEY (version)
 tally CHECK (((grain = 'minute'::text) OR (grain = 'hour'::text)))
 tally PRIMARY KEY (webhook_id, grain, at, part)
@@ -302,6 +306,7 @@ CREATE INDEX replay_of_webhook ON public.replay USING btree (webhook_id, id)
 CREATE INDEX replay_open ON public.replay USING btree (id) WHERE (is_open = 1)
 CREATE UNIQUE INDEX replay_pkey ON public.replay USING btree (id)
 CREATE UNIQUE INDEX replay_running ON public.replay USING btree (webhook_id) WHERE (state = 'running'::text)
+CREATE UNIQUE INDEX said_base_pkey ON public.said_base USING btree (id)
 CREATE UNIQUE INDEX schema_version_pkey ON public.schema_version USING btree (version)
 CREATE INDEX tally_by_age ON public.tally USING btree (grain, at)
 CREATE UNIQUE INDEX tally_pkey ON public.tally USING btree (webhook_id, grain, at, part)

@@ -21,6 +21,13 @@ alter table webhook add column inactive_reason text check (inactive_reason is nu
 -- is still open is in the order of commits.
 alter table event add column position bigint;
 update event set position = 0 where state = 'said';
+-- One row: what positions begin from, beside the number of the transaction. A database that was restored into another cluster, which counts
+-- its transactions from the start again, begins above all that it holds.
+create table said_base (
+  id   integer primary key check (id = 1),
+  base bigint  not null
+);
+insert into said_base (id, base) values (1, 0);
 -- What was said after this position, in order?
 create index event_said on event (position, id) where state = 'said' and is_test = 0;
 

@@ -81,6 +81,21 @@ describe('postgres: several nodes and lost connections', () => {
     assert.deepEqual([await ids(meanwhile.next), await ids(end)], [expected, expected])
   })
 
+  test('a database restored into another cluster goes on after what it holds', async () => {
+    const before = anEvent()
+    await store.recordEvents([before])
+    await admin.query('update event set position = position + 1000000000000 where id = $1', [before.id])
+    const restored = await openPostgresStore({ url: fresh.url, plan, node: 'node_restored' })
+    try {
+      const end = await restored.eventsEnd()
+      const next = anEvent()
+      await restored.recordEvents([next])
+      await eventually(async () => assert.deepEqual((await restored.eventsAfter(end, 10)).events.map(({ id }) => id), [next.id])) // biome-ignore format: one line
+    } finally {
+      await restored.stop()
+    }
+  })
+
   test('two nodes that record and settle one key at the same time keep its order and leave nothing blocked', async () => {
     const other = await openPostgresStore({ url: fresh.url, plan, node: 'node_b' })
     const account = anAccount()

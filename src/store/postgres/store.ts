@@ -21,7 +21,7 @@ import { toStoreError } from './failure.ts'
 import { Group } from './group.ts'
 import { Notices } from './notices.ts'
 import { hasKey, lockArrivals, lockOrders, takePlaces, unblockFirst } from './order.ts'
-import { SAID_END } from './position.ts'
+import { rebase, SAID_END } from './position.ts'
 import { recordChange, recordEvents } from './record.ts'
 import { settle } from './settle.ts'
 import { STORED_BYTES } from './size.ts'
@@ -43,6 +43,7 @@ export async function openPostgresStore(
   const { queue, cold } = openPools(url)
   try {
     await migrate(cold)
+    await rebase(cold)
   } catch (error) {
     await Promise.all([queue.end(), cold.end()])
     throw toStoreError(error)
