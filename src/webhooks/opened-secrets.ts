@@ -41,7 +41,10 @@ export class OpenedSecrets {
 }
 
 /** Whether a secret before still counts. */
-export function isRotating({ sealedSecretBefore, secretBeforeUntil }: Sealed, now: number): boolean {
+export function isRotating(
+  { sealedSecretBefore, secretBeforeUntil }: Pick<Sealed, 'sealedSecretBefore' | 'secretBeforeUntil'>,
+  now: number,
+): boolean {
   return sealedSecretBefore !== null && secretBeforeUntil !== null && now < secretBeforeUntil
 }
 

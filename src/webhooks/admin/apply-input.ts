@@ -54,7 +54,10 @@ export async function applyInput(
   const dialect = input.dialect === undefined ? before.dialect : dialectNamed(input.dialect)
   const events = input.events === undefined ? before.events : [...new Set(input.events)]
   const { options, sealedOptions } = optionsFor(before, input, dialect, allowance, tools)
-  const { madeSecret, ...secret } = secretAfter({ id: before.id, dialect, options }, input.secret, before, tools)
+  const { madeSecret, ...secret } = secretAfter({ id: before.id, dialect, options }, input.secret, before, {
+    ...tools,
+    now: tools.clock.now(),
+  })
   const url = input.url ?? before.url
   const webhook: Webhook = {
     ...before,

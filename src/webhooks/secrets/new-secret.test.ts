@@ -71,7 +71,12 @@ for (const dialect of DIALECT_NAMES) {
   })
 }
 
-const rotating = { sealedSecret: sealed(whsec(32)), sealedSecretBefore: sealed('your-signing-secret'), secretBeforeUntil: NOW }
+const rotating = {
+  sealedSecret: sealed(whsec(32)),
+  sealedSecretBefore: sealed('your-signing-secret'),
+  secretBeforeUntil: NOW + 1,
+}
+const over = { ...rotating, secretBeforeUntil: NOW }
 const changes: readonly {
   name: string
   before?: Partial<Webhook>
@@ -85,7 +90,8 @@ const changes: readonly {
   { name: 'the dialect needs one', after: { dialect: 'standard' }, expected: 'made' },
   { name: 'another dialect signs along', after: { options: { alsoSign: ['standard'] } }, expected: 'made' },
   { name: 'null where one is needed and none was', after: { dialect: 'trueftp' }, given: null, expected: 'made' },
-  { name: 'the one there is stays, with its rotation', before: rotating, expected: whsec(32), until: NOW },
+  { name: 'the one there is stays, with its rotation', before: rotating, expected: whsec(32), until: NOW + 1 },
+  { name: 'the one before goes when its time is over', before: over, expected: whsec(32) },
   {
     name: 'a given one counts at once and ends a rotation',
     before: rotating,
@@ -109,18 +115,20 @@ const changes: readonly {
     refused: /whsec_/,
   },
   {
-    name: 'nor the one before',
+    name: 'nor the one before, while it counts',
     before: rotating,
     after: { dialect: 'standard' },
     expected: null,
-    refused: /whsec_/,
+    refused: /^AppError: the secret before, which counts until \d.*Z, does not fit: .* whsec_/,
   },
+  { name: 'one before whose time is over is in nobody’s way', before: over, after: { dialect: 'standard' }, expected: whsec(32) },
 ]
 for (const { name, before, after, given, expected, until = null, refused } of changes) {
   test(`secretAfter: ${name}`, () => {
     const change = () =>
       secretAfter(webhookOf(after), given, before === undefined ? null : webhookOf({ ...after, dialect: 'mftplus', ...before }), {
         seal,
+        now: NOW,
       })
     if (refused !== undefined) return void assert.throws(change, refused)
     const { madeSecret, sealedSecret, sealedSecretBefore, secretBeforeUntil } = change()

@@ -1,9 +1,11 @@
+import { AppError } from '../../base/error.ts'
 import { type RandomBytes, randomText } from '../../base/id.ts'
 import type { Seal } from '../../base/seal.ts'
 import type { DialectName } from '../../dialects/dialect.ts'
 import { HMAC_KEY_BYTES_MAX, HMAC_KEY_BYTES_MIN, HMAC_PREFIX, hmacKeyBytes, isPrivateKey } from '../../dialects/key.ts'
 import { SECRET_CHARACTERS_MAX, SECRET_CHARACTERS_MIN } from '../admin/input.ts'
 import { invalid } from '../invalid.ts'
+import { isRotating } from '../opened-secrets.ts'
 import { isSecretRequired } from '../sign.ts'
 import { type Webhook, type WebhookOptions, webhookSecretPurpose } from '../webhook.ts'
 
@@ -25,7 +27,7 @@ export function secretAfter(
   webhook: SecretUse,
   given: string | null | undefined,
   before: (SecretUse & SecretColumns) | null,
-  { seal, random }: { seal: Seal; random?: RandomBytes | undefined },
+  { seal, now, random }: { seal: Seal; now: number; random?: RandomBytes | undefined },
 ): SecretColumns & { readonly madeSecret: string | null } {
   const purpose = webhookSecretPurpose(webhook.id)
   const only = (secret: string | null) => {
@@ -45,10 +47,14 @@ export function secretAfter(
     )
   if (given === null && !isRequired) return { ...only(null), madeSecret: null }
   if (before !== null && stored !== null) {
-    const { sealedSecret, sealedSecretBefore, secretBeforeUntil } = before
-    if (signersOf(webhook).join() !== signersOf(before).join())
-      for (const one of [sealedSecret, sealedSecretBefore]) if (one !== null) checkSecret(webhook, seal.open(one, purpose))
-    return { sealedSecret, sealedSecretBefore, secretBeforeUntil, madeSecret: null }
+    const isNewUse = signersOf(webhook).join() !== signersOf(before).join()
+    if (isNewUse) checkSecret(webhook, seal.open(stored, purpose))
+    // One whose time is over signs nothing any more, and is in nobody's way.
+    if (!isRotating(before, now))
+      return { sealedSecret: stored, sealedSecretBefore: null, secretBeforeUntil: null, madeSecret: null }
+    const { sealedSecretBefore, secretBeforeUntil } = before
+    if (isNewUse) checkSecretBefore(webhook, seal.open(sealedSecretBefore!, purpose), secretBeforeUntil!)
+    return { sealedSecret: stored, sealedSecretBefore, secretBeforeUntil, madeSecret: null }
   }
   if (!isRequired) return { ...only(null), madeSecret: null }
   const madeSecret = makeSecret(webhook.dialect, random)
@@ -77,6 +83,17 @@ export function checkSecret(use: SecretUse, secret: string): void {
   if (isPrivateKey(secret) && others.length > 0)
     throw invalid('secret', `secret is an Ed25519 key (whsk_), which cannot sign in the dialect ${others.join(', ')}`)
   if (use.dialect === 'standard' && !isPrivateKey(secret)) checkStandardSecret(secret)
+}
+
+/** Of a rotation that runs: it signs too, until its time is over. */
+function checkSecretBefore(use: SecretUse, secret: string, until: number): void {
+  try {
+    checkSecret(use, secret)
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error
+    const when = new Date(until).toISOString()
+    throw invalid('secret', `the secret before, which counts until ${when}, does not fit: ${error.message}`)
+  }
 }
 
 function checkStandardSecret(secret: string): void {
