@@ -34,21 +34,49 @@ function goodEvidence(): Loose<Evidence> {
     posts: [{ ...taken, status: 503 }, taken, { ...taken, deliveryId: 'd2', body: '{2}' }],
     rows: {
       events: [
-        { id: 'e1', type: 'file.uploaded', state: 'said', data: { path: '/c/f1', size: 3, sha256: 'aa' } },
-        { id: 'e2', type: 'dir.created', state: 'said', data: { path: '/c' } },
-        { id: 'e3', type: 'file.deleted', state: 'void', data: { path: '/c/f1' } },
-        { id: 'e4', type: 'ftp_user.created', state: 'said', data: {} },
+        { id: 'e1', type: 'file.uploaded', state: 'said', position: 1, data: { path: '/c/f1', size: 3, sha256: 'aa' } },
+        { id: 'e2', type: 'dir.created', state: 'said', position: 2, data: { path: '/c' } },
+        { id: 'e3', type: 'file.deleted', state: 'void', position: null, data: { path: '/c/f1' } },
+        { id: 'e4', type: 'ftp_user.created', state: 'said', position: 3, data: {} },
       ],
       deliveries: [
-        { id: 'd1', eventId: 'e1', webhookId: 'w', state: 'delivered', claimedBy: null, attempts: 2, body: '{1}' },
-        { id: 'd2', eventId: 'e2', webhookId: 'w', state: 'delivered', claimedBy: null, attempts: 1, body: '{2}' },
-        { id: 'd3', eventId: 'e3', webhookId: 'w', state: 'cancelled', claimedBy: null, attempts: 0, body: '{3}' },
+        {
+          id: 'd1',
+          eventId: 'e1',
+          webhookId: 'w',
+          replayId: null,
+          state: 'delivered',
+          claimedBy: null,
+          attempts: 2,
+          body: '{1}',
+        },
+        {
+          id: 'd2',
+          eventId: 'e2',
+          webhookId: 'w',
+          replayId: null,
+          state: 'delivered',
+          claimedBy: null,
+          attempts: 1,
+          body: '{2}',
+        },
+        {
+          id: 'd3',
+          eventId: 'e3',
+          webhookId: 'w',
+          replayId: null,
+          state: 'cancelled',
+          claimedBy: null,
+          attempts: 0,
+          body: '{3}',
+        },
       ],
       attempts: [
         { deliveryId: 'd1', number: 2, error: null },
         { deliveryId: 'd1', number: 1, error: 'status 503' },
         { deliveryId: 'd2', number: 1, error: null },
       ],
+      replays: [],
       intents: [],
       lockedPaths: 0,
       partials: [{ id: 'p', node: null, temporary: '/.landfall/uploads/p', prefixBytes: 8 }],
@@ -101,6 +129,36 @@ const planted: { name: string; plant: (evidence: Loose<Evidence>) => void; says:
     name: 'a delivery planned twice',
     plant: ({ rows }) => rows.deliveries.push({ ...rows.deliveries[2]!, id: 'd9' }),
     says: /event e3 \(file.deleted\) has 2 deliveries/,
+  },
+  {
+    name: 'a delivery that comes again after the next of its order',
+    plant: ({ webhooks, posts }) => {
+      webhooks[0]!.receiver = 'ordered'
+      for (const post of posts) post.receiver = 'ordered'
+      posts.push({ ...posts[1]! })
+    },
+    says: /^delivery d1 came again after the next one of its order$/,
+  },
+  {
+    name: 'a delivery that was overtaken',
+    plant: ({ webhooks, posts, rows }) => {
+      webhooks[0]!.receiver = 'ordered'
+      for (const post of posts) post.receiver = 'ordered'
+      rows.events[0]!.position = 9
+    },
+    says: /^delivery d2 was overtaken by one of an event that was said later$/,
+  },
+  {
+    name: 'an event that a replay planned twice',
+    plant: ({ rows }) => {
+      for (const id of ['d8', 'd9']) rows.deliveries.push({ ...rows.deliveries[1]!, id, replayId: 'r' })
+    },
+    says: /^replay r planned event e2 2 times$/,
+  },
+  {
+    name: 'a replay without end',
+    plant: ({ rows }) => rows.replays.push({ id: 'r', state: 'running' }),
+    says: /^replay r is running$/,
   },
   {
     name: 'a delivery that waits',

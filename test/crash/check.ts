@@ -13,6 +13,8 @@ const PROOFS: readonly ((evidence: Evidence) => string[])[] = [
   eventsSayWhatHappened,
   everyEventIsDeliveredOnce,
   everyDeliveryWasTaken,
+  ordersAreKept,
+  replaysPlanOnce,
   bodiesAreIdentical,
   attemptsAreNumbered,
   nothingIsStuck,
@@ -87,7 +89,8 @@ function eventsSayWhatHappened({ clients, rows }: Evidence): string[] {
 }
 
 function everyEventIsDeliveredOnce({ webhooks, rows }: Evidence): string[] {
-  const planned = countOf(rows.deliveries.map(({ eventId, webhookId }) => `${eventId} ${webhookId}`))
+  const own = rows.deliveries.filter(({ replayId }) => replayId === null)
+  const planned = countOf(own.map(({ eventId, webhookId }) => `${eventId} ${webhookId}`))
   const faults = rows.events.flatMap(({ id, type, state }) => {
     if (state !== 'said' && state !== 'void') return [`event ${id} (${type}) is still ${state}`]
     if (!/^(file|dir)\./.test(type)) return []
@@ -120,6 +123,40 @@ function everyDeliveryWasTaken({ webhooks, posts, rows }: Evidence): string[] {
     if (problem !== undefined) faults.push(`a POST of ${dialect} delivery ${deliveryId} does not verify: ${problem}`)
     if (!known.has(deliveryId)) faults.push(`a POST of delivery ${deliveryId} was received, but no such delivery may be sent`)
   }
+  return faults
+}
+
+/**
+ * In strict order one delivery follows the other: once a later one has arrived, none before it comes again, whatever was killed. And
+ * those that were planned with their events come as these were said.
+ */
+function ordersAreKept({ webhooks, posts, rows }: Evidence): string[] {
+  const positions = new Map(rows.events.map(({ id, position }) => [id, position]))
+  const deliveries = new Map(rows.deliveries.map((delivery) => [delivery.id, delivery]))
+  return webhooks.flatMap(({ id, receiver }) => {
+    if (receiver !== 'ordered') return []
+    const arrived = posts.map(({ deliveryId }) => deliveryId).filter((each) => deliveries.get(each)?.webhookId === id)
+    const turns = arrived.filter((each, index) => each !== arrived[index - 1])
+    const again = turns.filter((each, index) => turns.indexOf(each) !== index)
+    const faults = again.map((each) => `delivery ${each} came again after the next one of its order`)
+    let last = 0
+    for (const each of turns) {
+      const { eventId, replayId } = deliveries.get(each)!
+      const position = positions.get(eventId) ?? 0
+      if (replayId !== null || turns.indexOf(each) !== turns.lastIndexOf(each)) continue
+      if (position < last) faults.push(`delivery ${each} was overtaken by one of an event that was said later`)
+      last = Math.max(last, position)
+    }
+    return faults
+  })
+}
+
+/** However often a replay was cut, it plans an event once and comes to its end. */
+function replaysPlanOnce({ rows }: Evidence): string[] {
+  const planned = rows.deliveries.filter(({ replayId }) => replayId !== null)
+  const counts = countOf(planned.map(({ eventId, replayId }) => `${replayId} planned event ${eventId}`))
+  const faults = [...counts].flatMap(([what, count]) => (count === 1 ? [] : [`replay ${what} ${count} times`]))
+  for (const { id, state } of rows.replays) if (state !== 'done') faults.push(`replay ${id} is ${state}`)
   return faults
 }
 

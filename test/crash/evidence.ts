@@ -12,17 +12,27 @@ export interface Evidence {
 
 /** The rows of the store as they are, read beside the server and not through it. */
 export interface StoreRows {
-  readonly events: readonly { id: string; type: string; state: string; data: Readonly<Record<string, unknown>> }[]
+  /** `position`: when it was said, among all; null: it was not. */
+  readonly events: readonly {
+    id: string
+    type: string
+    state: string
+    position: number | null
+    data: Readonly<Record<string, unknown>>
+  }[]
   readonly deliveries: readonly {
     id: string
     eventId: string
     webhookId: string
+    /** Null: planned with its event. */
+    replayId: string | null
     state: string
     claimedBy: string | null
     attempts: number
     body: string
   }[]
   readonly attempts: readonly { deliveryId: string; number: number; error: string | null }[]
+  readonly replays: readonly { id: string; state: string }[]
   readonly intents: readonly { id: string; deed: string }[]
   readonly lockedPaths: number
   readonly partials: readonly { id: string; node: string | null; temporary: string; prefixBytes: number }[]

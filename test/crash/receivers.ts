@@ -7,13 +7,15 @@ import { type Random, seeded } from '../random.ts'
 
 export const DIALECTS = ['mftplus', 'trueftp'] as const
 type StormDialect = (typeof DIALECTS)[number]
-export const RECEIVERS = ['healthy', 'recovering'] as const
+export const RECEIVERS = ['healthy', 'recovering', 'ordered'] as const
 export type ReceiverName = (typeof RECEIVERS)[number]
 
 /** Attempts that the recovering receiver fails before it takes a delivery. */
 export const FAILURES_MAX = 2
 /** The recovering receiver thinks at most this long, ms, so that kills find attempts in flight. */
 const THINKING_MS_MAX = 30
+/** Share of its deliveries that the ordered receiver fails once: all behind them wait the second until the next attempt. */
+const ORDERED_FAILS = 0.02
 
 /** One POST as it arrived, and what became of it. */
 export interface Post {
@@ -27,8 +29,8 @@ export interface Post {
 }
 
 /**
- * The two receivers of the storm: one takes everything at once; the other fails the first attempts of each delivery, by a 503 or a cut
- * connection, and then takes it. They outlive every kill of the server.
+ * The receivers of the storm: one takes everything at once; one fails the first attempts of each delivery, by a 503 or a cut
+ * connection, and then takes it; one gets its deliveries in strict order, and fails few. They outlive every kill of the server.
  */
 export class Receivers {
   readonly posts: Post[] = []
@@ -101,6 +103,7 @@ export class Receivers {
     const before = this.#seen.get(deliveryId) ?? 0
     this.#seen.set(deliveryId, before + 1)
     const fate = seeded(`${this.#seed}/${deliveryId}`)
+    if (receiver === 'ordered') return before === 0 && fate.chance(ORDERED_FAILS) ? 503 : 204
     const failures = fate.between(1, FAILURES_MAX)
     if (before >= failures) return 204
     return fate.chance(0.5) ? 503 : null

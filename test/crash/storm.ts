@@ -48,6 +48,8 @@ const LIFE_MS_MAX = 2_500
 /** Time for all deliveries to arrive once nothing is killed any more, ms: the last retries wait a second each. */
 const QUIET_MS_MAX = 60_000
 const QUIET_ASK_MS = 100
+/** How far back each round's replay goes, ms. */
+const REPLAYED_MS = 4_000
 /** Enough tries for the recovering receiver, and some for attempts that a kill cut after they were counted. */
 const RETRY_DELAYS_SECONDS = Array.from({ length: FAILURES_MAX + 4 }, () => 1)
 const USER = 'storm'
@@ -117,7 +119,8 @@ class World {
           events: ['file.*', 'dir.*'],
           dialect,
           secret: this.#secrets[dialect],
-          ...(receiver === 'recovering' ? { retry: { delaysSeconds: RETRY_DELAYS_SECONDS } } : {}),
+          ...(receiver === 'healthy' ? {} : { retry: { delaysSeconds: RETRY_DELAYS_SECONDS } }),
+          ...(receiver === 'ordered' ? { order: 'webhook' } : {}),
         })
         this.#webhooks.push({ id: webhook.id, receiver })
       }
@@ -152,6 +155,7 @@ class World {
     const deadline = Promise.withResolvers<false>()
     const timer = setTimeout(() => deadline.resolve(false), LIFE_MS_MAX)
     let cutOff = 0
+    void this.#replay(ready)
     const work = this.#clients.map(async (client) => {
       if ((await client.work(ready.sftp, tick)) === 'cut') cutOff++
     })
@@ -164,6 +168,14 @@ class World {
     await server.kill()
     await Promise.all(work)
     return wasHit
+  }
+
+  /** What was said last, once more, beside what is said now; refused while the one of an earlier round goes on. */
+  async #replay({ http }: Ready): Promise<void> {
+    const { id } = this.#webhooks.find(({ receiver }) => receiver === 'ordered')!
+    const since = new Date(Date.now() - REPLAYED_MS).toISOString()
+    const asked = createClient(http, this.#adminToken).call('POST', `/api/webhooks/${id}/replay`, { since, ratePerSecond: 1_000 })
+    await asked.catch(() => {})
   }
 
   /** A last life without harm: clients finish, deliveries arrive, the server stops; then everything is looked at. */
@@ -197,11 +209,16 @@ class World {
     closeSync(this.#log)
   }
 
-  /** Waits until the API knows of no delivery that waits. */
+  /** Waits until the API knows of no replay that runs and of no delivery that waits. */
   async #quiet({ http }: Ready): Promise<void> {
     const api = createClient(http, this.#adminToken)
     const expiry = performance.now() + QUIET_MS_MAX
     for (const { id, receiver } of this.#webhooks) {
+      for (;;) {
+        const { replays } = await api.call<{ replays: { state: string }[] }>('GET', `/api/webhooks/${id}/replays?limit=1`)
+        if (replays[0]?.state !== 'running' || performance.now() > expiry) break
+        await wait(QUIET_ASK_MS)
+      }
       for (;;) {
         const { pagination } = await api.call<{ pagination: { total: number } }>(
           'GET',
