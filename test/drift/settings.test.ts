@@ -11,7 +11,8 @@ function settingsPage(): string {
   return `# Settings
 
 Each setting is a flag of \`landfall serve\` or a variable; a flag wins. An unknown name is refused with the nearest known one, a value
-out of its bounds with the bound. An empty variable means the default. Spans are in milliseconds.
+out of its bounds with the bound. An empty variable means the default. Spans are in milliseconds. Everybody on the machine reads the flags of a
+process: give tokens, keys and addresses with passwords as variables.
 
 | Variable | Flag | Default | Bounds | Meaning |
 |---|---|---|---|---|
