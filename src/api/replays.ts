@@ -1,11 +1,6 @@
 import { type TSchema, Type } from 'typebox'
-import {
-  EVENT_IDS_MAX,
-  PATH_GLOB_CHARACTERS_MAX,
-  RATE_PER_SECOND_DEFAULT,
-  RATE_PER_SECOND_MAX,
-  REPLAY_EVENTS_MAX,
-} from '../webhooks/recovery/replay.ts'
+import { GLOB_CHARACTERS_MAX } from '../webhooks/glob.ts'
+import { EVENT_IDS_MAX, RATE_PER_SECOND_DEFAULT, RATE_PER_SECOND_MAX, REPLAY_EVENTS_MAX } from '../webhooks/recovery/replay.ts'
 import { instantOf } from './instant.ts'
 import { count, nullable, text, time } from './schema.ts'
 
@@ -23,7 +18,7 @@ export const rangeAsked = (idsName: string) => ({
   since: instant(`Recorded at or after; needed unless ${idsName} are named`),
   until: instant('Recorded before; now'),
   events: list(shortText, REPLAY_EVENTS_MAX, 'Types and groups; absent: those subscribed to.'),
-  path: Type.Optional(text('A glob such as `/incoming/**/*.csv`.', { minLength: 1, maxLength: PATH_GLOB_CHARACTERS_MAX })),
+  path: Type.Optional(text('A glob such as `/incoming/**/*.csv`.', { minLength: 1, maxLength: GLOB_CHARACTERS_MAX })),
   only: Type.Optional(
     Type.Enum([...OUTCOMES], { description: 'Failed; missing: neither delivered nor waiting; or all, the default.' }),
   ),

@@ -3,15 +3,30 @@
 // `/incoming/a.csv` and `/incoming/x/y/a.csv`.
 
 /**
+ * Bounds of a glob that a person gives. It is tried in the transaction that records an event: the longest path there can be, 2,000 folders
+ * deep, must cost a few ms against any glob.
+ */
+export const GLOB_CHARACTERS_MAX = 256
+export const GLOB_SEGMENTS_MAX = 32
+
+/** Why this is no glob that is taken, as the end of a sentence; undefined: it is one. */
+export function faultOfGlob(glob: string): string | undefined {
+  if (glob.length > GLOB_CHARACTERS_MAX) return `has ${glob.length} characters, at most ${GLOB_CHARACTERS_MAX} are taken`
+  const segments = glob.split('/').length
+  return segments > GLOB_SEGMENTS_MAX ? `has ${segments} segments, at most ${GLOB_SEGMENTS_MAX} are taken` : undefined
+}
+
+/**
  * The test of one glob. There is no backtracking beyond the last gap: what came before it was matched as early as possible,
- * so nothing is gained by matching it later. The work is at most the length of the glob times that of the text.
+ * so nothing is gained by matching it later; and what follows the last gap of all is compared with the end. The work is at most the length
+ * of the glob times that of the text.
  */
 export function compileGlob(glob: string): (text: string) => boolean {
   const segments = glob.split('/')
   // `/incoming/**` is what lies below the folder, not the folder itself.
   if (segments.at(-1) === '**') segments.push('*')
   const pattern = segments.map(compileSegment)
-  return (text) => fitsWithGaps(pattern, text.split('/'), fitsSegment)
+  return (text) => fitsWithGaps(pattern, text.split('/').map(asName), fitsSegment)
 }
 
 /** Stands for any number of items, none too. */
@@ -28,8 +43,20 @@ function compileSegment(segment: string): Segment | typeof GAP {
   return [...segment].map((character) => (character === '*' ? GAP : character))
 }
 
-function fitsSegment(pattern: Segment, text: string): boolean {
-  return typeof pattern === 'string' ? pattern === text : fitsWithGaps(pattern, [...text], fitsCharacter)
+/** A segment of a path, taken apart when first asked. */
+interface Name {
+  readonly text: string
+  characters: readonly string[] | undefined
+}
+
+function asName(text: string): Name {
+  return { text, characters: undefined }
+}
+
+function fitsSegment(pattern: Segment, name: Name): boolean {
+  if (typeof pattern === 'string') return pattern === name.text
+  name.characters ??= [...name.text]
+  return fitsWithGaps(pattern, name.characters, fitsCharacter)
 }
 
 function fitsCharacter(pattern: string, character: string): boolean {
@@ -41,15 +68,23 @@ function fitsWithGaps<Item, Value>(
   values: readonly Value[],
   fits: (item: Item, value: Value) => boolean,
 ): boolean {
+  const lastGap = pattern.lastIndexOf(GAP)
   let at = 0
   let value = 0
-  // Behind the last gap, and the first value that this gap does not take yet.
+  // Behind the last gap that was met, and the first value that this gap does not take yet.
   let behindGap = -1
   let gapEnd = 0
   while (value < values.length) {
     const item = pattern[at]
     if (item === GAP) {
       behindGap = ++at
+      // What is left has its place at the end.
+      if (behindGap > lastGap) {
+        const tail = values.length - (pattern.length - behindGap)
+        if (tail < value) return false
+        value = tail
+        behindGap = -1
+      }
       gapEnd = value
     } else if (item !== undefined && fits(item, values[value]!)) {
       at++

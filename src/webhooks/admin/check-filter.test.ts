@@ -84,7 +84,17 @@ const refused: { name: string; events?: string[]; filter: unknown; says: RegExp 
   { name: 'a list that is none', filter: { 'data.size': { in: 1 } }, says: /in must be a list, not 1/ },
   { name: 'a list in a list', filter: { 'data.size': { in: [[1]] } }, says: /a list is no value to compare with/ },
   { name: 'a long text', filter: { 'data.path': 'x'.repeat(1_025) }, says: /1025 characters, at most 1024/ },
-  { name: 'a long glob', filter: { 'data.path': { glob: '*'.repeat(1_025) } }, says: /1025 characters, at most 1024/ },
+  { name: 'a long text', filter: { 'data.path': { prefix: '/'.repeat(1_025) } }, says: /1025 characters, at most 1024/ },
+  {
+    name: 'a long glob',
+    filter: { 'data.path': { glob: '*'.repeat(257) } },
+    says: /data.path: the glob has 257 characters, at most 256/,
+  },
+  {
+    name: 'a deep glob',
+    filter: { 'data.path': { glob: '/a'.repeat(32) } },
+    says: /data.path: the glob has 33 segments, at most 32/,
+  },
   { name: 'not four deep', filter: { 'data.path': { not: { not: { not: { not: 'x' } } } } }, says: /at most 3 times "not"/ },
   { name: 'what is wrong inside not', filter: { 'data.path': { not: { lt: 1 } } }, says: /lt is for members that are a number/ },
   {

@@ -1,6 +1,7 @@
 import { nearest } from '../../base/nearest.ts'
 import type { EventType } from '../../events/catalogue.ts'
 import type { Condition, Filter, Scalar } from '../filter.ts'
+import { faultOfGlob } from '../glob.ts'
 import { invalid, shortened } from '../invalid.ts'
 import { type Kind, type Member, memberNamed, memberNames, typesOf } from './members.ts'
 
@@ -61,7 +62,7 @@ interface Tested {
 
 const TESTS = {
   in: checkList,
-  glob: checkText,
+  glob: checkGlob,
   prefix: checkText,
   gt: checkNumber,
   gte: checkNumber,
@@ -88,6 +89,12 @@ function checkText({ name, member, test, operand }: Tested): void {
   checkKind(name, member, 'text', test)
   if (typeof operand !== 'string' || operand === '') throw wrong(`${name}: ${test} must be a text, not ${shown(operand)}`)
   checkLength(name, operand)
+}
+
+function checkGlob(tested: Tested): void {
+  checkText(tested)
+  const fault = faultOfGlob(String(tested.operand))
+  if (fault !== undefined) throw wrong(`${tested.name}: the glob ${fault}`)
 }
 
 function checkNumber({ name, member, test, operand }: Tested): void {

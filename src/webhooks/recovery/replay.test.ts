@@ -114,7 +114,8 @@ describe('what is asked to be sent again', () => {
     { name: 'no types', input: { since: 0, events: [] }, field: 'events', message: /1 to 100 entries, not 0/ },
     { name: 'no ids', input: { eventIds: [] }, field: 'eventIds', message: /1 to 1000 entries, not 0/ },
     { name: 'too many ids', input: { eventIds: Array(1_001).fill('a') }, field: 'eventIds', message: /not 1001/ },
-    { name: 'an empty path', input: { since: 0, path: '' }, field: 'path', message: /not 0/ },
+    { name: 'an empty path', input: { since: 0, path: '' }, field: 'path', message: /path is empty/ },
+    { name: 'a deep path', input: { since: 0, path: '/a'.repeat(32) }, field: 'path', message: /33 segments, at most 32/ },
     { name: 'no rate', input: { since: 0, ratePerSecond: 0 }, field: 'ratePerSecond', message: /1 to 1000, not 0/ },
     { name: 'a flood', input: { since: 0, ratePerSecond: 1_001 }, field: 'ratePerSecond', message: /not 1001/ },
   ]

@@ -6,6 +6,7 @@ import type { Page, PageRequest } from '../../base/page.ts'
 import { isSubscription, nearestEventType } from '../../events/catalogue.ts'
 import type { RecordedEvent } from '../../events/event.ts'
 import type { WebhookAdmin } from '../admin/administer.ts'
+import { faultOfGlob } from '../glob.ts'
 import { invalid, shortened } from '../invalid.ts'
 import type { WebhookStore } from '../port.ts'
 import type { Webhook } from '../webhook.ts'
@@ -69,7 +70,6 @@ export interface ReplayAdmin {
 export const EVENT_IDS_MAX = 1_000
 export const RATE_PER_SECOND_DEFAULT = 50
 export const RATE_PER_SECOND_MAX = 1_000
-export const PATH_GLOB_CHARACTERS_MAX = 1_024
 export const REPLAY_EVENTS_MAX = 100
 /** Events of a dry run that are shown. */
 const SAMPLE_EVENTS_MAX = 10
@@ -165,7 +165,7 @@ function requestOf(input: ReplayInput, now: number): ReplayRequest {
   if (since !== undefined && since >= until)
     throw invalid('since', `since is ${new Date(since).toISOString()}, not before ${new Date(until).toISOString()}`)
   if (events !== undefined) checkEvents(events)
-  if (path !== undefined) checkLength('path', path.length, PATH_GLOB_CHARACTERS_MAX, 'characters')
+  if (path !== undefined) checkPath(path)
   if (eventIds !== undefined) checkLength('eventIds', eventIds.length, EVENT_IDS_MAX, 'entries')
   if (!(Number.isInteger(ratePerSecond) && ratePerSecond >= 1 && ratePerSecond <= RATE_PER_SECOND_MAX))
     throw invalid('ratePerSecond', `ratePerSecond must be 1 to ${RATE_PER_SECOND_MAX}, not ${ratePerSecond}`)
@@ -173,6 +173,11 @@ function requestOf(input: ReplayInput, now: number): ReplayRequest {
     ...{ since: since ?? 0, until, events: events ?? null, path: path ?? null, only: input.only ?? 'all', ratePerSecond },
     eventIds: eventIds === undefined ? null : [...new Set(eventIds)].sort(),
   }
+}
+
+function checkPath(path: string): void {
+  const fault = path === '' ? 'is empty' : faultOfGlob(path)
+  if (fault !== undefined) throw invalid('path', `path ${fault}`)
 }
 
 function checkEvents(events: readonly string[]): void {
