@@ -10,8 +10,15 @@ export function isPassing(error: unknown): boolean {
   return !('severity' in error) || PASSING.test(code)
 }
 
+/** `character_not_in_repertoire`: PostgreSQL holds no text with NUL, and looks for none. */
+const NUL_IN_TEXT = '22021'
+
 export function toStoreError(error: unknown): AppError {
   if (error instanceof AppError) return error
+  if (error instanceof Error && 'code' in error && error.code === NUL_IN_TEXT)
+    return new AppError('invalid', 'a text holds the character NUL, which cannot be stored; nothing was changed', {
+      cause: error,
+    })
   const message = isPassing(error)
     ? 'The database did not answer; the change is to be taken as not made.'
     : 'The database did not take the change; nothing was changed.'

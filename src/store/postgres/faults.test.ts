@@ -145,6 +145,12 @@ describe('postgres: several nodes and lost connections', () => {
     for (const own of said) assert.deepEqual(sent.filter((id) => own.includes(id)), own) // biome-ignore format: one line
   })
 
+  test('text that cannot be stored is refused as input, whatever it was for', async () => {
+    const refused = { code: 'invalid', message: /character NUL/ }
+    await assert.rejects(store.findWebhook('wh_\0'), refused)
+    await assert.rejects(store.createWebhook(aWebhook({ name: 'a\0b' }), { webhooksMax: 5 }, anAudit()), refused)
+  })
+
   test('a burst of events to many webhooks in order takes few locks, and its time does not grow with its square', {
     timeout: 30_000,
   }, async () => {

@@ -82,6 +82,13 @@ export function listCases(world: World): void {
     assert.equal(attempts.total, 6)
     assert.deepEqual(await walk((page) => world.store.listAttempts(webhook.id, page), 2), attempts.rows)
     assert.deepEqual((await world.store.listAttempts(webhook.id, { ...PAGE, after: 'dlv_gone.1' })).rows, [])
+    const ofOther = aWebhook()
+    await world.store.createWebhook(ofOther, { webhooksMax: 1_000 }, anAudit())
+    const foreign = anEvent()
+    await world.store.recordEvents([foreign])
+    const [claimed] = await world.store.claim('node_a', [{ webhookId: ofOther.id, room: 9 }], tick() + 1_000)
+    await world.store.settle([settling(claimed!, { state: 'delivered' })])
+    assert.deepEqual((await world.store.listAttempts(webhook.id, { ...PAGE, after: `${claimed!.id}.1` })).rows, [])
     for (const types of [undefined, ['file.deleted'] as const]) {
       const filter = { accountId: account.id, ...(types === undefined ? {} : { types }) }
       const expected = events.filter(({ type }) => types === undefined || type === types[0]).reverse()

@@ -143,7 +143,7 @@ export const webhookUnits: Units<WebhookStore> = {
   async listAttempts({ db }, webhookId, page) {
     checkOffset(page)
     const all = db.selectFrom('attempt').where('attempt.webhook_id', '=', webhookId)
-    const before = page.after === undefined ? undefined : await findAttempt(db, page.after)
+    const before = page.after === undefined ? undefined : await findAttempt(db, webhookId, page.after)
     const found = page.after !== undefined && before === undefined ? all.where(sql<boolean>`false`) : all
     const rows = await db
       .selectFrom(
@@ -232,15 +232,19 @@ async function totalOf(db: Work['db'], webhookId: string, state: DeliveryState |
 }
 
 /** The attempt of an id such as `dlv_….2`; undefined: it is not stored any more, and nothing before it is. */
-async function findAttempt(db: Work['db'], id: string) {
+async function findAttempt(db: Work['db'], webhookId: string, id: string) {
   const [deliveryId = '', number = ''] = id.split('.')
   if (!/^[1-9]\d{0,8}$/.test(number)) throw new AppError('invalid', `after is ${JSON.stringify(id.slice(0, 80))}, which names no attempt`, { field: 'after' }) // biome-ignore format: one line
-  return db
-    .selectFrom('attempt')
-    .select(['started_at', 'delivery_id', 'number'])
-    .where('delivery_id', '=', deliveryId)
-    .where('number', '=', Number(number))
-    .executeTakeFirst()
+  return (
+    db
+      .selectFrom('attempt')
+      .select(['started_at', 'delivery_id', 'number'])
+      .where('delivery_id', '=', deliveryId)
+      .where('number', '=', Number(number))
+      // That of another webhook says nothing here, not even when it was made.
+      .where('webhook_id', '=', webhookId)
+      .executeTakeFirst()
+  )
 }
 
 /** The first condition is for the index, which knows the times only. */
