@@ -34,6 +34,7 @@ const NAME_WIDTH = 22
 
 /** Runs one command; the process ends with its status: 0 done, 1 failed, 2 the call is wrong. */
 export async function main(args: readonly string[]): Promise<void> {
+  process.stdout.on('error', endsWithReader)
   try {
     const family = familyOf(args)
     if (family !== undefined) return terminal.out(`${listOf(family)}\n\nEach takes --help and --json.`)
@@ -50,6 +51,12 @@ export async function main(args: readonly string[]): Promise<void> {
     terminal.note(`${paint(terminal, 'red', 'landfall:')} ${error.message}`)
     process.exitCode = error instanceof CommandError ? 2 : 1
   }
+}
+
+/** Whoever reads may have seen enough (`… | head`): that ends a command without a word. */
+function endsWithReader(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error
+  process.exit()
 }
 
 /** The command that these arguments begin with, and what is left for it. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { execFile, spawnSync } from 'node:child_process'
+import { execFile, spawn, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -241,4 +241,14 @@ test('the note for the local command line is readable by the owner only, and gon
   assert.equal(existsSync(note), false)
   // A second stop is harmless.
   await own.stop()
+})
+
+test('a reader that has seen enough ends a command without a word', async () => {
+  const child = spawn(process.execPath, [ENTRY, 'webhook', 'create', '--help'], { stdio: ['ignore', 'pipe', 'pipe'] })
+  // Closed before the process has had the time to write anything.
+  child.stdout.destroy()
+  const error: Buffer[] = []
+  child.stderr.on('data', (chunk: Buffer) => error.push(chunk))
+  const status = await new Promise((resolve) => child.on('close', resolve))
+  assert.deepEqual([Buffer.concat(error).toString(), status], ['', 0])
 })
