@@ -69,6 +69,18 @@ export function replayCases(world: World): void {
     })
   })
 
+  test('one for a webhook that is off is taken when it is active again, however many there are', async () => {
+    const { webhook, find, replay } = await running(0, 'node_off')
+    const isTaken = async () => (await world.store.takeReplays('node_off', 1_000)).some(({ id }) => id === replay.id)
+    const off = { ...webhook, state: 'inactive', offSince: tick(), updatedAt: tick() } as const
+    await world.store.updateWebhook(off, webhook, anAudit())
+    assert.equal(await isTaken(), false)
+    await world.store.updateWebhook({ ...webhook, updatedAt: tick() }, off, anAudit())
+    assert.equal(await isTaken(), true)
+    assert.equal((await find()).state, 'running')
+    await world.store.releaseReplays('node_off')
+  })
+
   test('of two that begin at the same time one runs', async () => {
     const { webhook } = await missing(0)
     const tries = await Promise.allSettled([1, 2].map(() => world.store.createReplay(aReplay(webhook), anAudit())))

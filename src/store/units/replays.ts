@@ -1,8 +1,8 @@
-import { sql } from 'kysely'
+import { type ExpressionBuilder, sql } from 'kysely'
 import { AppError } from '../../base/error.ts'
 import type { OpenReplay, Replay, ReplayProgress, ReplayStore } from '../../webhooks/recovery/replay-port.ts'
 import { toEvent } from '../rows.ts'
-import type { ReplayTable } from '../tables.ts'
+import type { ReplayTable, Tables } from '../tables.ts'
 import { countOf, found, isUniqueViolation, ONE, pageOf, TOTAL_COUNTED_MAX, type Work } from '../work.ts'
 import { note } from './accounts.ts'
 import { cancelDeliveries } from './ends.ts'
@@ -142,6 +142,7 @@ export const replayUnits: Units<ReplayStore> = {
       .select('id')
       .where('is_open', '=', sql.lit<number>(1))
       .where((e) => e.or([e('node', 'is', null), isLost(work, 'replay.node', node, silentSince(node))]))
+      .where(hasWork)
       .orderBy('id')
       .limit(limit)
       .$if(work.others === 'nodes', (query) => query.forUpdate('replay').skipLocked())
@@ -155,6 +156,7 @@ export const replayUnits: Units<ReplayStore> = {
       .selectAll()
       .where('is_open', '=', sql.lit<number>(1))
       .where('node', '=', node)
+      .where(hasWork)
       .orderBy('id')
       .limit(limit)
       .execute()
@@ -203,6 +205,17 @@ export const replayUnits: Units<ReplayStore> = {
 
 function isRunning(which: string): AppError {
   return new AppError('conflict', `the webhook has a replay that is running: ${which}; cancel it, or wait for its end`)
+}
+
+/** Not one that runs for a webhook which is off: nothing can be done for it, and many such would keep the others from being taken. */
+function hasWork(e: ExpressionBuilder<Tables, 'replay'>) {
+  const isOff = e
+    .selectFrom('webhook')
+    .select(ONE)
+    .whereRef('webhook.id', '=', 'replay.webhook_id')
+    .where('removed_at', 'is', null)
+    .where('webhook.state', '<>', 'active')
+  return e.or([e('replay.state', '=', 'cancelled'), e.not(e.exists(isOff))])
 }
 
 function waitingOf(db: Work['db'], replayId: string) {

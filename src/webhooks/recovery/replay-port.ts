@@ -103,7 +103,10 @@ export interface ReplayStore {
   /** Deliveries of these events to this webhook, oldest first; tests and held ones are not among them. */
   sendingsOf(webhookId: string, eventIds: readonly string[]): Promise<Sending[]>
 
-  /** Gives this node the open replays that nobody or a lost node has; answers all that it has now, at most `limit`. */
+  /**
+   * Gives this node the open replays that nobody or a lost node has; answers all that it has now, at most `limit`. Not among them
+   * are those that run for a webhook which is off: they cost nothing until it is active again.
+   */
   takeReplays(node: string, limit: number): Promise<OpenReplay[]>
   /** This node lets go of its replays: others may take them at once. */
   releaseReplays(node: string): Promise<void>
