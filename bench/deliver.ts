@@ -96,8 +96,10 @@ async function durable({ urls, events, database }: Task & { kind: 'durable' }): 
 
     const { failed, retried, claimsLost } = engine.stats()
     if (failed + retried + claimsLost > 0) throw new Error(`${failed} failed, ${retried} retried, ${claimsLost} claims lost`)
-    const { rows, total } = await store.listAttempts(webhookIds[0]!, { offset: 0, limit: 1 })
-    if (total !== events || rows[0]?.statusCode !== 200) throw new Error(`${total} attempts are in the log, not ${events}`)
+    const one = { offset: 0, limit: 1 }
+    const { total } = await store.listDeliveries({ webhookId: webhookIds[0]!, state: 'delivered' }, one)
+    const [attempt] = (await store.listAttempts(webhookIds[0]!, one)).rows
+    if (total !== events || attempt?.statusCode !== 200) throw new Error(`${total} deliveries are stored, not ${events}`)
     return done
   })
 }
