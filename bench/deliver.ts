@@ -39,7 +39,7 @@ export interface Done {
 const SECRET = 'a secret of the benchmark, as long as most are'
 const clock = systemClock
 
-/** Events recorded by one call, as many as an upload burst may bring, and recorded ahead of what is delivered. */
+/** Deliveries planned by one call, as many as an upload burst may bring, and planned ahead of what is delivered. */
 const RECORD_BATCH = 100
 const AHEAD_MAX = 2_000
 const PROGRESS_MS = 2
@@ -87,7 +87,7 @@ async function durable({ urls, events, database }: Task & { kind: 'durable' }): 
     const deliveries = events * urls.length
     const stop = startWatch()
     for (let number = 0; number < events; ) {
-      const left = Math.min(RECORD_BATCH, Math.ceil(AHEAD_MAX / urls.length), events - number)
+      const left = Math.min(Math.ceil(RECORD_BATCH / urls.length), events - number)
       await store.recordEvents(Array.from({ length: left }, () => draft(number++)))
       while (number * urls.length - engine.stats().delivered > AHEAD_MAX) await pause()
     }

@@ -42,6 +42,7 @@ export function rulesFor(
 }
 
 function jittered({ delaysMs, jitter }: RetryRules, deliveryId: string): readonly number[] {
+  if (jitter === 0) return delaysMs
   return delaysMs.map((delayMs, index) => Math.round(delayMs * (1 + jitter * fractionOf(`${deliveryId}.${index}`))))
 }
 

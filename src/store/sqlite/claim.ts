@@ -13,17 +13,15 @@ export function claim(
   wants: readonly { webhookId: string; room: number }[],
   now: number,
 ): ClaimedDelivery[] {
-  const take = writing.prepare(
-    `update delivery set claimed_by = ? where rowid in (
-       select rowid from delivery
-       where webhook_id = ? and ${FREE} and due_at <= ?
-       order by due_at limit ?)
-     returning *`,
+  // Looked for and taken in two steps: nobody writes in between, and `returning` would cost each row twice as much.
+  const find = writing.prepare(
+    `select rowid as place, * from delivery where webhook_id = ? and ${FREE} and due_at <= ? order by due_at limit ?`,
   )
+  const take = writing.prepare('update delivery set claimed_by = ? where rowid = ?')
   const active = wants.filter(({ webhookId }) => writing.webhooks.get(webhookId)?.state === 'active')
   return active.flatMap(({ webhookId, room }) => {
-    const rows = take.all(node, webhookId, now, room) as unknown as DeliveryTable[]
-    // `returning` promises no order.
+    const rows = find.all(webhookId, now, room) as unknown as (DeliveryTable & { place: number })[]
+    for (const { place } of rows) take.run(node, place)
     return rows.sort((a, b) => a.due_at! - b.due_at! || (a.id < b.id ? -1 : 1)).map(toClaimed)
   })
 }
