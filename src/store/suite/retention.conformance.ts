@@ -117,7 +117,8 @@ export function retentionCases(world: World): void {
     assert.deepEqual([(await sum('minute')).attempts, (await sum('hour')).attempts], [1, 1])
     await purge('deliveries', old + 6 * HOUR_MS)
     await purge('events', old + 6 * HOUR_MS)
-    assert.deepEqual((await world.store.eventsAfter(cursor, 10)).events, [])
+    const said = (await world.store.eventsAfter(cursor, 1_000)).events
+    assert.deepEqual(said.filter(({ accountId }) => accountId === account.id), []) // biome-ignore format: one line
     assert.ok((await world.store.databaseBytes()) >= 0)
   })
 
