@@ -30,6 +30,8 @@ export async function startTestServer(flags: Record<string, string> = {}): Promi
     '--data': folder,
     '--http-address': '127.0.0.1:0',
     '--sftp-address': '127.0.0.1:0',
+    '--agent-address': '127.0.0.1:0',
+    '--builtin-agent': 'off',
     '--admin-token': adminToken,
     '--log-level': 'silent',
     '--stop-deadline-ms': '1000',

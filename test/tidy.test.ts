@@ -16,26 +16,46 @@ const LAYERS: Record<string, { folders: readonly string[]; packages?: readonly s
   accounts: { folders: ['events', 'audit'] },
   files: { folders: ['events', 'audit', 'accounts'] },
   webhooks: { folders: ['events', 'dialects', 'http', 'audit'] },
+  agents: { folders: ['wire', 'events', 'audit', 'accounts'], packages: ['@peculiar/x509'] },
+  transfers: { folders: ['wire', 'events', 'audit', 'agents'] },
+  jobs: { folders: ['wire', 'events', 'audit', 'agents', 'transfers'], packages: ['croner'] },
   watch: { folders: ['events', 'audit', 'webhooks'], packages: ['nodemailer'] },
   store: {
-    folders: ['config', 'http', 'wire', 'events', 'dialects', 'audit', 'accounts', 'files', 'webhooks', 'watch'],
+    folders: [
+      ...['config', 'http', 'wire', 'events', 'dialects', 'audit', 'accounts', 'files', 'webhooks'],
+      ...['agents', 'transfers', 'jobs', 'watch'],
+    ],
     typesOnly: true,
     packages: ['kysely', 'pg'],
   },
   protocols: { folders: ['wire', 'audit', 'accounts', 'files'], packages: ['ssh2'] },
   api: {
-    folders: ['events', 'dialects', 'audit', 'accounts', 'files', 'webhooks', 'watch'],
+    folders: ['wire', 'events', 'dialects', 'audit', 'accounts', 'files', 'webhooks', 'agents', 'transfers', 'jobs', 'watch'],
     packages: ['fastify', 'typebox', '@fastify/type-provider-typebox', '@fastify/swagger', '@fastify/swagger-ui'],
   },
   app: { folders: '*' as unknown as string[] },
-  cli: { folders: ['config', 'app', 'sdk'], packages: ['ssh2'] },
+  agent: {
+    folders: ['wire'],
+    packages: ['ssh2', 'basic-ftp', '@aws-sdk/client-s3', 'undici', '@peculiar/x509'],
+  },
+  cli: { folders: ['config', 'app', 'agent', 'sdk'], packages: ['ssh2'] },
   sdk: { folders: [], noBase: true },
 }
 
 /** What tests of any folder may import besides: other clients, and the libraries that judge what we send. */
 const TEST_PACKAGES = [
   ...['fast-check', 'undici', 'ssh2', 'ssh2-sftp-client', 'pg', 'typebox'],
-  ...['smtp-server', 'standardwebhooks', 'svix', 'cloudevents', 'express'],
+  ...[
+    'smtp-server',
+    'standardwebhooks',
+    'svix',
+    'cloudevents',
+    'express',
+    'fauxqs',
+    '@peculiar/x509',
+    '@aws-sdk/client-s3',
+    'basic-ftp',
+  ],
 ]
 
 /** Examples for receivers stand in the sdk and show it beside the servers that people use. */
@@ -93,7 +113,7 @@ function fault(path: string, { from, typeOnly }: Import): string | undefined {
 
 test('imports follow the layer table', () => {
   const faults: string[] = []
-  for (const folder of ['src', 'cli', 'sdk']) {
+  for (const folder of ['src', 'cli', 'agent', 'sdk']) {
     for (const path of sources(folder)) {
       for (const one of importsOf(readFileSync(path, 'utf8'))) {
         const why = fault(path, one)

@@ -24,7 +24,17 @@ export class DemoServer {
   /** Starts `landfall serve` on free ports of loopback; its log goes to `logFile`. */
   static async start(data: string, adminToken: string, logFile: number): Promise<DemoServer> {
     const entry = fileURLToPath(new URL('../landfall.js', import.meta.url))
-    const flags = ['--data', data, '--http-address', '127.0.0.1:0', '--sftp-address', '127.0.0.1:0', '--json']
+    const flags = [
+      '--data',
+      data,
+      '--http-address',
+      '127.0.0.1:0',
+      '--sftp-address',
+      '127.0.0.1:0',
+      '--agent-address',
+      '127.0.0.1:0',
+      '--json',
+    ]
     const env: NodeJS.ProcessEnv = { LANDFALL_ADMIN_TOKEN: adminToken }
     for (const [name, value] of Object.entries(process.env)) if (!name.startsWith('LANDFALL_')) env[name] = value
     const child = spawn(process.execPath, [entry, 'serve', ...flags], { stdio: ['ignore', 'pipe', logFile], env })

@@ -1,5 +1,5 @@
 import { type TSchema, Type } from 'typebox'
-import { GLOB_CHARACTERS_MAX } from '../webhooks/glob.ts'
+import { GLOB_CHARACTERS_MAX } from '../base/glob.ts'
 import { EVENT_IDS_MAX, RATE_PER_SECOND_DEFAULT, RATE_PER_SECOND_MAX, REPLAY_EVENTS_MAX } from '../webhooks/recovery/replay.ts'
 import { instantOf } from './instant.ts'
 import { count, nullable, text, time } from './schema.ts'

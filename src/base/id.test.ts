@@ -7,6 +7,12 @@ test('an id is its prefix, 8 characters of time and 8 random ones', () => {
   assert.equal(newId('event', 0).slice(6, 14), '00000000')
 })
 
+test('transfers have 12 characters, as the contract shows them, and thousands of one ms differ', () => {
+  assert.match(newId('transfer', 1_780_920_000_000), /^trf_[0-9a-z]{12}$/)
+  const ids = Array.from({ length: 20_000 }, () => newId('transfer', 1_780_920_000_000))
+  assert.equal(new Set(ids).size, ids.length)
+})
+
 test('an id tells when it was made', () => {
   for (const at of [0, 36, 1_780_920_000_000]) assert.equal(idTime('event', newId('event', at)), at)
 })

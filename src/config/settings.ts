@@ -12,7 +12,7 @@ export const SETTINGS = {
   sftpAddress: address('127.0.0.1:2022', 'SFTP.'),
   ftpAddress: address('127.0.0.1:2121', 'FTP with explicit TLS. Not built yet.'),
   ftpPassivePorts: text('30000-30099', 'Ports of FTP data connections. Not built yet.'),
-  agentAddress: address('127.0.0.1:8443', 'Agents, mutual TLS. Not built yet.'),
+  agentAddress: address('127.0.0.1:8443', 'Agents, mutual TLS.'),
   adminToken: text(
     '',
     'Bearer token of the first administrator; empty: made at first start. A given one replaces the stored one.',
@@ -40,6 +40,23 @@ export const SETTINGS = {
     ['auto', 'allow', 'deny'],
     'auto',
     'Webhooks to loopback; `auto` allows them while every listener is on loopback.',
+  ),
+  agentHost: text(
+    '',
+    'Host and port under which agents on other machines reach the agent port; empty: the address that it listens on.',
+  ),
+  agentSilentMs: span(2 * MINUTE_MS, 10 * SECOND_MS, DAY_MS, 'An agent that was not heard of for this long is offline.'),
+  agentGraceMs: span(
+    10 * SECOND_MS,
+    SECOND_MS,
+    10 * MINUTE_MS,
+    'An agent whose stream closed and that is not back after this is offline.',
+  ),
+  agentHeartbeatMs: span(15 * SECOND_MS, SECOND_MS, 50 * SECOND_MS, 'Our agents send a heartbeat this often.'),
+  agentRenewBeforeMs: span(45 * DAY_MS, DAY_MS, 300 * DAY_MS, 'Our agents renew their certificate this long before its end.'),
+  builtinAgent: choice(['on', 'off'], 'on', 'An agent inside this server, so that one machine needs nothing more.'),
+  builtinAgentRoots: list(
+    'Folders of this machine that the built-in agent may read and write; empty: `agent/files` in the data folder.',
   ),
   publicUrl: text('', 'Address under which people reach the API, in the links of mails; empty: mails have none.'),
   smtpUrl: text(

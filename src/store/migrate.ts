@@ -5,7 +5,7 @@ import { AppError } from '../base/error.ts'
  * Numbered pairs of SQL files, one a database; never edited once released. The database remembers in `schema_version` what it has
  * seen. Each migration runs in one transaction with the row that says so.
  */
-const MIGRATIONS = ['0001_init', '0002_webhooks_complete']
+const MIGRATIONS = ['0001_init', '0002_webhooks_complete', '0003_agents']
 
 /** What this program knows. */
 export const SCHEMA_VERSION = MIGRATIONS.length

@@ -21,6 +21,28 @@ CREATE TABLE admin_token (
   revoked_at integer
 ) strict;
 
+CREATE TABLE agent (
+  id               text    primary key,
+  name             text    not null,
+  hostname         text    not null,
+  os               text    not null check (os in ('linux', 'windows', 'darwin')),
+  version          text,
+  status           text    not null check (status in ('online', 'offline', 'busy', 'error')),
+  is_builtin       integer not null check (is_builtin in (0, 1)),
+  key_hash         text    not null unique,
+  public_key_hash  text,
+  ip_address       text,
+  last_seen_at     integer not null,
+  stream_node      text,
+  stream_lost_at   integer,
+  concurrency      integer not null,
+  load             real,
+  memory           integer,
+  created_at       integer not null,
+  updated_at       integer not null,
+  revoked_at       integer
+) strict;
+
 CREATE TABLE alert (
   id              text    primary key,
   kind            text    not null,
@@ -73,6 +95,27 @@ CREATE TABLE audit (
   detail     text
 ) strict;
 
+CREATE TABLE authority (
+  id           text    primary key,
+  is_current   integer not null check (is_current = 1),
+  certificate  text    not null,
+  sealed_key   text    not null,
+  created_at   integer not null
+) strict;
+
+CREATE TABLE certificate (
+  id                text    primary key,
+  agent_id          text    not null,
+  serial            text    not null unique,
+  fingerprint       text    not null unique,
+  issued_at         integer not null,
+  expires_at        integer not null,
+  revoked_at        integer,
+  replaced_at       integer,
+  expiring_said_at  integer,
+  expired_said_at   integer
+) strict;
+
 CREATE TABLE delivery (
   id               text    primary key,
   event_id         text    not null,
@@ -106,6 +149,17 @@ CREATE TABLE delivery_total (
   primary key (webhook_id, part)
 ) strict, without rowid;
 
+CREATE TABLE enrolment_token (
+  id          text    primary key,
+  name        text    not null,
+  token_hash  text    not null unique,
+  uses_max    integer not null,
+  uses        integer not null,
+  created_at  integer not null,
+  expires_at  integer not null,
+  revoked_at  integer
+) strict;
+
 CREATE TABLE event (
   id          text    primary key,
   type        text    not null,
@@ -135,6 +189,36 @@ CREATE TABLE intent_path (
   is_subtree integer not null check (is_subtree in (0, 1))
 ) strict;
 
+CREATE TABLE job (
+  id                text    primary key,
+  agent_id          text    not null,
+  name              text    not null,
+  remote_id         text,
+  source_path       text    not null,
+  destination_path  text    not null,
+  schedule          text    not null,
+  protocol          text    not null,
+  direction         text    not null check (direction in ('pull', 'push')),
+  is_enabled        integer not null check (is_enabled in (0, 1)),
+  options           text    not null check (json_valid(options)),
+  next_run_at       integer,
+  last_run_at       integer,
+  created_at        integer not null,
+  updated_at        integer not null,
+  removed_at        integer
+) strict;
+
+CREATE TABLE moved_file (
+  job_id       text    not null,
+  path_hash    text    not null,  -- SHA-256 of the path, hex: paths may be longer than an index takes
+  size         integer not null,
+  modified_at  integer,
+  sha256       text,
+  transfer_id  text    not null,
+  moved_at     integer not null,
+  primary key (job_id, path_hash)
+) strict;
+
 CREATE TABLE node (
   id         text    primary key,
   started_at integer not null,
@@ -155,6 +239,19 @@ CREATE TABLE partial (
   updated_at   integer not null
 ) strict;
 
+CREATE TABLE remote (
+  id              text    primary key,
+  name            text    not null unique,
+  protocol        text    not null check (protocol in ('sftp', 'ftp', 'ftps', 'http', 'https', 's3')),
+  host            text    not null,
+  port            integer not null,
+  username        text,
+  options         text    not null check (json_valid(options)),
+  sealed_secrets  text,
+  created_at      integer not null,
+  updated_at      integer not null
+) strict;
+
 CREATE TABLE replay (
   id          text    primary key,
   webhook_id  text    not null,
@@ -170,6 +267,27 @@ CREATE TABLE replay (
   created_at  integer not null,
   updated_at  integer not null,
   ended_at    integer
+) strict;
+
+CREATE TABLE run (
+  id                   text    primary key,
+  job_id               text    not null,
+  agent_id             text    not null,
+  cause                text    not null check (cause in ('schedule', 'missed', 'manual', 'agent')),
+  scheduled_for        integer,
+  status               text    not null check (status in ('running', 'completed', 'failed', 'cancelled', 'skipped')),
+  phase                text    check (phase in ('listing', 'moving')),
+  lease                text,
+  listings             integer not null,
+  due_at               integer not null,
+  cancel_asked_at      integer,
+  transfers_total      integer not null,
+  transfers_completed  integer not null,
+  transfers_failed     integer not null,
+  bytes_transferred    integer not null,
+  error_message        text,
+  started_at           integer not null,
+  completed_at         integer
 ) strict;
 
 CREATE TABLE said_position (
@@ -206,6 +324,36 @@ CREATE TABLE tally (
   failed       integer not null,
   primary key (webhook_id, grain, at, part)
 ) strict, without rowid;
+
+CREATE TABLE transfer (
+  id                 text    primary key,
+  agent_id           text    not null,
+  run_id             text,
+  remote_id          text,
+  source_url         text    not null,
+  destination_path   text    not null,
+  direction          text    not null check (direction in ('pull', 'push')),
+  protocol           text    not null,
+  is_foreign         integer not null check (is_foreign in (0, 1)),
+  policy             text    not null check (json_valid(policy)),
+  status             text    not null check (status in ('queued', 'running', 'completed', 'failed', 'cancelled')),
+  size               integer,
+  bytes_transferred  integer not null,
+  progress           integer not null check (progress between 0 and 100),
+  speed              integer,
+  said_tenth         integer not null check (said_tenth between 0 and 10),
+  error              text,
+  error_code         text,
+  retry_count        integer not null,
+  sha256             text,
+  lease              text,
+  due_at             integer not null,
+  cancel_asked_at    integer,
+  arrived_at         integer,
+  created_at         integer not null,
+  started_at         integer,
+  completed_at       integer
+) strict;
 
 CREATE TABLE "user" (
   id            text    primary key,
@@ -253,6 +401,12 @@ CREATE TABLE webhook_set (
   version integer not null
 ) strict;
 
+CREATE UNIQUE INDEX agent_builtin on agent (is_builtin) where is_builtin = 1;
+
+CREATE UNIQUE INDEX agent_public_key on agent (public_key_hash) where public_key_hash is not null;
+
+CREATE INDEX agent_silent on agent (last_seen_at) where status <> 'offline' and revoked_at is null;
+
 CREATE INDEX alert_mail on alert (mail_due_at) where mail_due_at is not null;
 
 CREATE INDEX alert_of_account on alert (account_id, id);
@@ -266,6 +420,12 @@ CREATE INDEX api_key_of_account on api_key (account_id, id);
 CREATE INDEX attempt_of_webhook on attempt (webhook_id, started_at);
 
 CREATE INDEX audit_of_account on audit (account_id, id);
+
+CREATE UNIQUE INDEX authority_current on authority (is_current);
+
+CREATE INDEX certificate_ending on certificate (expires_at) where revoked_at is null and replaced_at is null and expired_said_at is null;
+
+CREATE INDEX certificate_of_agent on certificate (agent_id, id);
 
 CREATE INDEX delivery_cancelled on delivery (webhook_id, id) where state = 'cancelled';
 
@@ -299,6 +459,12 @@ CREATE INDEX event_shown on event (account_id, id) where state = 'said' and is_t
 
 CREATE INDEX intent_path_of_intent on intent_path (intent_id);
 
+CREATE INDEX job_due on job (next_run_at) where next_run_at is not null and removed_at is null;
+
+CREATE INDEX job_of_agent on job (agent_id, id) where removed_at is null;
+
+CREATE INDEX moved_file_content on moved_file (job_id, sha256) where sha256 is not null;
+
 CREATE INDEX partial_of_user on partial (user_id, folder_hash);
 
 CREATE INDEX replay_of_webhook on replay (webhook_id, id);
@@ -307,7 +473,29 @@ CREATE INDEX replay_open on replay (id) where is_open = 1;
 
 CREATE UNIQUE INDEX replay_running on replay (webhook_id) where state = 'running';
 
+CREATE UNIQUE INDEX run_lease on run (lease) where lease is not null;
+
+CREATE INDEX run_listing on run (agent_id, due_at) where status = 'running' and phase = 'listing';
+
+CREATE INDEX run_of_job on run (job_id, id);
+
+CREATE INDEX run_open on run (id) where status = 'running';
+
+CREATE UNIQUE INDEX run_scheduled on run (job_id, scheduled_for) where scheduled_for is not null;
+
 CREATE INDEX tally_by_age on tally (grain, at);
+
+CREATE INDEX transfer_due on transfer (agent_id, due_at, id) where status = 'queued' and is_foreign = 0;
+
+CREATE INDEX transfer_held on transfer (agent_id, id) where status = 'running';
+
+CREATE UNIQUE INDEX transfer_lease on transfer (lease) where lease is not null;
+
+CREATE INDEX transfer_of_agent on transfer (agent_id, id);
+
+CREATE INDEX transfer_of_run on transfer (run_id, status) where run_id is not null;
+
+CREATE INDEX transfer_of_status on transfer (status, id);
 
 CREATE INDEX webhook_of_account on webhook (account_id, id) where removed_at is null;
 

@@ -20,6 +20,15 @@ export interface Tables {
   delivery_total: { webhook_id: string; part: number; delivered: number; failed: number; cancelled: number }
   replay: ReplayTable
   alert: AlertTable
+  authority: AuthorityTable
+  enrolment_token: EnrolmentTokenTable
+  agent: AgentTable
+  certificate: CertificateTable
+  remote: RemoteTable
+  transfer: TransferTable
+  job: JobTable
+  run: RunTable
+  moved_file: MovedFileTable
 }
 
 export interface AccountTable {
@@ -228,4 +237,151 @@ export interface AlertTable {
   mail_cleared_at: number | null
   mail_tries: number
   mail_due_at: number | null
+}
+
+export interface AuthorityTable {
+  id: string
+  is_current: number
+  certificate: string
+  sealed_key: string
+  created_at: number
+}
+
+export interface EnrolmentTokenTable {
+  id: string
+  name: string
+  token_hash: string
+  uses_max: number
+  uses: number
+  created_at: number
+  expires_at: number
+  revoked_at: number | null
+}
+
+export interface AgentTable {
+  id: string
+  name: string
+  hostname: string
+  os: string
+  version: string | null
+  status: string
+  is_builtin: number
+  key_hash: string
+  public_key_hash: string | null
+  ip_address: string | null
+  last_seen_at: number
+  stream_node: string | null
+  stream_lost_at: number | null
+  concurrency: number
+  load: number | null
+  memory: number | null
+  created_at: number
+  updated_at: number
+  revoked_at: number | null
+}
+
+export interface CertificateTable {
+  id: string
+  agent_id: string
+  serial: string
+  fingerprint: string
+  issued_at: number
+  expires_at: number
+  revoked_at: number | null
+  replaced_at: number | null
+  expiring_said_at: number | null
+  expired_said_at: number | null
+}
+
+export interface RemoteTable {
+  id: string
+  name: string
+  protocol: string
+  host: string
+  port: number
+  username: string | null
+  options: string
+  sealed_secrets: string | null
+  created_at: number
+  updated_at: number
+}
+
+export interface TransferTable {
+  id: string
+  agent_id: string
+  run_id: string | null
+  remote_id: string | null
+  source_url: string
+  destination_path: string
+  direction: string
+  protocol: string
+  is_foreign: number
+  policy: string
+  status: string
+  size: number | null
+  bytes_transferred: number
+  progress: number
+  speed: number | null
+  said_tenth: number
+  error: string | null
+  error_code: string | null
+  retry_count: number
+  sha256: string | null
+  lease: string | null
+  due_at: number
+  cancel_asked_at: number | null
+  arrived_at: number | null
+  created_at: number
+  started_at: number | null
+  completed_at: number | null
+}
+
+export interface JobTable {
+  id: string
+  agent_id: string
+  name: string
+  remote_id: string | null
+  source_path: string
+  destination_path: string
+  schedule: string
+  protocol: string
+  direction: string
+  is_enabled: number
+  options: string
+  next_run_at: number | null
+  last_run_at: number | null
+  created_at: number
+  updated_at: number
+  removed_at: number | null
+}
+
+export interface RunTable {
+  id: string
+  job_id: string
+  agent_id: string
+  cause: string
+  scheduled_for: number | null
+  status: string
+  phase: string | null
+  lease: string | null
+  listings: number
+  due_at: number
+  cancel_asked_at: number | null
+  transfers_total: number
+  transfers_completed: number
+  transfers_failed: number
+  bytes_transferred: number
+  error_message: string | null
+  started_at: number
+  completed_at: number | null
+}
+
+export interface MovedFileTable {
+  job_id: string
+  path_hash: string
+  size: number
+  modified_at: number | null
+  sha256: string | null
+  transfer_id: string
+  moved_at: number
 }

@@ -1,5 +1,5 @@
+import { compileGlob } from '../base/glob.ts'
 import type { EventDraft } from '../events/event.ts'
-import { compileGlob } from './glob.ts'
 
 /**
  * Which events of its types a webhook wants: conditions on members of event and data, all of which must hold. A member is

@@ -202,6 +202,10 @@ test('a second server on the same data folder is refused in one line', async () 
     '127.0.0.1:0',
     '--sftp-address',
     '127.0.0.1:0',
+    '--agent-address',
+    '127.0.0.1:0',
+    '--builtin-agent',
+    'off',
   ])
   assert.deepEqual([ended.status, ended.error.trim().split('\n').length], [1, 1])
   assert.match(ended.error, /Another Landfall process uses this data folder/)

@@ -245,6 +245,8 @@ class World {
       '--data': join(this.#folder, 'data'),
       '--http-address': '127.0.0.1:0',
       '--sftp-address': '127.0.0.1:0',
+      '--agent-address': '127.0.0.1:0',
+      '--builtin-agent': 'off',
       '--admin-token': this.#adminToken,
       ...(this.#database === undefined ? {} : { '--database': this.#database }),
     }

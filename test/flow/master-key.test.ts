@@ -57,7 +57,13 @@ async function stageOf(t: TestContext) {
       await app?.stop()
       app = undefined
       const defaults = {
-        ...{ '--data': folder, '--http-address': '127.0.0.1:0', '--sftp-address': '127.0.0.1:0' },
+        ...{
+          '--data': folder,
+          '--http-address': '127.0.0.1:0',
+          '--sftp-address': '127.0.0.1:0',
+          '--agent-address': '127.0.0.1:0',
+          '--builtin-agent': 'off',
+        },
         ...{ '--admin-token': ADMIN_TOKEN, '--stop-deadline-ms': '1000' },
       }
       app = await startApp(loadSettings({ ...defaults, ...flags }, {}), { log: silentLog })

@@ -1,7 +1,7 @@
+import { faultOfGlob } from '../../base/glob.ts'
 import { nearest } from '../../base/nearest.ts'
 import type { EventType } from '../../events/catalogue.ts'
 import type { Condition, Filter, Scalar } from '../filter.ts'
-import { faultOfGlob } from '../glob.ts'
 import { invalid, shortened } from '../invalid.ts'
 import { type Kind, type Member, memberNamed, memberNames, typesOf } from './members.ts'
 

@@ -1,6 +1,6 @@
+import { compileGlob } from '../../base/glob.ts'
 import { idBound } from '../../base/id.ts'
 import type { RecordedEvent } from '../../events/event.ts'
-import { compileGlob } from '../glob.ts'
 import { isInScope, subscribes, wants } from '../plan.ts'
 import type { Webhook } from '../webhook.ts'
 import type { ReplayOutcome, ReplayRequest, ReplayStore, Sending } from './replay-port.ts'

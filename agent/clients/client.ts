@@ -1,0 +1,87 @@
+import type { Readable } from 'node:stream'
+
+/**
+ * One side of a transfer: the files of another server, of this machine or of a space. Everything that fails throws a
+ * `TransferFailure` whose code says why; `signal` ends what is under way within a second.
+ *
+ * A client is opened for one transfer or listing and closed after it. Its connections are its own.
+ */
+export interface Client {
+  /** What is at a path; undefined: nothing. */
+  stat(path: string): Promise<FileFacts | undefined>
+  /** The entries of a folder, in any order, without `.` and `..`; names are single segments. `NOT_FOUND` where there is none. */
+  list(folder: string): AsyncIterable<Entry>
+  /** The bytes of a file from `offset` on, with back-pressure. Destroying the stream ends the reading. */
+  read(path: string, offset: number): Promise<Readable>
+  /**
+   * A file to be written, invisible at `path` until it is committed. `id` names the attempt's transfer: with `resumes`, what an earlier
+   * attempt of the same transfer left is gone on with.
+   */
+  write(path: string, options: WriteOptions): Promise<PartialFile>
+  /** Deletes a file; nothing there is fine. */
+  remove(path: string): Promise<void>
+  /** Gives a file another name in the same storage, over what is there, folders made as needed. */
+  move(from: string, to: string): Promise<void>
+  /** SHA-256 of a file, lower-case hex, told by the other side; undefined where it cannot tell. */
+  hash(path: string): Promise<string | undefined>
+  /** The host key that was taken at first use, to be pinned; undefined where none was. */
+  readonly learnedHostKey?: string | undefined
+  close(): Promise<void>
+}
+
+export interface FileFacts {
+  readonly kind: 'file' | 'folder' | 'other'
+  /** Bytes; 0 for what is not a file. */
+  readonly size: number
+  /** Ms since 1970 UTC; null where the protocol tells none. Only as exact as it tells. */
+  readonly modifiedAt: number | null
+  /** Changes whenever the content does, where the protocol has such a thing (ETag, version). */
+  readonly tag?: string
+}
+
+export interface Entry extends FileFacts {
+  readonly name: string
+}
+
+export interface WriteOptions {
+  /** Id of the transfer: `[0-9a-z_]`. */
+  readonly id: string
+  /** Whether to go on with what an earlier attempt left. */
+  readonly resumes: boolean
+  /** Bytes of the whole file, where known: room can be asked for before. */
+  readonly size: number | null
+  /** Time that the file gets, ms since 1970 UTC; null: none in particular. */
+  readonly modifiedAt: number | null
+}
+
+/**
+ * A file on its way. `append` answers when more may come, not when all is stored; a failure of what was taken shows at the next
+ * call. Ends by exactly one of `commit`, `suspend` and `discard`.
+ */
+export interface PartialFile {
+  /** Bytes that were there when it was opened: 0 for a new one. */
+  readonly bytes: number
+  /** SHA-256 of those bytes, lower-case hex; undefined where this side can neither tell it nor be read. */
+  hash(): Promise<string | undefined>
+  append(chunk: Uint8Array): Promise<void>
+  /**
+   * All is there: stored as durably as this side can, its time set where it can be, and under its final name in one step, over what was there. The folders
+   * above it are made. Checks that the size is `size`, else `CHECKSUM_MISMATCH` and nothing is at the final name.
+   */
+  commit(size: number): Promise<void>
+  /** Closes it; what arrived stays for a later attempt where this side can resume, and goes where it cannot. */
+  suspend(): Promise<void>
+  /** Closes it and leaves nothing. */
+  discard(): Promise<void>
+}
+
+/** The name of a file on its way, in the folder of its final name: hidden, and known again by the id of its transfer. */
+export function partialName(name: string, transferId: string): string {
+  // Names have at most 255 bytes nearly everywhere: a long one is cut, its id keeps it apart.
+  const kept = Buffer.from(name)
+    .subarray(0, NAME_BYTES_KEPT)
+    .toString()
+    .replace(/\uFFFD+$/, '')
+  return `.${kept}.${transferId}.part`
+}
+const NAME_BYTES_KEPT = 200

@@ -1,0 +1,63 @@
+import type { AuditEntry } from '../audit/entry.ts'
+import type { Page, PageRequest } from '../base/page.ts'
+import type { EventDraft } from '../events/event.ts'
+import type { Transfer } from '../transfers/transfer.ts'
+import type { Job, Run } from './job.ts'
+
+export interface JobFilter {
+  readonly agentId?: string
+  readonly isEnabled?: boolean
+}
+
+/** A file as it was when a job moved it last. */
+export interface MovedFile {
+  readonly path: string
+  readonly size: number
+  readonly modifiedAt: number | null
+  readonly sha256: string | null
+}
+
+export interface JobStore {
+  createJob(job: Job, entry: AuditEntry): Promise<void>
+  findJob(id: string): Promise<Job | undefined>
+  /** In the order of their ids. */
+  listJobs(filter: JobFilter, page: PageRequest): Promise<Page<Job>>
+  /** Only while it is as it was at `before.updatedAt`; else `conflict`. */
+  updateJob(job: Job, before: Pick<Job, 'updatedAt'>, entry: AuditEntry): Promise<void>
+  removeJob(id: string, at: number, entry: AuditEntry): Promise<void>
+  /** Enabled jobs that are due, oldest first; at most `limit`. */
+  dueJobs(now: number, limit: number): Promise<Job[]>
+  /** When the next one is due; null: none. */
+  nextJobDue(): Promise<number | null>
+
+  /**
+   * A run (or one that is skipped) with its event, and the job's next moment, in one transaction; only where the job still is due at `basis.nextRunAt` (null: not asked
+   * for by the schedule) and that moment has no run yet. False: another node was first.
+   */
+  beginRun(run: Run, basis: { readonly nextRunAt: number | null }, nextRunAt: number | null, event: EventDraft): Promise<boolean>
+  findRun(id: string): Promise<Run | undefined>
+  findRunByLease(lease: string): Promise<Run | undefined>
+  /** Newest first. */
+  listRuns(jobId: string, page: PageRequest): Promise<Page<Run>>
+  /** The newest run of a job that began, whatever became of it. */
+  latestRun(jobId: string): Promise<Run | undefined>
+  /** Under way, with ids after this one; at most `limit`. */
+  openRuns(after: string, limit: number): Promise<Run[]>
+  takeListings(agentId: string, leases: readonly string[], now: number): Promise<Run[]>
+  heldListings(agentId: string, limit: number): Promise<Run[]>
+  /** Only while status, phase and lease are as in `before`; the transfers that a listing led to are made in the same transaction. */
+  changeRun(
+    run: Run,
+    before: Pick<Run, 'status' | 'phase' | 'lease'>,
+    transfers: readonly Transfer[],
+    events: readonly EventDraft[],
+  ): Promise<boolean>
+  /** How the transfers of a run are. */
+  tallyOfRun(
+    runId: string,
+  ): Promise<{ total: number; completed: number; failed: number; cancelled: number; open: number; bytes: number }>
+
+  /** What of these this job has moved before, by path or by content. */
+  movedFiles(jobId: string, files: readonly { readonly path: string; readonly sha256?: string }[]): Promise<MovedFile[]>
+  countOpenRuns(): Promise<number>
+}

@@ -1,0 +1,55 @@
+import type { AuditEntry } from '../audit/entry.ts'
+import type { Page, PageRequest } from '../base/page.ts'
+import type { EventDraft } from '../events/event.ts'
+import type { Remote, Transfer, TransferStatus } from './transfer.ts'
+
+export interface TransferFilter {
+  readonly agentId?: string
+  readonly runId?: string
+  readonly status?: TransferStatus
+}
+
+/** What a report or a decision changes of a transfer, with the events that it makes true. Carried out only while it is as in `basis`. */
+export interface TransferChange {
+  readonly id: string
+  readonly basis: Pick<Transfer, 'status' | 'lease' | 'cancelAskedAt' | 'arrivedAt' | 'saidTenth'>
+  readonly after: Transfer
+  readonly events: readonly EventDraft[]
+}
+
+export interface TransferStore {
+  /** Transfers, their events and the audit entry in one transaction. An id that is there already is passed over, events too: whoever repeats it makes none twice. */
+  createTransfers(transfers: readonly Transfer[], events: readonly EventDraft[], entry: AuditEntry | null): Promise<void>
+  findTransfer(id: string): Promise<Transfer | undefined>
+  findTransferByLease(lease: string): Promise<Transfer | undefined>
+  /** Newest first. */
+  listTransfers(filter: TransferFilter, page: PageRequest): Promise<Page<Transfer>>
+  /**
+   * Hands out what is due for this agent: status running, a lease each from `leases`, in the order of `dueAt`; no more than a run's parallelism lets of its own.
+   * At most as many as there are leases.
+   */
+  takeTransfers(agentId: string, leases: readonly string[], now: number): Promise<Transfer[]>
+  /** Transfers that this agent holds, foreign ones left out; at most `limit`. */
+  heldTransfers(agentId: string, limit: number): Promise<Transfer[]>
+  /** Agents that hold transfers or listings and were last heard of before `seenBefore`; at most `limit`. */
+  silentHolders(seenBefore: number, limit: number): Promise<string[]>
+  /** False for those that were no longer as in `basis`: these were not changed. */
+  changeTransfers(changes: readonly TransferChange[]): Promise<boolean[]>
+  /** Running and queued ones; for health. */
+  countOpenTransfers(): Promise<number>
+  /** When a queued transfer of one of these agents becomes due next; null: none. */
+  nextTransferDue(agentIds: readonly string[]): Promise<number | null>
+
+  /** `already_exists` for a name that is taken. */
+  createRemote(remote: Remote, entry: AuditEntry): Promise<void>
+  findRemote(id: string): Promise<Remote | undefined>
+  listRemotes(page: PageRequest): Promise<Page<Remote>>
+  /** Only while it is as it was at `before.updatedAt`; else `conflict`. */
+  updateRemote(remote: Remote, before: Pick<Remote, 'updatedAt'>, entry: AuditEntry): Promise<void>
+  /** `conflict` where a job or an open transfer uses it. */
+  removeRemote(id: string, entry: AuditEntry): Promise<void>
+  /** Pins the first key that was shown, where still none is pinned. False: another one is. */
+  pinHostKey(remoteId: string, hostKey: string, at: number): Promise<boolean>
+  /** Remotes with secrets beyond `after`, in the order of their ids; for sealing them anew. */
+  listSealedRemotes(after: string, limit: number): Promise<Remote[]>
+}

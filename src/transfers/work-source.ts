@@ -1,0 +1,36 @@
+import type { Agent } from '../agents/agent.ts'
+import type { Hello, ServerMessage, Work, WorkReport } from '../wire/agent/work.ts'
+
+/** Something that has work for agents: transfers, and the listings of jobs. */
+export interface WorkSource {
+  /**
+   * Hands out what is due for this agent, at most `limit`. What is answered is already recorded as handed out: when the process dies
+   * before it is sent, the agent does not name it in its next hello, and it is put back.
+   */
+  take(agentId: string, limit: number): Promise<readonly Work[]>
+  /** Records what an agent reports. Undefined: the lease is not one of this source, or is lost. */
+  report(agentId: string, lease: string, report: WorkReport): Promise<{ readonly go: boolean } | undefined>
+  /** The agent certainly does none of what it was handed but `kept`: by policy that is handed out again or has failed. */
+  putBack(agentId: string, kept: readonly string[]): Promise<void>
+  /** Leases whose work is to be stopped, among those that this agent holds. */
+  cancelled(agentId: string): Promise<readonly string[]>
+}
+
+/** Hands work to the agents whose streams this node holds. */
+export interface Dispatcher {
+  /** A stream is open: what the agent does not hold any more is put back, then work goes down the stream as it comes. */
+  attach(agent: Agent, hello: Hello, send: (message: ServerMessage) => void): AgentLine
+  report(agentId: string, lease: string, report: WorkReport): Promise<{ readonly go: boolean }>
+  /** There may be something due, or something to stop, for this agent (null: any). Only a nudge: a sweep finds it too. */
+  nudge(agentId: string | null): void
+  /** Starts the sweeps: what waits, and what agents hold that were silent for `HAND_OUT_AGAIN_AFTER_MS`. */
+  start(): void
+  stop(): Promise<void>
+}
+
+export interface AgentLine {
+  /** Name, concurrency or another order has changed. */
+  changed(agent: Agent): void
+  /** The stream is closed. */
+  detach(): void
+}
