@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 
 /** docs/architecture.md says what each folder is for; this table is what it may import besides Node, itself and `base`. */
 const LAYERS: Record<string, { folders: readonly string[]; packages?: readonly string[]; typesOnly?: true; noBase?: true }> = {
-  base: { folders: [], packages: ['pino'] },
+  base: { folders: [], packages: ['pino', 'typebox'] },
   config: { folders: [] },
   http: { folders: [], packages: ['undici', 'ipaddr.js'] },
   wire: { folders: [] },

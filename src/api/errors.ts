@@ -1,4 +1,5 @@
 import { AppError, type ErrorCode } from '../base/error.ts'
+import type { Fault } from './check.ts'
 import { sentenceOf } from './validate.ts'
 
 /** HTTP statuses (RFC 9110 section 15). A new ErrorCode does not compile until it has one. */
@@ -52,13 +53,8 @@ export function refusalOf(error: unknown): Refusal {
     const { code, message, field, retryAfterSeconds } = error
     return { status: HTTP_STATUS[code], code, message, field, ownNames: true, retryAfterSeconds }
   }
-  const { code, statusCode, validation, validated } = error as {
-    code?: string
-    statusCode?: number
-    validation?: unknown[]
-    validated?: { schema: object; value: unknown }
-  }
-  if (validation !== undefined && validated !== undefined) return invalid(400, sentenceOf(validation, validated))
+  const { code, statusCode, fault } = error as { code?: string; statusCode?: number; fault?: Fault }
+  if (fault !== undefined) return invalid(400, sentenceOf(fault))
   const framework = code === undefined ? undefined : FRAMEWORK_REFUSALS[code]
   if (framework !== undefined) return invalid(framework.status, { message: framework.message, field: undefined })
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {

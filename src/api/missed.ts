@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type } from '../base/type.ts'
 import type { Webhook } from '../webhooks/webhook.ts'
 import type { ApiNeeds } from './needs.ts'
 import { anyMembers, count, iso, text, time } from './schema.ts'

@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type } from '../base/type.ts'
 import { DIALECT_NAMES } from '../dialects/index.ts'
 import { SUBSCRIPTIONS_MAX } from '../webhooks/admin/input.ts'
 import { PREVIEW_EVENTS_DEFAULT, PREVIEW_EVENTS_MAX } from '../webhooks/admin/preview.ts'

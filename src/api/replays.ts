@@ -1,5 +1,6 @@
-import { type TSchema, Type } from 'typebox'
+import type { TSchema } from 'typebox'
 import { GLOB_CHARACTERS_MAX } from '../base/glob.ts'
+import { Type } from '../base/type.ts'
 import { EVENT_IDS_MAX, RATE_PER_SECOND_DEFAULT, RATE_PER_SECOND_MAX, REPLAY_EVENTS_MAX } from '../webhooks/recovery/replay.ts'
 import { instantOf } from './instant.ts'
 import { count, nullable, text, time } from './schema.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Type } from 'typebox'
+import { Type } from '../base/type.ts'
 import { refusalOf } from './errors.ts'
 import { body, nullable } from './schema.ts'
 import { validatorCompiler } from './validate.ts'

@@ -1,73 +1,38 @@
 import type { FastifySchemaCompiler } from 'fastify'
-import type { TSchema } from 'typebox'
-import { Compile } from 'typebox/compile'
+import { assertCheckable, type Fault, faultIn, type Schema } from './check.ts'
 
 /**
- * Checks requests against their TypeBox schemas, strictly: nothing is converted or dropped in a body; in a query only
+ * Checks requests against their schemas, strictly: nothing is converted or dropped in a body; in a query only
  * whole numbers and booleans are read from their text.
  */
-export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
-  const check = Compile(schema)
+export const validatorCompiler: FastifySchemaCompiler<object> = ({ schema: written, httpPart }) => {
+  const schema = written as Schema
+  assertCheckable(schema)
   return (given: unknown) => {
-    const value = httpPart === 'body' ? given : readText(schema as Schema, given)
-    if (check.Check(value)) return { value }
-    // The first error says it; a request with a thousand unknown members must not cost a thousand sentences.
-    const errors = check.Errors(value)
-    return { error: Object.assign(new Error('invalid request'), { validation: errors, validated: { schema, value } }) }
+    const value = httpPart === 'body' ? given : readText(schema, given)
+    const fault = faultIn(schema, value)
+    return fault === undefined ? { value } : { error: Object.assign(new Error('invalid request'), { fault }) }
   }
 }
 
-/** One sentence for the first error: the field, the bound and the value. Values of secret fields are not repeated. */
-export function sentenceOf(
-  errors: unknown[],
-  { schema, value }: { schema: object; value: unknown },
-): { message: string; field: string | undefined } {
-  const all = errors as ValidationError[]
-  const error = all.find(({ keyword }) => keyword === 'additionalProperties') ?? all[0]!
-  const path = error.instancePath.split('/').slice(1).map(unescapePointer)
+/** One sentence for a fault: the field, the bound and the value. Values of secret fields are not repeated. */
+export function sentenceOf({ keyword, path, value, schema }: Fault): { message: string; field: string | undefined } {
   const field = fieldName(path)
-  const given = valueAt(value, path)
-  const wanted = schemaAt(schema as Schema, error.schemaPath)
-
-  if (error.keyword === 'required') {
-    const missing = fieldName([...path, String(first(error.params.requiredProperties))])
-    return { field: missing, message: `${missing} is missing` }
+  if (keyword === 'required') return { field, message: `${field} is missing` }
+  if (keyword === 'additionalProperties') {
+    const unknown = clip(field)
+    const known = Object.keys(schema.properties ?? {}).join(', ') || 'none'
+    return { field: unknown, message: `${unknown} is not known here; known are ${known}` }
   }
-  if (error.keyword === 'additionalProperties') {
-    const unknown = fieldName([...path, String(first(error.params.additionalProperties))])
-    return {
-      field: clip(unknown),
-      message: `${clip(unknown)} is not known here; known are ${Object.keys(wanted.properties ?? {}).join(', ') || 'none'}`,
-    }
-  }
-  if (field === '')
+  if (path.length === 0)
     return {
       field: undefined,
       message:
-        given === undefined || given === null
+        value === undefined || value === null
           ? 'the body is missing; it must be a JSON object'
           : 'the body must be a JSON object',
     }
-  return { field, message: `${field} ${complaint(error.keyword, wanted, given, isSecret(path))}` }
-}
-
-interface ValidationError {
-  keyword: string
-  instancePath: string
-  schemaPath: string
-  params: { requiredProperties?: string[]; additionalProperties?: string[] }
-}
-
-interface Schema {
-  type?: string | string[]
-  properties?: Record<string, Schema>
-  enum?: unknown[]
-  minLength?: number
-  maxLength?: number
-  minimum?: number
-  maximum?: number
-  minItems?: number
-  maxItems?: number
+  return { field, message: `${field} ${complaint(keyword, schema, value, isSecret(path))}` }
 }
 
 function complaint(keyword: string, wanted: Schema, given: unknown, secret: boolean): string {
@@ -130,24 +95,6 @@ function isSecret(path: readonly string[]): boolean {
 /** `['retry', 'delaysSeconds', '0']` → `retry.delaysSeconds[0]`. */
 function fieldName(path: readonly string[]): string {
   return path.reduce((name, part) => (/^\d+$/.test(part) ? `${name}[${part}]` : name === '' ? part : `${name}.${part}`), '')
-}
-
-function first(names: string[] | undefined): string | undefined {
-  return names?.[0]
-}
-
-/** RFC 6901 section 4. */
-function unescapePointer(part: string): string {
-  return part.replaceAll('~1', '/').replaceAll('~0', '~')
-}
-
-function valueAt(value: unknown, path: readonly string[]): unknown {
-  return path.reduce<unknown>((at, part) => (at as Record<string, unknown> | null | undefined)?.[part], value)
-}
-
-function schemaAt(schema: Schema, pointer: string): Schema {
-  const path = pointer.split('/').slice(1).map(unescapePointer)
-  return (valueAt(schema, path) as Schema | undefined) ?? {}
 }
 
 /** Reads the members of a query or path that are whole numbers or booleans; leaves what is not, for the check to refuse. */

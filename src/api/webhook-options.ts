@@ -1,4 +1,5 @@
-import { type TSchema, Type } from 'typebox'
+import type { TSchema } from 'typebox'
+import { Type } from '../base/type.ts'
 import { DIALECT_NAMES } from '../dialects/index.ts'
 import { HEADER_VALUE_CHARACTERS_MAX, HEADERS_MAX } from '../webhooks/admin/check-headers.ts'
 import {

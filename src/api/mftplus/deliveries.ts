@@ -1,5 +1,6 @@
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
 import { AppError } from '../../base/error.ts'
+import { Type } from '../../base/type.ts'
 import { isEventType, nearestEventType } from '../../events/catalogue.ts'
 import type { DeliveryFilter } from '../../webhooks/admin/administer.ts'
 import type { Attempt, DeliveryRecord } from '../../webhooks/webhook.ts'

@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type } from '../../base/type.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
 import { idOf, iso, nullable, params, refTo, text, time } from '../schema.ts'
 import { adminRoute, envelope, said } from './shapes.ts'

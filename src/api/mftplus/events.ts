@@ -1,4 +1,5 @@
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
+import { Type } from '../../base/type.ts'
 import { CATALOGUE, EVENT_TYPES } from '../../events/catalogue.ts'
 import type { RecordedEvent } from '../../events/event.ts'
 import { PAYLOADS } from '../../events/payloads.ts'

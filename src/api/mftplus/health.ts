@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type } from '../../base/type.ts'
 import { createHealth } from '../health.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
 import { count, iso, refTo, text, time } from '../schema.ts'

@@ -1,5 +1,6 @@
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
 import { AppError } from '../../base/error.ts'
+import { Type } from '../../base/type.ts'
 import { ALERT_KINDS, type Alert } from '../../watch/alert.ts'
 import { HEALTH_STATES, type Health } from '../../webhooks/monitoring/health.ts'
 import { RECENT_FAILURES, WORST_WEBHOOKS } from '../../webhooks/monitoring/monitor.ts'

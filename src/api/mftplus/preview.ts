@@ -1,4 +1,5 @@
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
+import { Type } from '../../base/type.ts'
 import type { PreviewedEvent } from '../../webhooks/admin/preview.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
 import { PREVIEW_DESCRIPTION, PreviewBody, previewed } from '../preview.ts'

@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type } from '../../base/type.ts'
 import { FEED_ITEMS_DEFAULT, FEED_ITEMS_MAX, FEED_NOW } from '../../webhooks/recovery/feed.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
 import { idOf, iso, isoOrNull, nullable, params, query, refTo, text, time } from '../schema.ts'

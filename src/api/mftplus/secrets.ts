@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type } from '../../base/type.ts'
 import { OVERLAP_SECONDS_DEFAULT, OVERLAP_SECONDS_MAX, ROTATION_RULES } from '../../webhooks/secrets/rotate.ts'
 import type { Guards } from '../auth.ts'
 import type { Api, ApiNeeds } from '../needs.ts'

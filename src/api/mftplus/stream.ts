@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type } from '../../base/type.ts'
 import { bearerToken } from '../auth.ts'
 import { STREAM_DESCRIPTION, StreamAnswer, StreamQuery, streamEvents } from '../event-stream.ts'
 import type { Api, ApiNeeds } from '../needs.ts'

@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type } from '../../base/type.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
 import { body, count, idOf, refTo, TEXT_CHARS_MAX, text } from '../schema.ts'
 import { DeliveryShape, deliveryShape } from './deliveries.ts'

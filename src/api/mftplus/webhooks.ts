@@ -1,6 +1,7 @@
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
 import type { Caller } from '../../audit/caller.ts'
 import { AppError, codeOf } from '../../base/error.ts'
+import { Type } from '../../base/type.ts'
 import { DIALECT_NAMES } from '../../dialects/index.ts'
 import type { Placement, SavedWebhook } from '../../webhooks/admin/administer.ts'
 import {

@@ -1,5 +1,5 @@
-import { Type } from 'typebox'
 import { PLANS } from '../../accounts/plan.ts'
+import { Type } from '../../base/type.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
 import { count, idOf, iso, nullable, text, time } from '../schema.ts'
 import { accountOf, keyRoute } from './shapes.ts'

@@ -1,4 +1,5 @@
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
+import { Type } from '../../base/type.ts'
 import type { Attempt, DeliveryRecord, DeliveryState } from '../../webhooks/webhook.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
 import {

@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type } from '../../base/type.ts'
 import { FEED_ITEMS_DEFAULT } from '../../webhooks/recovery/feed.ts'
 import { FeedQuery } from '../mftplus/recovery.ts'
 import type { Api, ApiNeeds } from '../needs.ts'

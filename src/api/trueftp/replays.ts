@@ -1,4 +1,5 @@
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
+import { Type } from '../../base/type.ts'
 import type { ReplayInput } from '../../webhooks/recovery/replay.ts'
 import type { ReplayProgress } from '../../webhooks/recovery/replay-port.ts'
 import type { Api, ApiNeeds } from '../needs.ts'

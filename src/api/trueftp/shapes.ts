@@ -1,5 +1,6 @@
-import { type Static, type TSchema, Type } from 'typebox'
+import type { Static, TSchema } from 'typebox'
 import type { Scope } from '../../accounts/permission.ts'
+import { Type } from '../../base/type.ts'
 import type { Refusal } from '../errors.ts'
 import { count, nullable, OFFSET_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, refTo, responses, text } from '../schema.ts'
 

@@ -1,4 +1,5 @@
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
+import { Type } from '../../base/type.ts'
 import { DIALECT_NAMES } from '../../dialects/index.ts'
 import type { SavedWebhook } from '../../webhooks/admin/administer.ts'
 import {
