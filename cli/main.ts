@@ -1,31 +1,37 @@
 import { AppError } from '../src/base/error.ts'
 import { nearest } from '../src/base/nearest.ts'
-import { account } from './account.ts'
-import { alerts } from './alerts.ts'
 import { type Command, CommandError, helpOf, parseCall } from './command.ts'
-import { demo } from './demo.ts'
-import { doctor } from './doctor.ts'
-import { explainSignature } from './explain-signature.ts'
-import { key } from './key.ts'
-import { listen } from './listen.ts'
-import { masterKey } from './master-key.ts'
-import { reconcile } from './reconcile.ts'
-import { recoveryCommands } from './replay.ts'
-import { serve } from './serve.ts'
 import { paint, terminal } from './terminal.ts'
-import { token } from './token.ts'
-import { trigger } from './trigger.ts'
-import { user } from './user.ts'
-import { webhook } from './webhook.ts'
+
+/** Loads the commands of one first word. Only what is called is loaded, so that the server and the other commands start at once. */
+type Load = () => Promise<Command | readonly Command[]>
 
 /** Commands by their first word, under the heading of `--help`; several of one first word are told apart by the second. */
-const GROUPS: Readonly<Record<string, Readonly<Record<string, Command | readonly Command[]>>>> = {
-  Server: { serve, demo, 'master-key': masterKey },
-  'Accounts and who may do what': { account, user, key, token },
-  Webhooks: { webhook: [...webhook, ...recoveryCommands], reconcile, alerts },
-  'For those who develop receivers': { listen, trigger, doctor, 'explain-signature': explainSignature },
+const GROUPS: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
+  Server: {
+    serve: async () => (await import('./serve.ts')).serve,
+    demo: async () => (await import('./demo.ts')).demo,
+    'master-key': async () => (await import('./master-key.ts')).masterKey,
+  },
+  'Accounts and who may do what': {
+    account: async () => (await import('./account.ts')).account,
+    user: async () => (await import('./user.ts')).user,
+    key: async () => (await import('./key.ts')).key,
+    token: async () => (await import('./token.ts')).token,
+  },
+  Webhooks: {
+    webhook: async () => [...(await import('./webhook.ts')).webhook, ...(await import('./replay.ts')).recoveryCommands],
+    reconcile: async () => (await import('./reconcile.ts')).reconcile,
+    alerts: async () => (await import('./alerts.ts')).alerts,
+  },
+  'For those who develop receivers': {
+    listen: async () => (await import('./listen.ts')).listen,
+    trigger: async () => (await import('./trigger.ts')).trigger,
+    doctor: async () => (await import('./doctor.ts')).doctor,
+    'explain-signature': async () => (await import('./explain-signature.ts')).explainSignature,
+  },
 }
-const COMMANDS = Object.assign({}, ...Object.values(GROUPS)) as (typeof GROUPS)[string]
+const COMMANDS: Readonly<Record<string, Load>> = Object.assign({}, ...Object.values(GROUPS))
 
 /** No name is longer: what is longer is compared by its begin. */
 const NAME_CHARACTERS_MAX = 64
@@ -36,11 +42,11 @@ const NAME_WIDTH = 22
 export async function main(args: readonly string[]): Promise<void> {
   process.stdout.on('error', endsWithReader)
   try {
-    const family = familyOf(args)
+    const family = await familyOf(args)
     if (family !== undefined) return terminal.out(`${listOf(family)}\n\nEach takes --help and --json.`)
-    const { command, rest } = find(args)
+    const { command, rest } = await find(args)
     if (command === undefined) {
-      terminal.out(overview())
+      terminal.out(await overview())
       return
     }
     const call = parseCall(command, rest, terminal)
@@ -60,36 +66,42 @@ function endsWithReader(error: NodeJS.ErrnoException): void {
 }
 
 /** The command that these arguments begin with, and what is left for it. */
-export function find(args: readonly string[]): { command?: Command; rest: readonly string[] } {
+export async function find(args: readonly string[]): Promise<{ command?: Command; rest: readonly string[] }> {
   const [first, second] = args
   if (first === undefined || first === '--help' || first === 'help') return { rest: [] }
-  const found = Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined
+  const found = await commandsOf(first)
   if (found === undefined) {
     const like = nearest(first.slice(0, NAME_CHARACTERS_MAX), Object.keys(COMMANDS))
     const hint = like === undefined ? '' : `did you mean ${like}? `
     throw new CommandError(`no command ${first}: ${hint}\`landfall --help\` lists them`)
   }
-  if (!Array.isArray(found)) return { command: found as Command, rest: args.slice(1) }
-  const command = found.find((one: Command) => [one.name, ...(one.aliases ?? [])].includes(`${first} ${second}`))
+  if ('run' in found) return { command: found, rest: args.slice(1) }
+  const command = found.find((one) => [one.name, ...(one.aliases ?? [])].includes(`${first} ${second}`))
   if (command === undefined) {
-    const names = found.map((one: Command) => one.name.split(' ')[1]).join(', ')
+    const names = found.map((one) => one.name.split(' ')[1]).join(', ')
     throw new CommandError(`landfall ${first} takes one of: ${names}`)
   }
   return { command, rest: args.slice(2) }
 }
 
 /** `landfall webhook --help`: all that begin with the word. */
-function familyOf([first = '', second]: readonly string[]): readonly Command[] | undefined {
-  const found = Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined
-  return Array.isArray(found) && second === '--help' ? found : undefined
+async function familyOf([first = '', second]: readonly string[]): Promise<readonly Command[] | undefined> {
+  if (second !== '--help') return undefined
+  const found = await commandsOf(first)
+  return found === undefined || 'run' in found ? undefined : found
 }
 
-function overview(): string {
-  const groups = Object.entries(GROUPS).map(([title, commands]) => {
-    return `${paint(terminal, 'bold', title)}\n${listOf(Object.values(commands).flat())}`
+async function commandsOf(first: string): Promise<Command | readonly Command[] | undefined> {
+  return Object.hasOwn(COMMANDS, first) ? COMMANDS[first]!() : undefined
+}
+
+async function overview(): Promise<string> {
+  const groups = Object.entries(GROUPS).map(async ([title, loads]) => {
+    const commands = await Promise.all(Object.values(loads).map((load) => load()))
+    return `${paint(terminal, 'bold', title)}\n${listOf(commands.flat())}`
   })
   const title = 'landfall: managed file transfer whose webhooks cannot lose an event'
-  return [title, ...groups, 'Each takes --help and --json.'].join('\n\n')
+  return [title, ...(await Promise.all(groups)), 'Each takes --help and --json.'].join('\n\n')
 }
 
 function listOf(commands: readonly Command[]): string {

@@ -47,9 +47,9 @@ function wordsOf(command: string): string[] {
 }
 
 for (const { name, text } of PAGES) {
-  test(`commands in ${name}`, () => {
+  test(`commands in ${name}`, async () => {
     for (const line of commandsIn(text)) {
-      const { command, rest } = find(wordsOf(line).slice(1))
+      const { command, rest } = await find(wordsOf(line).slice(1))
       // A command that is only named has no words.
       if (command !== undefined && rest.length > 0)
         assert.doesNotThrow(() => parseCall(command, rest, terminal), `${name}: ${line}`)
