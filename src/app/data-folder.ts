@@ -1,6 +1,7 @@
-import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { chmod, mkdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { AppError } from '../base/error.ts'
+import { ignoreMissing, writePrivately } from '../base/private-file.ts'
 
 /** What the data folder holds, by its fixed names. All but the files are readable by the owner only. */
 export interface DataFolder {
@@ -11,8 +12,6 @@ export interface DataFolder {
   /** Written once all listeners are up, removed at a clean stop: how the command line finds the running server. */
   readonly running: string
 }
-
-const OWNER_ONLY = 0o600
 
 export async function openDataFolder(path: string): Promise<DataFolder> {
   try {
@@ -63,27 +62,4 @@ export async function readRunning(folder: string): Promise<RunningServer | undef
 
 export async function removeRunning(folder: DataFolder): Promise<void> {
   await rm(folder.running, { force: true })
-}
-
-/** Whole or not at all, and there for good when it returns, also after a power cut: written aside, synced, renamed, and the name synced. */
-export async function writePrivately(path: string, text: string): Promise<void> {
-  const aside = `${path}.new`
-  const file = await open(aside, 'w', OWNER_ONLY)
-  try {
-    await file.writeFile(text)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await rename(aside, path)
-  const folder = await open(dirname(path), 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
-}
-
-export function ignoreMissing(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== 'ENOENT') throw error
 }

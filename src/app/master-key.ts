@@ -2,10 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError } from '../base/error.ts'
+import { ignoreMissing, writePrivately } from '../base/private-file.ts'
 import { createSeal, MASTER_KEY_BYTES } from '../base/seal.ts'
 import type { Settings } from '../config/settings.ts'
 import type { MasterKeys } from '../webhooks/secrets/reseal.ts'
-import { type DataFolder, ignoreMissing, writePrivately } from './data-folder.ts'
+import type { DataFolder } from './data-folder.ts'
 
 /** How a rotation ends where the old key is a setting. */
 export const TAKE_AWAY_BEFORE = 'take LANDFALL_MASTER_KEY_BEFORE away from every node and restart it; keep the old key until then'
