@@ -48,13 +48,15 @@ export interface Refusal {
 }
 
 /** The one translation of whatever a handler, a hook or the framework threw. What is nobody's doing stays in the log. */
-export function refusalOf(error: unknown): Refusal {
+export function refusalOf(error: unknown, bodyBytesMax = BODY_BYTES_MAX): Refusal {
   if (error instanceof AppError) {
     const { code, message, field, retryAfterSeconds } = error
     return { status: HTTP_STATUS[code], code, message, field, ownNames: true, retryAfterSeconds }
   }
   const { code, statusCode, fault } = error as { code?: string; statusCode?: number; fault?: Fault }
   if (fault !== undefined) return invalid(400, sentenceOf(fault))
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+    return invalid(413, { message: `the body has more than ${bodyBytesMax} bytes`, field: undefined })
   const framework = code === undefined ? undefined : FRAMEWORK_REFUSALS[code]
   if (framework !== undefined) return invalid(framework.status, { message: framework.message, field: undefined })
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
@@ -75,7 +77,6 @@ export const BODY_BYTES_MAX = 1_048_576
 
 /** What Fastify refuses before a handler runs, by its error code. Its own sentences may repeat parts of the body. */
 const FRAMEWORK_REFUSALS: Record<string, { status: number; message: string }> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: { status: 413, message: `the body has more than ${BODY_BYTES_MAX} bytes` },
   FST_ERR_CTP_INVALID_MEDIA_TYPE: {
     status: 400,
     message: 'the body is not declared as JSON; send it with Content-Type: application/json',

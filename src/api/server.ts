@@ -1,18 +1,16 @@
 import type { AddressInfo } from 'node:net'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
-import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import fastify, { type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify'
-import { AppError } from '../base/error.ts'
+import type { FastifyRequest } from 'fastify'
 import { SECOND_MS } from '../base/units.ts'
 import { ADMIN_REQUESTS_PER_MINUTE, createGuards, PUBLIC_REQUESTS_PER_MINUTE, REFUSED_PER_MINUTE } from './auth.ts'
-import { BODY_BYTES_MAX, type Refusal, refusalOf } from './errors.ts'
+import { BODY_BYTES_MAX, type Refusal } from './errors.ts'
+import { createGround } from './ground.ts'
 import { addMftplusFace, MFTPLUS_SHAPES } from './mftplus/face.ts'
 import { asMftplusError } from './mftplus/shapes.ts'
 import type { Api, ApiNeeds } from './needs.ts'
 import { addTrueftpFace, TRUEFTP_SHAPES } from './trueftp/face.ts'
 import { asTrueftpError } from './trueftp/shapes.ts'
-import { validatorCompiler } from './validate.ts'
 
 export type { ApiNeeds } from './needs.ts'
 
@@ -34,8 +32,6 @@ const KEEP_ALIVE_MS = 10 * SECOND_MS
 const STOP_MS = 5 * SECOND_MS
 const CONNECTIONS_MAX = 1_000
 const HEADER_BYTES_MAX = 16_384
-/** Longest part of a path that stands for an id. */
-const PARAM_CHARS_MAX = 100
 
 const MFTPLUS_BASE = '/api'
 const TRUEFTP_BASE = '/api/ext/v1'
@@ -43,64 +39,14 @@ const TRUEFTP_BASE = '/api/ext/v1'
 /** Builds the server without opening anything; a fault of a request is logged once and answered as `internal`. */
 export function createApi(needs: ApiNeeds): ApiServer {
   const { log, clock } = needs
-  const app: Api = fastify({
-    bodyLimit: BODY_BYTES_MAX,
+  const app = createGround(log, inStyle, {
     requestTimeout: REQUEST_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    forceCloseConnections: 'idle',
     http: { headersTimeout: HEADERS_MS, maxHeaderSize: HEADER_BYTES_MAX, connectionsCheckingInterval: SECOND_MS },
-    routerOptions: { maxParamLength: PARAM_CHARS_MAX },
-    frameworkErrors: (error, request, reply) => refuse(error, request as FastifyRequest, reply as unknown as FastifyReply),
-  }).withTypeProvider<TypeBoxTypeProvider>()
+  })
   app.server.maxConnections = CONNECTIONS_MAX
-
-  /** The one place where a refused request is answered, and logged when it is the server's own doing. */
-  function refuse(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-    const refusal = refusalOf(error)
-    if (refusal.status >= 500) {
-      const { stack, cause } = error as Error
-      const fields = {
-        method: request.method,
-        route: request.routeOptions?.url,
-        code: refusal.code,
-        stack,
-        cause: String(cause ?? ''),
-      }
-      log.error(fields, 'request failed')
-    }
-    if (refusal.retryAfterSeconds !== undefined) reply.header('retry-after', refusal.retryAfterSeconds)
-    reply.code(refusal.status).type('application/json; charset=utf-8').send(inStyle(request, refusal))
-  }
-
-  app.setValidatorCompiler(validatorCompiler)
-  // Answers are built member by member and checked against their schemas in the tests; compiled serialisers would
-  // cost 22 MB and 0.6 s of every start (measured).
-  app.setSerializerCompiler(() => JSON.stringify)
-  app.setErrorHandler((error: FastifyError, request, reply) => refuse(error, request, reply))
-  app.setNotFoundHandler((request, reply) =>
-    refuse(new AppError('not_found', `nothing answers ${request.method} at this path`), request, reply),
-  )
-  takeOnlyJson(app)
-  app.addHook('preValidation', async ({ body, routeOptions }) => {
-    if (routeOptions.schema?.body !== undefined || Object.keys(body ?? {}).length === 0) return
-    throw new AppError('invalid', `the body must be empty here; ${Object.keys(body as object)[0]} is not known`)
-  })
-  app.addHook('onSend', async (_request, reply) => {
-    reply.header('x-content-type-options', 'nosniff')
-    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
-  })
   // Streams do not end by themselves.
   app.addHook('preClose', async () => needs.recovery.streams.stop())
-  app.addHook('onResponse', async (request, reply) => {
-    const fields = {
-      method: request.method,
-      route: request.routeOptions.url,
-      status: reply.statusCode,
-      ms: Math.round(reply.elapsedTime),
-    }
-    log.debug(fields, 'request')
-  })
-
   for (const shape of [...MFTPLUS_SHAPES, ...TRUEFTP_SHAPES]) app.addSchema(shape)
   const guards = createGuards({ accounts: needs.accounts, clock, keyRateWindowMs: needs.settings.keyRateWindowMs })
   addDocs(app, needs.version)
@@ -130,19 +76,6 @@ export function createApi(needs: ApiNeeds): ApiServer {
 function inStyle(request: FastifyRequest, refusal: Refusal): object {
   const isTrueftp = request.url === TRUEFTP_BASE || request.url.startsWith(`${TRUEFTP_BASE}/`)
   return isTrueftp ? asTrueftpError(refusal, request.routeOptions?.config?.fieldNames ?? {}) : asMftplusError(refusal)
-}
-
-/** A body is a JSON object or absent; members that would reach a prototype are refused. */
-function takeOnlyJson(app: Api): void {
-  app.removeAllContentTypeParsers()
-  const parse = app.getDefaultJsonParser('error', 'error')
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, text, done) => {
-    if (text === '') return done(null, undefined)
-    parse(request, text as string, (error, value) => {
-      if (error) done(new AppError('invalid', 'the body is not JSON', { cause: error }), undefined)
-      else done(null, value)
-    })
-  })
 }
 
 const DESCRIPTION = `Two faces of one system. Under ${MFTPLUS_BASE}: administrators, camelCase, \`{success, data}\`, \`page\` and \`limit\`.
