@@ -56,7 +56,8 @@ export interface WriteOptions {
 
 /**
  * A file on its way. `append` answers when more may come, not when all is stored; a failure of what was taken shows at the next
- * call. Ends by exactly one of `commit`, `suspend` and `discard`.
+ * call. Ends by exactly one of `commit`, `suspend` and `discard`; `discard` may follow a `commit` that failed, too. `suspend` and `discard` are also
+ * called while an `append` has not answered, which then fails.
  */
 export interface PartialFile {
   /** Bytes that were there when it was opened: 0 for a new one. */
@@ -64,15 +65,26 @@ export interface PartialFile {
   /** SHA-256 of those bytes, lower-case hex; undefined where this side can neither tell it nor be read. */
   hash(): Promise<string | undefined>
   append(chunk: Uint8Array): Promise<void>
+  /** Only where its bytes are at hand, on this machine. */
+  readonly atHand?: PartAtHand
   /**
    * All is there: stored as durably as this side can, its time set where it can be, and under its final name in one step, over what was there. The folders
-   * above it are made. Checks that the size is `size`, else `CHECKSUM_MISMATCH` and nothing is at the final name.
+   * above it are made. Checks before that the size is `size` and, where this side can tell it, that the SHA-256 is `sha256` (lower-case hex), else
+   * `CHECKSUM_MISMATCH` and nothing new is at the final name.
    */
-  commit(size: number): Promise<void>
+  commit(size: number, sha256: string): Promise<void>
   /** Closes it; what arrived stays for a later attempt where this side can resume, and goes where it cannot. */
   suspend(): Promise<void>
   /** Closes it and leaves nothing. */
   discard(): Promise<void>
+}
+
+/** What is already there of a file on its way, where looking at it costs next to nothing. */
+export interface PartAtHand {
+  /** Its bytes, from the first. */
+  read(): Readable
+  /** Keeps the first `bytes` only; called before the first `append`. */
+  cut(bytes: number): Promise<void>
 }
 
 /** The name of a file on its way, in the folder of its final name: hidden, and known again by the id of its transfer. */
@@ -85,3 +97,9 @@ export function partialName(name: string, transferId: string): string {
   return `.${kept}.${transferId}.part`
 }
 const NAME_BYTES_KEPT = 200
+
+const PARTIAL_NAME = /^\..*\.trf_[0-9a-z]+\.part$/s
+
+export function isPartialName(name: string): boolean {
+  return PARTIAL_NAME.test(name)
+}

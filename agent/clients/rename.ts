@@ -1,0 +1,111 @@
+import { posix } from 'node:path'
+import { TransferFailure } from '../../src/wire/agent/failure.ts'
+import type { FileFacts, PartAtHand, PartialFile, WriteOptions } from './client.ts'
+import { partialName } from './client.ts'
+
+/** What a file tree must be able to do so that a file is written under a hidden name beside its final one, and renamed at its end. */
+export interface RenameSteps {
+  stat(path: string): Promise<FileFacts | undefined>
+  /**
+   * Opens a file to be written behind its first `from` bytes, which are there; 0: made, or emptied where it is there. `NOT_FOUND` where its folder is missing.
+   */
+  openAt(path: string, from: number): Promise<AppendedFile>
+  /** Makes a folder with those above it; fine where it is there. */
+  makeFolders(folder: string): Promise<void>
+  /** Over what is there, in one step, as durably as can be. */
+  rename(from: string, to: string): Promise<void>
+  /** Nothing there is fine. */
+  remove(path: string): Promise<void>
+  /** Where it can be set; whether that worked is nobody's concern. */
+  setModifiedAt(path: string, modifiedAt: number): Promise<void>
+  /** SHA-256 of a file, lower-case hex, where the other side tells it without the bytes being sent back. */
+  hash(path: string): Promise<string | undefined>
+  /** The same, and reading it back where it does not: a part that an earlier attempt left is checked by it before it is gone on with. */
+  hashPart(path: string): Promise<string | undefined>
+  atHand?(path: string): PartAtHand
+}
+
+/** A file that is open for writing. Ends by exactly one of `finish` and `abandon`. */
+export interface AppendedFile {
+  /** Answers when more may come. */
+  append(chunk: Uint8Array): Promise<void>
+  /** Everything is stored as durably as can be; closed. */
+  finish(): Promise<void>
+  /** Closes it, whatever becomes of what is still on its way, also while an `append` has not answered. Never rejects. */
+  abandon(): Promise<void>
+}
+
+/** A file on its way as a hidden file in the folder of its final name. */
+export async function openPartial(steps: RenameSteps, path: string, options: WriteOptions): Promise<PartialFile> {
+  const folder = posix.dirname(path)
+  const part = posix.join(folder, partialName(posix.basename(path), options.id))
+  const found = options.resumes ? await steps.stat(part) : undefined
+  const bytes = found?.kind === 'file' ? found.size : 0
+
+  // Opened at the first byte, so that looking at the part and cutting it come before.
+  let opened: Promise<AppendedFile> | undefined
+  let from = bytes
+  function file(): Promise<AppendedFile> {
+    opened ??= openInFolder(steps, part, from)
+    return opened
+  }
+  /** What was begun is closed; a failure of opening it was said where it was waited for. */
+  async function abandon(): Promise<void> {
+    const one = await opened?.catch(() => undefined)
+    await one?.abandon()
+  }
+  // A folder that is missing or may not be written shows before the source is read.
+  if (bytes === 0) await file()
+  const atHand = steps.atHand?.(part)
+
+  return {
+    bytes,
+    hash: () => steps.hashPart(part),
+    ...(atHand && {
+      atHand: {
+        read: () => atHand.read(),
+        async cut(kept: number) {
+          await atHand.cut(kept)
+          from = kept
+        },
+      },
+    }),
+    async append(chunk) {
+      const one = await file()
+      await one.append(chunk)
+    },
+    async commit(size, sha256) {
+      const one = await file()
+      await one.finish()
+      await checkPart(steps, part, size, sha256)
+      if (options.modifiedAt !== null) await steps.setModifiedAt(part, options.modifiedAt)
+      await steps.rename(part, path)
+    },
+    suspend: abandon,
+    async discard() {
+      await abandon()
+      await steps.remove(part)
+    },
+  }
+}
+
+async function openInFolder(steps: RenameSteps, part: string, from: number): Promise<AppendedFile> {
+  try {
+    return await steps.openAt(part, from)
+  } catch (error) {
+    if (!(error instanceof TransferFailure) || error.code !== 'NOT_FOUND' || from > 0) throw error
+    await steps.makeFolders(posix.dirname(part))
+    return await steps.openAt(part, from)
+  }
+}
+
+async function checkPart(steps: RenameSteps, part: string, size: number, sha256: string): Promise<void> {
+  const stored = await steps.stat(part)
+  if (stored?.size !== size) {
+    throw new TransferFailure('CHECKSUM_MISMATCH', `The destination stored ${stored?.size ?? 0} of ${size} bytes.`)
+  }
+  const hash = await steps.hash(part)
+  if (hash !== undefined && hash !== sha256) {
+    throw new TransferFailure('CHECKSUM_MISMATCH', `What the destination stored has SHA-256 ${hash} instead of ${sha256}.`)
+  }
+}
