@@ -16,7 +16,7 @@ export const serve: Command = {
     for (const [name, value] of Object.entries(call.flags)) if (typeof value === 'string') flags[`--${name}`] = value
     const settings = loadSettings(flags, process.env)
     // Loaded here, so that the other commands start at once.
-    const { startApp } = await import('../src/app/app.ts')
+    const { startApp } = await import('../src/app/start.ts')
     const app = await startApp(settings)
 
     const { addresses, adminToken } = app

@@ -3,11 +3,11 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Worker } from 'node:worker_threads'
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { createAccountAdmin } from '../accounts/administer.ts'
 import { createPasswords } from '../accounts/password.ts'
+import { openStore } from '../app/open-store.ts'
 import { createWebhookDesk } from '../app/webhooks.ts'
 import { type Caller, SERVER_CALLER } from '../audit/caller.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
@@ -17,7 +17,6 @@ import { HOUR_MS } from '../base/units.ts'
 import { createRecorder } from '../events/record.ts'
 import { checkEgressAllow, createEgressGuard } from '../http/guard.ts'
 import { createPoster } from '../http/post.ts'
-import { openSqliteStore } from '../store/sqlite/client.ts'
 import type { MasterKeys } from '../webhooks/secrets/reseal.ts'
 import type { HealthProbes } from './health.ts'
 import { createApi } from './server.ts'
@@ -100,10 +99,7 @@ function masterKeysOf(ring: KeyRing): MasterKeys {
 export async function openWorld() {
   const folder = await mkdtemp(join(tmpdir(), 'landfall-api-'))
   const clock = createMovableClock()
-  const store = await openSqliteStore({
-    file: join(folder, 'landfall.sqlite'),
-    startThread: (role) => new Worker(new URL('../app/store-thread.ts', import.meta.url), { workerData: role }),
-  })
+  const store = await openStore(join(folder, 'landfall.sqlite'), 'node_api', {})
   const logged: string[] = []
   const line = (fields: object, message: string) => void logged.push(`${message} ${JSON.stringify(fields)}`)
   const log: Log = { debug: line, info: line, warn: line, error: line, child: () => log }

@@ -26,7 +26,7 @@ import { lastNode, openDataFolder, removeRunning, writeNode, writeRunning } from
 import { deliveringFiles } from './deliver.ts'
 import { currentUser, watchUsers } from './live-users.ts'
 import { openMasterKeys } from './master-key.ts'
-import { openStore } from './open-store.ts'
+import type { StoreToOpen } from './open-store.ts'
 import { probesOf } from './probes.ts'
 import { Retention } from './retention.ts'
 import { VERSION } from './version.ts'
@@ -54,17 +54,17 @@ export interface AppHooks {
  * recovery, accounts, and only then the doors. What was started ends again when a later step fails.
  * @throws AppError what the step that failed says: `setting_invalid`, `data_folder_locked`, `store_newer`, …
  */
-export async function startApp(settings: Settings, hooks: AppHooks = {}): Promise<App> {
+export async function runApp(settings: Settings, storeToOpen: StoreToOpen, hooks: AppHooks): Promise<App> {
   const life = new Lifecycle()
   try {
-    return await start(settings, hooks, life)
+    return await start(settings, storeToOpen, hooks, life)
   } catch (error) {
     await life.stop().catch(() => undefined)
     throw error
   }
 }
 
-async function start(settings: Settings, hooks: AppHooks, life: Lifecycle): Promise<App> {
+async function start(settings: Settings, storeToOpen: StoreToOpen, hooks: AppHooks, life: Lifecycle): Promise<App> {
   const clock = systemClock
   const log = hooks.log ?? openLog(settings.logLevel)
   const node = newId('node', clock.now())
@@ -77,7 +77,7 @@ async function start(settings: Settings, hooks: AppHooks, life: Lifecycle): Prom
   let recovery: Recovery | undefined
   const store = life.add(
     'the store',
-    await openStore(settings.database || folder.database, node, {
+    await storeToOpen.open(folder.database, node, {
       onPlanned: (webhookIds) => engine?.nudge(webhookIds),
       onFailure: endProcess(log),
     }),

@@ -1,22 +1,37 @@
 import { Worker } from 'node:worker_threads'
-import { openSqliteStore } from '../store/sqlite/client.ts'
+import { startSqliteThreads } from '../store/sqlite/client.ts'
 import type { Store, StoreHooks } from '../store/store.ts'
-import { plan } from '../webhooks/plan.ts'
 
 /** A store thread makes short-lived rows and little else; the default young generation costs it 20 MB more. */
 const THREAD_LIMITS = { maxYoungGenerationSizeMb: 6 }
 
+/** A store that can be opened: what it needs is loading already, in threads of its own if it has some. */
+export interface StoreToOpen {
+  /** Opens it, once. `file` is where an embedded store lies; `node` is the name by which this process claims. */
+  open(file: string, node: string, hooks: StoreHooks): Promise<Store>
+  /** For who will not open it. Harmless once the store was opened and stopped. */
+  abandon(): Promise<void>
+}
+
 /** The store that a setting names: a `postgres://…` address, else a SQLite file whose writer and reader have threads of their own. */
-export async function openStore(database: string, node: string, hooks: StoreHooks): Promise<Store> {
-  if (/^postgres(ql)?:\/\//.test(database)) {
-    // Loaded only where it is used: the driver and the query builder take 10 MB.
-    const { openPostgresStore } = await import('../store/postgres/store.ts')
-    return openPostgresStore({ url: database, plan, node, ...hooks })
+export function prepareStore(database: string): StoreToOpen {
+  if (!/^postgres(ql)?:\/\//.test(database)) {
+    const entry = new URL('./store-thread.ts', import.meta.url)
+    const threads = startSqliteThreads((role) => new Worker(entry, { workerData: role, resourceLimits: THREAD_LIMITS }))
+    return { open: (file, _node, hooks) => threads.open({ file: database || file, ...hooks }), abandon: threads.stop }
   }
-  return openSqliteStore({
-    file: database,
-    startThread: (role) =>
-      new Worker(new URL('./store-thread.ts', import.meta.url), { workerData: role, resourceLimits: THREAD_LIMITS }),
-    ...hooks,
-  })
+  return {
+    async open(_file, node, hooks) {
+      // Loaded only where it is used: the driver and the query builder take 10 MB.
+      const { openPostgresStore } = await import('../store/postgres/store.ts')
+      const { plan } = await import('../webhooks/plan.ts')
+      return openPostgresStore({ url: database, plan, node, ...hooks })
+    },
+    async abandon() {},
+  }
+}
+
+/** For who has nothing else to load meanwhile. */
+export function openStore(database: string, node: string, hooks: StoreHooks): Promise<Store> {
+  return prepareStore(database).open(database, node, hooks)
 }

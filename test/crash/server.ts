@@ -1,6 +1,6 @@
 // A server of the storm: the real one, in a process of its own, that ends itself without a word when it reaches the point it was
 // armed with. Its one argument is JSON, see `Orders`; its one line on stdout is JSON, see `Ready`.
-import { startApp } from '../../src/app/app.ts'
+import { startApp } from '../../src/app/start.ts'
 import { loadSettings } from '../../src/config/load.ts'
 import type { FailPoint } from '../../src/files/points.ts'
 

@@ -1,6 +1,6 @@
 import type { Worker } from 'node:worker_threads'
 import { AppError } from '../../base/error.ts'
-import { type Answers, type Call, STOP, type ThreadRole, toError } from './protocol.ts'
+import { type Answers, type Call, OPEN, STOP, type ThreadRole, toError } from './protocol.ts'
 
 /** Calls of one thread without an answer yet. Beyond that the store is too far behind to take more. */
 const CALLS_WAITING_MAX = 50_000
@@ -13,24 +13,27 @@ interface Waiting {
   reject: (error: Error) => void
 }
 
+export interface ThreadHooks {
+  onAnswers(answers: Answers): void
+  /** The thread ended on its own, after it was open. */
+  onLost(error: Error): void
+}
+
 /**
- * The near side of a store thread. opening → open → stopping → ended; from any of them → lost, when the thread ends on its own: then
- * every call, waiting or later, is rejected with `store_failed`.
+ * The near side of a store thread. loading → open (open) → stopping → ended (stop, also while loading); from any of them → lost, when
+ * the thread ends on its own: then every call, waiting or later, is rejected with `store_failed`.
  */
 export class ThreadCalls {
-  readonly opened: Promise<void>
   #thread: Worker
   #ended: Promise<void>
-  #onAnswers: (answers: Answers) => void
+  #hooks: ThreadHooks | undefined
   #waiting = new Map<number, Waiting>()
   #outgoing: Call[] = []
-  #nextId = 1
+  #nextId = 0
   #refusal: AppError | undefined
 
-  constructor(thread: Worker, hooks: { onAnswers: (answers: Answers) => void; onLost: (error: Error) => void }) {
+  constructor(thread: Worker) {
     this.#thread = thread
-    this.#onAnswers = hooks.onAnswers
-    this.opened = new Promise((resolve, reject) => this.#waiting.set(0, { resolve: () => resolve(), reject }))
     let cause: unknown
     thread.on('message', (text: string) => this.#take(JSON.parse(text)))
     thread.on('error', (error) => {
@@ -41,12 +44,16 @@ export class ThreadCalls {
         const isWanted = this.#refusal !== undefined
         this.#lose(cause)
         resolve()
-        if (!isWanted && this.#isOpen) hooks.onLost(new Error('a thread of the store ended', { cause }))
+        if (!isWanted) this.#hooks?.onLost(new Error('a thread of the store ended', { cause }))
       })
     })
   }
 
-  #isOpen = false
+  /** Has the thread open its database; called once, before any other call. Throws what opening throws. */
+  async open(file: string, hooks: ThreadHooks): Promise<void> {
+    await this.call(OPEN, [file])
+    this.#hooks = hooks
+  }
 
   call(name: string, args: readonly unknown[]): Promise<unknown> {
     if (this.#refusal !== undefined) return Promise.reject(this.#refusal)
@@ -85,11 +92,10 @@ export class ThreadCalls {
     for (const answer of message.answers) {
       const waiting = this.#waiting.get(answer[0])
       this.#waiting.delete(answer[0])
-      if (answer[0] === 0) this.#isOpen = answer[1] === 'done'
       if (answer[1] === 'failed') waiting?.reject(toError(answer[2]))
       else waiting?.resolve(answer[2])
     }
-    this.#onAnswers(message)
+    this.#hooks?.onAnswers(message)
   }
 
   #lose(cause: unknown): void {

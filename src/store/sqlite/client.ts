@@ -2,6 +2,7 @@ import type { Webhook } from '../../webhooks/webhook.ts'
 import type { Store, StoreHooks } from '../store.ts'
 import { HOT, READS, type UnitName, WRITES } from '../units/names.ts'
 import { type StartThread, ThreadCalls } from './call.ts'
+import type { Answers } from './protocol.ts'
 
 /** Webhooks of which the near side keeps a copy for attempts. */
 const TARGETS_KEPT_MAX = 10_000
@@ -17,32 +18,53 @@ const CHANGES_WEBHOOKS: ReadonlySet<UnitName> = new Set([
 
 const READ_NAMES: ReadonlySet<string> = new Set(READS)
 
-/**
- * Opens the embedded store: a thread that writes and one that reads. Throws what opening the database throws, `store_newer` for one.
- * The caller holds the lock of the data folder (`lock.ts`); the file is made if it is missing.
- */
-export async function openSqliteStore(options: { file: string; startThread: StartThread } & StoreHooks): Promise<Store> {
-  const { file, startThread, onPlanned, onFailure } = options
+/** The two threads of the embedded store, which load their code from the moment they are made. */
+export interface SqliteThreads {
+  /**
+   * Opens the store of this file, once. Throws what opening the database throws, `store_newer` for one. The caller holds the lock of the
+   * data folder (`lock.ts`); the file is made if it is missing.
+   */
+  open(options: { file: string } & StoreHooks): Promise<Store>
+  /** Ends both, whether or not they opened anything. */
+  stop(): Promise<void>
+}
+
+/** Starts a thread that writes and one that reads. */
+export function startSqliteThreads(startThread: StartThread): SqliteThreads {
+  const writer = new ThreadCalls(startThread({ role: 'writer' }))
+  const reader = new ThreadCalls(startThread({ role: 'reader' }))
+  async function stop(): Promise<void> {
+    writer.refuse()
+    // The writer ends last: it empties the journal, which it can only when nobody reads.
+    await reader.stop()
+    await writer.stop()
+  }
+  return { open: (options) => openWith({ writer, reader, stop }, options), stop }
+}
+
+async function openWith(
+  { writer, reader, stop }: { writer: ThreadCalls; reader: ThreadCalls; stop: () => Promise<void> },
+  { file, onPlanned, onFailure }: { file: string } & StoreHooks,
+): Promise<Store> {
   let isLost = false
-  function lose(error: Error): void {
+  function onLost(error: Error): void {
     if (!isLost) onFailure?.(error)
     isLost = true
   }
 
   let isCheckpointing = false
-  const writer: ThreadCalls = new ThreadCalls(startThread({ role: 'writer', file }), {
-    onLost: lose,
-    onAnswers({ nudged, checkpoint }) {
-      if (nudged.length > 0) onPlanned?.(nudged)
-      if (checkpoint && !isCheckpointing) startCheckpoint()
-    },
-  })
-  await writer.opened
-  const reader = new ThreadCalls(startThread({ role: 'reader', file }), { onLost: lose, onAnswers() {} })
-  await reader.opened.catch(async (error) => {
-    await writer.stop()
+  function onAnswers({ nudged, checkpoint }: Answers): void {
+    if (nudged.length > 0) onPlanned?.(nudged)
+    if (checkpoint && !isCheckpointing) startCheckpoint()
+  }
+  try {
+    // The writer makes the file and its schema before anybody reads.
+    await writer.open(file, { onLost, onAnswers })
+    await reader.open(file, { onLost, onAnswers() {} })
+  } catch (error) {
+    await stop()
     throw error
-  })
+  }
 
   function startCheckpoint(): void {
     isCheckpointing = true
@@ -76,12 +98,7 @@ export async function openSqliteStore(options: { file: string; startThread: Star
       if (results.some((result) => result.webhookState !== 'active')) targets.forget()
       return results
     },
-    async stop() {
-      writer.refuse()
-      // The writer ends last: it empties the journal, which it can only when nobody reads.
-      await reader.stop()
-      await writer.stop()
-    },
+    stop,
   }
 }
 

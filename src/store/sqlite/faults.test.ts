@@ -7,7 +7,7 @@ import type { Worker } from 'node:worker_threads'
 import { plan } from '../../webhooks/plan.ts'
 import type { Webhook } from '../../webhooks/webhook.ts'
 import { aChange, anAccount, anAttempt, anAudit, anEvent, aWebhook, settling, tick } from '../testing.ts'
-import { openSqliteStore } from './client.ts'
+import { startSqliteThreads } from './client.ts'
 import { Connection, openWriter } from './database.ts'
 import type { Answers, Call } from './protocol.ts'
 import { openFresh, startThread } from './testing.ts'
@@ -33,15 +33,12 @@ test('a thread that dies rejects what waits and what comes, tells its owner once
   const file = join(folder, 'dies.sqlite')
   const threads: Worker[] = []
   const failures: Error[] = []
-  const store = await openSqliteStore({
-    file,
-    startThread(role) {
-      const thread = startThread(role)
-      threads.push(thread)
-      return thread
-    },
-    onFailure: (error) => failures.push(error),
+  const { open } = startSqliteThreads((role) => {
+    const thread = startThread(role)
+    threads.push(thread)
+    return thread
   })
+  const store = await open({ file, onFailure: (error) => failures.push(error) })
   const events = Array.from({ length: 2_000 }, () => anEvent())
   const results = events.map((event) => store.recordEvents([event]).then(() => event.id))
   // Some are answered, the rest wait or have not been sent.
@@ -54,7 +51,7 @@ test('a thread that dies rejects what waits and what comes, tells its owner once
   assert.equal(failures.length, 1)
   await store.stop()
 
-  const again = await openSqliteStore({ file, startThread })
+  const again = await startSqliteThreads(startThread).open({ file })
   for (const result of settled) if (result.status === 'fulfilled') assert.ok(await again.findEvent(result.value))
   await again.stop()
 })
@@ -73,7 +70,27 @@ test('a database of a newer program is refused when it is opened', async () => {
   const connection = openWriter(file)
   connection.db.exec('insert into schema_version (version, applied_at) values (99, 0)')
   connection.db.close()
-  await assert.rejects(openSqliteStore({ file, startThread }), code('store_newer'))
+  await assert.rejects(startSqliteThreads(startThread).open({ file }), code('store_newer'))
+})
+
+test('threads that open nothing end, and so do those whose other one died while it loaded', async () => {
+  await startSqliteThreads(startThread).stop()
+
+  const failures: Error[] = []
+  const threads: Worker[] = []
+  const { open, stop } = startSqliteThreads((role) => {
+    const thread = startThread(role)
+    threads.push(thread)
+    return thread
+  })
+  await threads[1]!.terminate()
+  await assert.rejects(
+    open({ file: join(folder, 'never.sqlite'), onFailure: (error) => failures.push(error) }),
+    code('store_failed'),
+  )
+  await stop()
+  // Who opens hears of it by the refusal; nobody's store was lost.
+  assert.deepEqual(failures, [])
 })
 
 test('a unit that is refused takes back only itself, its webhooks and its nudges included', async () => {

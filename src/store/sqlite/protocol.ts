@@ -3,12 +3,13 @@ import { AppError, type ErrorCode } from '../../base/error.ts'
 // What the threads say to each other: arrays of calls one way, arrays of answers the other, each as one JSON text. Measured: for
 // records this small, text crosses a thread in about half the time of structured clone, and no pooled buffer comes along.
 
-/** Which of the two threads this is, and where its database is. Travels as `workerData`. */
+/** Which of the two threads this is. Travels as `workerData`; the file of the database follows with the call that opens it. */
 export interface ThreadRole {
   role: 'writer' | 'reader'
-  file: string
 }
 
+/** The first call of a thread: opens the database whose file it names. */
+export const OPEN = 'open'
 /** The message that ends a thread, after its last answer. */
 export const STOP = 'stop'
 

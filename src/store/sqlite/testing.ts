@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { StoreHooks } from '../store.ts'
 import type { StartThread } from './call.ts'
-import { openSqliteStore } from './client.ts'
+import { startSqliteThreads } from './client.ts'
 
 /** The entry that the server uses. */
 export const startThread: StartThread = (workerData) =>
@@ -14,7 +14,7 @@ export const startThread: StartThread = (workerData) =>
 export async function openFresh(hooks: StoreHooks = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'landfall-sqlite-'))
   const file = join(folder, 'landfall.sqlite')
-  const store = await openSqliteStore({ file, startThread, ...hooks })
+  const store = await startSqliteThreads(startThread).open({ file, ...hooks })
   return {
     store,
     file,

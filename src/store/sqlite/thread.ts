@@ -6,34 +6,35 @@ import { Reader } from './reader.ts'
 import { GROUP_UNITS_MAX, Writer } from './writer.ts'
 
 /**
- * The life of a store thread: opens its database, says so, takes what waits in groups, and ends when it is told to, after the last
- * answer. Anything that it cannot handle ends the thread; its owner hears of that as the end of the store.
+ * The life of a store thread: loads, opens its database when it is told which, says so, takes what waits in groups, and ends when it is
+ * told to, after the last answer. Anything that it cannot handle ends the thread; its owner hears of that as the end of the store.
  */
 export function serveStoreThread(plan: Plan): void {
   const port = parentPort
   if (port === null) throw new Error('a store thread is started as a worker')
-  const { role, file } = workerData as ThreadRole
+  const { role } = workerData as ThreadRole
   const send = (answers: Answers) => port.postMessage(JSON.stringify(answers))
 
-  let worker: Writer | Reader
-  try {
-    worker = role === 'writer' ? new Writer(openWriter(file), plan) : new Reader(file)
-  } catch (error) {
-    // Call 0 is the opening itself.
-    send({ answers: [failure(0, error)], nudged: [], checkpoint: false })
-    port.close()
-    return
-  }
-  send({ answers: [[0, 'done']], nudged: [], checkpoint: false })
-
+  let worker: Writer | Reader | undefined
   const waiting: Call[] = []
   let isRunning = false
   let isStopping = false
 
-  async function run(): Promise<void> {
-    send(await worker.runGroup(waiting.splice(0, GROUP_UNITS_MAX)))
+  function open([id, , [file]]: Call): void {
+    try {
+      worker = role === 'writer' ? new Writer(openWriter(file as string), plan) : new Reader(file as string)
+    } catch (error) {
+      send({ answers: [failure(id, error)], nudged: [], checkpoint: false })
+      end()
+      return
+    }
+    send({ answers: [[id, 'done']], nudged: [], checkpoint: false })
+  }
+
+  async function run(opened: Writer | Reader): Promise<void> {
+    send(await opened.runGroup(waiting.splice(0, GROUP_UNITS_MAX)))
     if (waiting.length > 0) {
-      setImmediate(run)
+      setImmediate(run, opened)
     } else {
       isRunning = false
       if (isStopping) end()
@@ -41,7 +42,7 @@ export function serveStoreThread(plan: Plan): void {
   }
 
   function end(): void {
-    worker.close()
+    worker?.close()
     port?.close()
   }
 
@@ -51,10 +52,13 @@ export function serveStoreThread(plan: Plan): void {
       if (!isRunning) end()
       return
     }
-    waiting.push(...(JSON.parse(text) as Call[]))
+    const calls = JSON.parse(text) as Call[]
+    // The first call opens the database and comes alone: its caller waits for it.
+    if (worker === undefined) return open(calls[0]!)
+    waiting.push(...calls)
     if (isRunning) return
     isRunning = true
     // Not at once: messages that are here already shall go into the same group.
-    setImmediate(run)
+    setImmediate(run, worker)
   })
 }
