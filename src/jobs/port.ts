@@ -11,7 +11,8 @@ export interface JobFilter {
 
 /** A file as it was when a job moved it last. */
 export interface MovedFile {
-  readonly path: string
+  /** Null: another one than was asked for, with the same content. */
+  readonly sourceUrl: string | null
   readonly size: number
   readonly modifiedAt: number | null
   readonly sha256: string | null
@@ -32,23 +33,33 @@ export interface JobStore {
 
   /**
    * A run (or one that is skipped) with its event, and the job's next moment, in one transaction; only where the job still is due at `basis.nextRunAt` (null: not asked
-   * for by the schedule) and that moment has no run yet. False: another node was first.
+   * for by the schedule), that moment has no run yet, and, with `isAlone`, no other run of it is under way. False: one of these does not hold, and nothing was written.
    */
-  beginRun(run: Run, basis: { readonly nextRunAt: number | null }, nextRunAt: number | null, event: EventDraft): Promise<boolean>
+  beginRun(
+    run: Run,
+    basis: { readonly nextRunAt: number | null; readonly isAlone: boolean },
+    nextRunAt: number | null,
+    event: EventDraft,
+    entry: AuditEntry | null,
+  ): Promise<boolean>
   findRun(id: string): Promise<Run | undefined>
   findRunByLease(lease: string): Promise<Run | undefined>
   /** Newest first. */
   listRuns(jobId: string, page: PageRequest): Promise<Page<Run>>
-  /** The newest run of a job that began, whatever became of it. */
+  /** The newest run of a job that began, whatever became of it; skipped ones did not begin. */
   latestRun(jobId: string): Promise<Run | undefined>
   /** Under way, with ids after this one; at most `limit`. */
   openRuns(after: string, limit: number): Promise<Run[]>
+  /** Hands out the listings that are due for this agent, a lease each; those that are being cancelled are not. */
   takeListings(agentId: string, leases: readonly string[], now: number): Promise<Run[]>
   heldListings(agentId: string, limit: number): Promise<Run[]>
-  /** Only while status, phase and lease are as in `before`; the transfers that a listing led to are made in the same transaction. */
+  /**
+   * Only while status, phase, lease and what was asked for are as in `before`; the transfers that a listing led to are made in the same transaction. False: nothing was
+   * written.
+   */
   changeRun(
     run: Run,
-    before: Pick<Run, 'status' | 'phase' | 'lease'>,
+    before: Pick<Run, 'status' | 'phase' | 'lease' | 'cancelAskedAt'>,
     transfers: readonly Transfer[],
     events: readonly EventDraft[],
   ): Promise<boolean>
@@ -57,7 +68,7 @@ export interface JobStore {
     runId: string,
   ): Promise<{ total: number; completed: number; failed: number; cancelled: number; open: number; bytes: number }>
 
-  /** What of these this job has moved before, by path or by content. */
-  movedFiles(jobId: string, files: readonly { readonly path: string; readonly sha256?: string }[]): Promise<MovedFile[]>
+  /** What of these this job has moved before, by where it came from or by its content. */
+  movedFiles(jobId: string, sources: readonly { readonly sourceUrl: string; readonly sha256?: string }[]): Promise<MovedFile[]>
   countOpenRuns(): Promise<number>
 }

@@ -1,0 +1,56 @@
+import { AppError } from '../base/error.ts'
+import type { ListedFile } from '../wire/agent/work.ts'
+import type { Job, JobOptions } from './job.ts'
+import type { MovedFile } from './port.ts'
+
+/** Whether a path names many files: one with a wildcard of `base/glob.ts`. */
+export function isGlob(path: string): boolean {
+  return /[*?]/.test(path)
+}
+
+/** A listed file and where it is known to have come from. */
+export interface Candidate {
+  readonly file: ListedFile
+  readonly sourceUrl: string
+}
+
+/** What of a listing this job has not moved yet, by the rule of its `skipMoved`. */
+export function notMovedYet(
+  skipMoved: JobOptions['skipMoved'],
+  candidates: readonly Candidate[],
+  moved: readonly MovedFile[],
+): Candidate[] {
+  if (skipMoved === 'none') return [...candidates]
+  const byUrl = new Map(moved.flatMap((each) => (each.sourceUrl === null ? [] : [[each.sourceUrl, each] as const])))
+  const contents = new Set(moved.map(({ sha256 }) => sha256))
+  return candidates.filter(({ file, sourceUrl }) => {
+    if (skipMoved === 'hash') return file.sha256 === undefined || !contents.has(file.sha256)
+    const before = byUrl.get(sourceUrl)
+    return before === undefined || !isSame(skipMoved, before, file)
+  })
+}
+
+function isSame(rule: 'name' | 'size' | 'time', before: MovedFile, file: ListedFile): boolean {
+  if (rule === 'name') return true
+  // Where a protocol tells no time, the size is all there is to go by.
+  return before.size === file.size && (rule === 'size' || before.modifiedAt === file.modifiedAt)
+}
+
+/**
+ * Where a file goes: the destination itself when the job names one file on both sides, else below it, in the folders it was found in. The names come from
+ * somebody else's server: one that would lead out of the destination is refused.
+ */
+export function destinationOf(
+  { sourcePath, destinationPath }: Pick<Job, 'sourcePath' | 'destinationPath'>,
+  file: ListedFile,
+): string {
+  const isFolder = isGlob(sourcePath) || destinationPath.endsWith('/')
+  if (!isFolder) return destinationPath
+  const segments = file.relativePath.split('/')
+  if (segments.some((segment) => segment === '' || segment === '.' || segment === '..' || /[\0\\\n\r]/.test(segment)))
+    throw new AppError(
+      'path_invalid',
+      `the name '${file.relativePath.slice(0, 256)}' at the source cannot be a name at the destination`,
+    )
+  return `${destinationPath.replace(/\/+$/, '')}/${segments.join('/')}`
+}
