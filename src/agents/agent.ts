@@ -72,3 +72,9 @@ export interface Authority {
   readonly sealedKey: string
   readonly createdAt: number
 }
+
+/** `mft_ak_` and 20 characters, as the contract shows it: 103 bits. Shown once, stored as SHA-256. */
+export const AGENT_KEY_PREFIX = 'mft_ak_'
+/** Transfers at the same time, for an agent that nobody has given another number. */
+export const CONCURRENCY_DEFAULT = 4
+export const CONCURRENCY_MAX = 64

@@ -3,9 +3,6 @@ import type { Page, PageRequest } from '../base/page.ts'
 import type { EventDraft } from '../events/event.ts'
 import type { Agent, AgentStatus, Authority, Certificate, EnrolmentToken } from './agent.ts'
 
-/** What lets a new agent in. */
-export type Admission = { readonly tokenHash: string } | { readonly adminTokenId: string }
-
 /** What an agent said of itself with a heartbeat. */
 export interface Sighting {
   readonly agentId: string
@@ -17,11 +14,14 @@ export interface Sighting {
   readonly version?: string
 }
 
+export type CertificateEnding = 'expiring' | 'expired'
+
 export interface AgentStore {
+  findAuthority(): Promise<Authority | undefined>
   /** The one that is stored, which is the given one where there was none: several nodes agree on one. */
   ensureAuthority(authority: Authority): Promise<Authority>
-  /** Replaces what is sealed where it is still as it was. */
-  resealAuthority(before: string, after: string): Promise<void>
+  /** The one that is stored then, which is `after` where it was still as `before`: nobody overwrites what another node has made. */
+  replaceAuthority(before: Pick<Authority, 'id' | 'sealedKey'>, after: Authority): Promise<Authority>
 
   createEnrolmentToken(token: EnrolmentToken, entry: AuditEntry): Promise<void>
   listEnrolmentTokens(page: PageRequest): Promise<Page<EnrolmentToken>>
@@ -30,53 +30,75 @@ export interface AgentStore {
   findEnrolmentToken(tokenHash: string): Promise<EnrolmentToken | undefined>
 
   /**
-   * A new agent with its certificate (null: it asked for none), its event and audit entry, and one use of its token, in one transaction. `forbidden`, and nothing is
-   * written, where the token is used up, revoked or past its end at `agent.createdAt`.
+   * An agent with its certificate (null: it asked for none), its event and audit entry, and one use of its token (null: it came without one), in one transaction.
+   * `forbidden`, and nothing is written, where the token is used up, revoked or past its end at `agent.updatedAt`; `already_exists` where another agent has the
+   * public key. A revoked agent of this id counts again, as it is given here; then `event` is null.
    */
   registerAgent(
     agent: Agent,
     certificate: Certificate | null,
-    admission: Admission,
-    event: EventDraft,
+    tokenHash: string | null,
+    event: EventDraft | null,
     entry: AuditEntry,
   ): Promise<void>
+  /**
+   * What an agent that enrols once more gets: another key, and another certificate. Uses nothing of its token, which may be used up but must otherwise count;
+   * `forbidden` where it does not, or the agent is revoked.
+   */
+  registerAgain(agent: Agent, certificate: Certificate, kept: number, tokenHash: string | null, entry: AuditEntry): Promise<void>
   findAgent(id: string): Promise<Agent | undefined>
   findAgentByKey(keyHash: string): Promise<Agent | undefined>
   findAgentByPublicKey(publicKeyHash: string): Promise<Agent | undefined>
+  /** The one inside a server that was registered last, revoked ones left out. Each node has its own. */
   findBuiltinAgent(): Promise<Agent | undefined>
-  /** The agent of a certificate that is neither revoked nor past its end by itself; whether it still counts is for the caller to see. */
+  /** Whether agent and certificate still count is for the caller to see. */
   findByFingerprint(fingerprint: string): Promise<{ agent: Agent; certificate: Certificate } | undefined>
+  findAgents(ids: readonly string[]): Promise<Agent[]>
   /** Newest first. */
   listAgents(page: PageRequest): Promise<Page<Agent>>
-  /** Name and concurrency; `not_found`. */
-  updateAgent(agent: Agent, entry: AuditEntry): Promise<void>
-  /** The agent, its key and all of its certificates count no more from now on; `not_found`. False: it was revoked before. */
-  revokeAgent(id: string, at: number, entry: AuditEntry): Promise<boolean>
-  /** Replaces the key of an agent that enrols again with the same public key. */
-  replaceAgentKey(id: string, keyHash: string, at: number): Promise<void>
+  /** Name and concurrency; answers the agent as it is then; `not_found`. */
+  updateAgent(
+    id: string,
+    changes: { readonly name?: string; readonly concurrency?: number; readonly updatedAt: number },
+    entry: AuditEntry,
+  ): Promise<Agent>
+  /**
+   * The agent, its key and all of its certificates count no more from `at` on. Where it was not offline it is from then on, with its event. Answers the agent
+   * as it is then; undefined: it was revoked before. `not_found`.
+   */
+  revokeAgent(id: string, at: number, disconnected: EventDraft, entry: AuditEntry): Promise<Agent | undefined>
 
+  /** Newest first; as many as an agent may have. */
   listCertificates(agentId: string): Promise<Certificate[]>
-  /** A certificate more; those before it are replaced. `forbidden` where the agent is revoked. */
-  addCertificate(certificate: Certificate): Promise<void>
-  /** Certificates that count and end before `at`, and that `expiring` or `expired` was not yet said of; at most `limit`. */
+  /**
+   * A certificate more, with the public key that it has; those before it are replaced, and but for the newest `kept` forgotten.
+   * `forbidden` where the agent is revoked, `already_exists` where another agent has the public key.
+   */
+  addCertificate(certificate: Certificate, publicKeyHash: string, kept: number, entry: AuditEntry): Promise<void>
+  /** Certificates that count, end after `from` and at `until` the latest, and that were not yet said to be `kind`; soonest first, at most `limit`. */
   endingCertificates(
-    kind: 'expiring' | 'expired',
-    before: number,
+    kind: CertificateEnding,
+    from: number,
+    until: number,
     limit: number,
   ): Promise<{ agent: Agent; certificate: Certificate }[]>
   /** Event and mark in one transaction. False and nothing written where it was said before, or the certificate counts no more. */
-  sayCertificateEnding(certificateId: string, kind: 'expiring' | 'expired', at: number, event: EventDraft): Promise<boolean>
+  sayCertificateEnding(certificateId: string, kind: CertificateEnding, at: number, event: EventDraft): Promise<boolean>
 
   /**
    * Notes a sign of life. `connected` is recorded where the agent was offline, in the same transaction, with it online from then on. Answers the agent as it is
    * then; undefined where it is revoked or unknown.
    */
   seeAgent(sighting: Sighting, connected: EventDraft): Promise<Agent | undefined>
-  /** A stream of this agent was opened at this node, or (node null) the one that this node held was lost. */
-  setStream(agentId: string, node: string | null, heldBy: string | null, at: number): Promise<void>
+  /** A stream of this agent was opened at this node; whichever held one before does no more. */
+  openStream(agentId: string, node: string, at: number): Promise<void>
+  /** The stream of this agent is lost; `node`: where it is still held by this one (null: by whichever). */
+  loseStream(agentId: string, node: string | null, at: number): Promise<void>
+  /** An administrator ends the stream of this agent, wherever it is held; `not_found`. False: it has none. */
+  endStream(agentId: string, at: number, entry: AuditEntry): Promise<boolean>
   /** Agents that are not offline, not revoked, and were silent since `seenBefore`, or have been without a stream since `lostBefore`; at most `limit`. */
   silentAgents(seenBefore: number, lostBefore: number, limit: number): Promise<Agent[]>
-  /** Offline, with its event, in one transaction. False and nothing written where it was heard of since `lastSeenAt`, or has a stream again. */
+  /** Offline, with its event, in one transaction. False and nothing written where it was heard of since `lastSeenAt`, or its stream came or went. */
   loseAgent(agent: Pick<Agent, 'id' | 'lastSeenAt' | 'streamLostAt'>, event: EventDraft): Promise<boolean>
   countOnlineAgents(): Promise<number>
 }
