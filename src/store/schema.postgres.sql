@@ -265,6 +265,7 @@ transfer.said_tenth integer not null
 transfer.error text
 transfer.error_code text
 transfer.retry_count integer not null
+transfer.losses integer not null
 transfer.sha256 text
 transfer.lease text
 transfer.due_at bigint not null

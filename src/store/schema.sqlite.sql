@@ -345,6 +345,7 @@ CREATE TABLE transfer (
   error              text,
   error_code         text,
   retry_count        integer not null,
+  losses             integer not null,
   sha256             text,
   lease              text,
   due_at             integer not null,

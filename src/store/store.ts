@@ -3,6 +3,7 @@ import type { AuditStore } from '../audit/port.ts'
 import { SECOND_MS } from '../base/units.ts'
 import type { EventStore } from '../events/port.ts'
 import type { FileStore } from '../files/port.ts'
+import type { TransferStore } from '../transfers/port.ts'
 import type { AlertStore } from '../watch/port.ts'
 import type { StatsStore } from '../webhooks/monitoring/stats-port.ts'
 import type { DeliveryStore, WebhookStore } from '../webhooks/port.ts'
@@ -34,6 +35,7 @@ export interface Store
     StatsStore,
     RetentionStore,
     AlertStore,
+    TransferStore,
     Omit<FileStore, 'closeIntent'> {
   /**
    * The deed is done: event said, its deliveries let go. Those named in `claim` become waiting, due and claimed by its node (born

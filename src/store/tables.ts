@@ -326,6 +326,7 @@ export interface TransferTable {
   error: string | null
   error_code: string | null
   retry_count: number
+  losses: number
   sha256: string | null
   lease: string | null
   due_at: number

@@ -11,7 +11,6 @@ export interface TransferFilter {
 
 /** What a report or a decision changes of a transfer, with the events that it makes true. Carried out only while it is as in `basis`. */
 export interface TransferChange {
-  readonly id: string
   readonly basis: Pick<Transfer, 'status' | 'lease' | 'cancelAskedAt' | 'arrivedAt' | 'saidTenth'>
   readonly after: Transfer
   readonly events: readonly EventDraft[]
@@ -25,14 +24,16 @@ export interface TransferStore {
   /** Newest first. */
   listTransfers(filter: TransferFilter, page: PageRequest): Promise<Page<Transfer>>
   /**
-   * Hands out what is due for this agent: status running, a lease each from `leases`, in the order of `dueAt`; no more than a run's parallelism lets of its own.
-   * At most as many as there are leases.
+   * Hands out what is due for this agent: status running, a lease each from `leases`, in the order of `dueAt`; no more of a run than its transfers' `parallelism`.
+   * At most as many as there are leases. Nothing where the agent is revoked, or where another node than `node` holds its stream.
    */
-  takeTransfers(agentId: string, leases: readonly string[], now: number): Promise<Transfer[]>
+  takeTransfers(agentId: string, node: string, leases: readonly string[], now: number): Promise<Transfer[]>
   /** Transfers that this agent holds, foreign ones left out; at most `limit`. */
   heldTransfers(agentId: string, limit: number): Promise<Transfer[]>
   /** Agents that hold transfers or listings and were last heard of before `seenBefore`; at most `limit`. */
   silentHolders(seenBefore: number, limit: number): Promise<string[]>
+  /** Open transfers that nobody ends otherwise: of revoked agents, and foreign ones of agents that were last heard of before `foreignSeenBefore`; at most `limit`. */
+  strandedTransfers(foreignSeenBefore: number, limit: number): Promise<Transfer[]>
   /** False for those that were no longer as in `basis`: these were not changed. */
   changeTransfers(changes: readonly TransferChange[]): Promise<boolean[]>
   /** Running and queued ones; for health. */
@@ -48,8 +49,10 @@ export interface TransferStore {
   updateRemote(remote: Remote, before: Pick<Remote, 'updatedAt'>, entry: AuditEntry): Promise<void>
   /** `conflict` where a job or an open transfer uses it. */
   removeRemote(id: string, entry: AuditEntry): Promise<void>
-  /** Pins the first key that was shown, where still none is pinned. False: another one is. */
+  /** Pins the first key that was shown, where that is asked for and still none is pinned. False: this key is not to be trusted. */
   pinHostKey(remoteId: string, hostKey: string, at: number): Promise<boolean>
   /** Remotes with secrets beyond `after`, in the order of their ids; for sealing them anew. */
   listSealedRemotes(after: string, limit: number): Promise<Remote[]>
+  /** Replaces sealed secrets where they are still as they were. */
+  resealRemote(id: string, before: string, after: string): Promise<void>
 }

@@ -1,3 +1,4 @@
+import { newId } from '../base/id.ts'
 import type { PostAction } from '../wire/agent/work.ts'
 
 /** One file moved by an agent, pull or push. */
@@ -28,8 +29,10 @@ export interface Transfer {
   readonly saidTenth: number
   readonly error: string | null
   readonly errorCode: string | null
-  /** Retries made so far. */
+  /** Retries made so far because an attempt failed. */
   readonly retryCount: number
+  /** Times that its agent was lost while it had it, or had not begun it. */
+  readonly losses: number
   readonly sha256: string | null
   /** Names the handing-out that is under way; null: not handed out. */
   readonly lease: string | null
@@ -60,10 +63,36 @@ export interface TransferPolicy {
   readonly deadlineMs: number | null
   /** What happens when its agent is lost. */
   readonly onAgentLost: 'retry' | 'fail'
+  /** Transfers of its run at the same time; null: no bound but the agent's own. */
+  readonly parallelism: number | null
 }
 
 /** The documented default of the other product: 30 s, 2 min, 8 min. */
 export const RETRY_DELAYS_MS: readonly number[] = [30_000, 120_000, 480_000]
+
+/** How often a transfer is handed out again because its agent was lost: beyond that, moving it may well be what ends the agent. */
+export const LOSSES_MAX = 10
+
+/** What is said of a transfer when it is made; the rest begins the same for all. */
+export type NewTransfer = Pick<
+  Transfer,
+  'agentId' | 'sourceUrl' | 'destinationPath' | 'direction' | 'protocol' | 'isForeign' | 'policy'
+> &
+  Partial<Pick<Transfer, 'runId' | 'remoteId' | 'size'>>
+
+/** A transfer that waits for its agent. */
+export function newTransfer(made: NewTransfer, now: number): Transfer {
+  return {
+    ...{ runId: null, remoteId: null, size: null, ...made },
+    ...{ id: newId('transfer', now), status: 'queued', createdAt: now, dueAt: now },
+    ...{ bytesTransferred: 0, progress: 0, speed: null, saidTenth: 0, error: null, errorCode: null, retryCount: 0, losses: 0 },
+    ...{ sha256: null, lease: null, cancelAskedAt: null, arrivedAt: null, startedAt: null, completedAt: null },
+  }
+}
+
+export function isOpen({ status }: Pick<Transfer, 'status'>): boolean {
+  return status === 'queued' || status === 'running'
+}
 
 /** A stored connection to somebody else's server. */
 export interface Remote {

@@ -12,8 +12,14 @@ export interface WorkSource {
   report(agentId: string, lease: string, report: WorkReport): Promise<{ readonly go: boolean } | undefined>
   /** The agent certainly does none of what it was handed but `kept`: by policy that is handed out again or has failed. */
   putBack(agentId: string, kept: readonly string[]): Promise<void>
-  /** Leases whose work is to be stopped, among those that this agent holds. */
-  cancelled(agentId: string): Promise<readonly string[]>
+  /** What this agent holds, as it is recorded. */
+  held(agentId: string): Promise<readonly HeldWork[]>
+}
+
+export interface HeldWork {
+  readonly lease: string
+  /** Stopping was asked for. */
+  readonly isCancelled: boolean
 }
 
 /** Hands work to the agents whose streams this node holds. */

@@ -99,6 +99,7 @@ create table transfer (
   error              text,
   error_code         text,
   retry_count        integer not null,
+  losses             integer not null,
   sha256             text,
   lease              text,
   due_at             integer not null,

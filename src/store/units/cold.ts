@@ -5,10 +5,12 @@ import { claimUnits } from './claims.ts'
 import { eventUnits } from './events.ts'
 import { explainUnits } from './explain.ts'
 import { fileUnits } from './files.ts'
+import { remoteUnits } from './remotes.ts'
 import { replayUnits } from './replays.ts'
 import { retentionUnits } from './retention.ts'
 import { sealedUnits } from './sealed.ts'
 import { statsUnits } from './stats.ts'
+import { transferUnits } from './transfers.ts'
 import { webhookUnits } from './webhooks.ts'
 
 /** Everything that is written once for both databases. */
@@ -21,8 +23,10 @@ export const coldUnits = {
   ...explainUnits,
   ...fileUnits,
   ...statsUnits,
+  ...remoteUnits,
   ...replayUnits,
   ...retentionUnits,
   ...sealedUnits,
+  ...transferUnits,
   ...webhookUnits,
 }

@@ -47,6 +47,17 @@ export const READS = [
   'countWaiting',
   'countOtherNodes',
   'standingOf',
+  'findTransfer',
+  'findTransferByLease',
+  'listTransfers',
+  'heldTransfers',
+  'silentHolders',
+  'strandedTransfers',
+  'countOpenTransfers',
+  'nextTransferDue',
+  'findRemote',
+  'listRemotes',
+  'listSealedRemotes',
 ] as const satisfies (keyof typeof coldUnits)[]
 
 /** Shared units that write. */
@@ -94,6 +105,14 @@ export const WRITES = [
   'releaseReplays',
   'advanceReplay',
   'cancelLeftovers',
+  'createTransfers',
+  'takeTransfers',
+  'changeTransfers',
+  'createRemote',
+  'updateRemote',
+  'removeRemote',
+  'pinHostKey',
+  'resealRemote',
 ] as const satisfies (keyof typeof coldUnits)[]
 
 /** Units written by hand, once for each database. */

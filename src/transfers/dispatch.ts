@@ -1,0 +1,177 @@
+import type { Agent } from '../agents/agent.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import { SECOND_MS } from '../base/units.ts'
+import { HAND_OUT_AGAIN_AFTER_MS, type Hello, type ServerMessage, type WorkReport } from '../wire/agent/work.ts'
+import type { TransferStore } from './port.ts'
+import type { AgentLine, Dispatcher, WorkSource } from './work-source.ts'
+
+/** What was made or cancelled at another node is found after this, ms; what was made here is nudged about. */
+export const SWEEP_MS = SECOND_MS
+/** Agents are looked through for silence this often, ms. */
+export const SILENCE_SWEEP_MS = 10 * SECOND_MS
+/** Silent agents of one look; the next look finds the others. */
+const SILENT_MAX = 100
+/** A wall clock that moved this much against the monotonic one was set, ms. */
+const CLOCK_STEP_MS = SECOND_MS
+
+export interface DispatcherNeeds {
+  /** Asked for work in this order. */
+  readonly sources: readonly WorkSource[]
+  readonly store: Pick<TransferStore, 'silentHolders'>
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** A stream of an agent, as long as no later one has taken its place. */
+interface Line {
+  agent: Agent
+  readonly send: (message: ServerMessage) => void
+  /** The leases of its hello, until everything else is put back; nothing is handed out before that. */
+  greeting: readonly string[] | null
+  isOpen: boolean
+}
+
+/**
+ * Everything about one agent happens in turn: what its hello does not name is put back before anything is handed out, and no two hand out
+ * at the same time. Nothing is remembered here but the open streams: who holds what is in the database, so that a report may come to
+ * another node than the stream, and a process that dies takes no work with it.
+ */
+export function createDispatcher({ sources, store, clock, log }: DispatcherNeeds): Dispatcher {
+  const lines = new Map<string, Line>()
+  const turns = new Map<string, Promise<void>>()
+  /** Agents that are looked at again when their turn ends: any number of nudges is one. */
+  const wanted = new Set<string>()
+  const watch = createSilenceWatch(clock)
+  let isStopping = false
+  let cancelSweep = () => {}
+  let cancelSilenceSweep = () => {}
+  let silenceSweep: Promise<void> | undefined
+
+  /** Runs after what is under way for this agent; a failure is logged, and the next sweep tries again. */
+  function inTurn(agentId: string, work: () => Promise<void>): Promise<void> {
+    const turn = (turns.get(agentId) ?? Promise.resolve())
+      .then(work)
+      .catch((error) => log.error({ agentId, error: String(error) }, 'cannot hand out work; it is tried again'))
+      .then(() => {
+        if (turns.get(agentId) === turn) turns.delete(agentId)
+      })
+    turns.set(agentId, turn)
+    return turn
+  }
+
+  function serve(agentId: string): void {
+    if (isStopping || wanted.has(agentId)) return
+    wanted.add(agentId)
+    void inTurn(agentId, async () => {
+      wanted.delete(agentId)
+      const line = lines.get(agentId)
+      if (line !== undefined) await serveLine(line)
+    })
+  }
+
+  async function serveLine(line: Line): Promise<void> {
+    const { id } = line.agent
+    if (line.greeting !== null) await putBack(id, line.greeting)
+    line.greeting = null
+    const held = (await Promise.all(sources.map((source) => source.held(id)))).flat()
+    for (const { lease, isCancelled } of held) if (isCancelled) line.send({ type: 'cancel', lease })
+    let free = line.agent.concurrency - held.length
+    for (const source of sources) {
+      if (free <= 0 || !line.isOpen || isStopping) return
+      const works = await source.take(id, free)
+      // Where the stream has closed meanwhile, the next hello does not name them.
+      for (const work of works) line.send({ type: 'work', work })
+      free -= works.length
+    }
+  }
+
+  async function putBack(agentId: string, kept: readonly string[]): Promise<void> {
+    for (const source of sources) await source.putBack(agentId, kept)
+  }
+
+  async function putBackOfSilent(): Promise<void> {
+    if (!watch.mayJudge()) return
+    const silent = await store.silentHolders(clock.now() - HAND_OUT_AGAIN_AFTER_MS, SILENT_MAX)
+    for (const agentId of silent) {
+      log.warn({ agentId }, 'an agent is silent: what it was doing is put back')
+      await inTurn(agentId, () => putBack(agentId, []))
+    }
+  }
+
+  function sweep(): void {
+    for (const agentId of lines.keys()) serve(agentId)
+    cancelSweep = clock.after(SWEEP_MS, sweep)
+  }
+
+  function sweepSilence(): void {
+    silenceSweep = putBackOfSilent()
+      .catch((error) => log.error({ error: String(error) }, 'cannot look for silent agents; it is tried again'))
+      .then(() => {
+        silenceSweep = undefined
+        if (!isStopping) cancelSilenceSweep = clock.after(SILENCE_SWEEP_MS, sweepSilence)
+      })
+  }
+
+  return {
+    attach(agent: Agent, hello: Hello, send): AgentLine {
+      const line: Line = { agent, send, greeting: hello.leases, isOpen: true }
+      const before = lines.get(agent.id)
+      if (before !== undefined) before.isOpen = false
+      lines.set(agent.id, line)
+      serve(agent.id)
+      return {
+        changed(changed) {
+          line.agent = changed
+          serve(agent.id)
+        },
+        detach() {
+          line.isOpen = false
+          if (lines.get(agent.id) === line) lines.delete(agent.id)
+        },
+      }
+    },
+    async report(agentId: string, lease: string, report: WorkReport) {
+      for (const source of sources) {
+        const answer = await source.report(agentId, lease, report)
+        if (answer === undefined) continue
+        // A slot may be free now.
+        if (report.state !== 'running') serve(agentId)
+        return answer
+      }
+      return { go: false }
+    },
+    nudge(agentId) {
+      if (agentId !== null) serve(agentId)
+      else for (const id of lines.keys()) serve(id)
+    },
+    start() {
+      cancelSweep = clock.after(SWEEP_MS, sweep)
+      cancelSilenceSweep = clock.after(SILENCE_SWEEP_MS, sweepSilence)
+    },
+    async stop() {
+      isStopping = true
+      cancelSweep()
+      cancelSilenceSweep()
+      await silenceSweep
+      await Promise.all(turns.values())
+    },
+  }
+}
+
+/**
+ * Silence is told by the wall clock, which several nodes share. When that clock is set forward everybody looks silent who is not: then nobody
+ * is judged until all had the time to be heard of again.
+ */
+export function createSilenceWatch(clock: Clock): { mayJudge(): boolean } {
+  let offset = clock.now() - clock.monotonic()
+  let judgesFrom = Number.NEGATIVE_INFINITY
+  return {
+    mayJudge() {
+      const current = clock.now() - clock.monotonic()
+      if (Math.abs(current - offset) > CLOCK_STEP_MS) judgesFrom = clock.monotonic() + HAND_OUT_AGAIN_AFTER_MS
+      offset = current
+      return clock.monotonic() >= judgesFrom
+    },
+  }
+}
