@@ -1,4 +1,5 @@
 import { posix } from 'node:path'
+import type { Readable } from 'node:stream'
 import { TransferFailure } from '../../src/wire/agent/failure.ts'
 import type { FileFacts, PartAtHand, PartialFile, WriteOptions } from './client.ts'
 import { partialName } from './client.ts'
@@ -7,7 +8,8 @@ import { partialName } from './client.ts'
 export interface RenameSteps {
   stat(path: string): Promise<FileFacts | undefined>
   /**
-   * Opens a file to be written behind its first `from` bytes, which are there; 0: made, or emptied where it is there. `NOT_FOUND` where its folder is missing.
+   * Opens a file to be written behind its first `from` bytes, which are there; what is behind them may stay until it is written over, unless `readBack` is
+   * there. 0: made, or emptied where it is there. `NOT_FOUND` where its folder is missing.
    */
   openAt(path: string, from: number): Promise<AppendedFile>
   /** Makes a folder with those above it; fine where it is there. */
@@ -22,10 +24,11 @@ export interface RenameSteps {
   hash(path: string): Promise<string | undefined>
   /** The same, and reading it back where it does not: a part that an earlier attempt left is checked by it before it is gone on with. */
   hashPart(path: string): Promise<string | undefined>
-  atHand?(path: string): PartAtHand
+  /** Only where its bytes are at hand, on this machine. */
+  readBack?(path: string): Readable
 }
 
-/** A file that is open for writing. Ends by exactly one of `finish` and `abandon`. */
+/** A file that is open for writing. Ends by `finish` or `abandon`; an `abandon` after a `finish` has nothing left to do. */
 export interface AppendedFile {
   /** Answers when more may come. */
   append(chunk: Uint8Array): Promise<void>
@@ -56,20 +59,17 @@ export async function openPartial(steps: RenameSteps, path: string, options: Wri
   }
   // A folder that is missing or may not be written shows before the source is read.
   if (bytes === 0) await file()
-  const atHand = steps.atHand?.(part)
+  const atHand: PartAtHand | undefined = steps.readBack && {
+    read: () => steps.readBack!(part),
+    async cut(kept) {
+      from = kept
+    },
+  }
 
   return {
     bytes,
+    ...(atHand && { atHand }),
     hash: () => steps.hashPart(part),
-    ...(atHand && {
-      atHand: {
-        read: () => atHand.read(),
-        async cut(kept: number) {
-          await atHand.cut(kept)
-          from = kept
-        },
-      },
-    }),
     async append(chunk) {
       const one = await file()
       await one.append(chunk)

@@ -1,0 +1,225 @@
+import { createHash } from 'node:crypto'
+import { type BigIntStats, constants, createReadStream } from 'node:fs'
+import { type FileHandle, lstat, mkdir, open, opendir, rename, statfs, unlink, utimes } from 'node:fs/promises'
+import { platform } from 'node:os'
+import { dirname, join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { TransferFailure } from '../../src/wire/agent/failure.ts'
+import type { LocalEndpoint } from '../../src/wire/agent/work.ts'
+import type { Client, Entry, FileFacts, PartialFile, WriteOptions } from './client.ts'
+import { attempt } from './fault.ts'
+import type { ClientContext } from './open.ts'
+import { type AppendedFile, openPartial } from './rename.ts'
+import { openRoots, type Roots } from './roots.ts'
+
+/** Bytes of one read: few enough to keep the loop free, enough that calls do not matter. */
+const READ_BYTES = 256 * 1024
+
+/** Files of this machine below the folders that its owner opened. */
+export async function openLocal(_endpoint: LocalEndpoint, context: Pick<ClientContext, 'roots' | 'signal'>): Promise<Client> {
+  const roots = openRoots(context.roots)
+  return {
+    stat: (path) => attempt(`Looking at “${path}”`, () => statIn(roots, path)),
+    list: (folder) => listIn(roots, folder),
+    read: (path, offset) => attempt(`Reading “${path}”`, () => readIn(roots, path, offset, context.signal)),
+    write: (path, options) => attempt(`Writing “${path}”`, () => writeIn(roots, path, options)),
+    remove: (path) => attempt(`Deleting “${path}”`, () => removeIn(roots, path)),
+    move: (from, to) =>
+      attempt(`Moving “${from}” to “${to}”`, async () => {
+        await makeFolders(roots, dirname(to))
+        await renameIn(roots, from, to)
+      }),
+    hash: (path) => attempt(`Reading “${path}”`, async () => hashOf(await readIn(roots, path, 0, context.signal))),
+    close: async () => {},
+  }
+}
+
+async function statIn(roots: Roots, path: string): Promise<FileFacts | undefined> {
+  const real = await roots.followed(path)
+  return real === undefined ? undefined : factsOf(await lstat(real, { bigint: true }))
+}
+
+function factsOf(stats: BigIntStats): FileFacts {
+  const isFile = stats.isFile()
+  return {
+    kind: isFile ? 'file' : stats.isDirectory() ? 'folder' : 'other',
+    size: isFile ? Number(stats.size) : 0,
+    modifiedAt: Number(stats.mtimeNs / 1_000_000n),
+    // A file that was replaced within the same ms with one of the same size is another one.
+    tag: `${stats.ino}.${stats.mtimeNs}`,
+  }
+}
+
+/** Symbolic links are neither files nor folders here: no listing goes in circles. */
+async function* listIn(roots: Roots, folder: string): AsyncGenerator<Entry> {
+  const doing = `Listing “${folder}”`
+  const real = await attempt(doing, async () => {
+    const found = await roots.followed(folder)
+    if (found === undefined) throw new TransferFailure('NOT_FOUND', `There is no folder “${folder}”.`)
+    return found
+  })
+  const entries = await attempt(doing, () => opendir(real))
+  try {
+    for (;;) {
+      const entry = await attempt(doing, () => entries.read())
+      if (entry === null) return
+      // One that is gone since, or whose name is no UTF-8, cannot be moved.
+      const stats = await lstat(join(real, entry.name), { bigint: true }).catch(() => undefined)
+      if (stats !== undefined) yield { name: entry.name, ...factsOf(stats) }
+    }
+  } finally {
+    await entries.close()
+  }
+}
+
+async function readIn(roots: Roots, path: string, offset: number, signal: AbortSignal): Promise<Readable> {
+  const real = await roots.followed(path)
+  if (real === undefined) throw new TransferFailure('NOT_FOUND', `There is no file “${path}”.`)
+  // Opening a named pipe would wait for its writer for ever.
+  const handle = await open(real, constants.O_RDONLY | NO_FOLLOW | constants.O_NONBLOCK)
+  try {
+    if (!(await handle.stat()).isFile()) throw new TransferFailure('NOT_A_FILE', `“${path}” is not a file.`)
+    await roots.checkOpened(handle.fd, path)
+    return handle.createReadStream({ start: offset, highWaterMark: READ_BYTES, signal })
+  } catch (error) {
+    await handle.close()
+    throw error
+  }
+}
+
+/** Nothing is followed at the last segment, where the system can be told so; everything above was checked as it really is. */
+const NO_FOLLOW = constants.O_NOFOLLOW ?? 0
+
+async function writeIn(roots: Roots, path: string, options: WriteOptions): Promise<PartialFile> {
+  const final = await roots.place(path)
+  if ((await lstat(final).catch(() => undefined))?.isDirectory()) {
+    throw new TransferFailure('NOT_A_FILE', `The destination “${path}” is a folder.`)
+  }
+  const doing = `Writing “${path}”`
+  const partial = await openPartial(
+    {
+      stat: (part) => attempt(doing, () => statIn(roots, part)),
+      openAt: (part, from) => attempt(doing, () => openAt(roots, part, from)),
+      makeFolders: (folder) => attempt(`Making folder “${folder}”`, () => makeFolders(roots, folder)),
+      rename: (from, to) => attempt(doing, () => renameIn(roots, from, to)),
+      remove: (part) => attempt(doing, () => removeIn(roots, part)),
+      setModifiedAt: (part, modifiedAt) => setModifiedAt(roots, part, modifiedAt),
+      // What this process has just written comes back from the memory of the system: that would prove nothing.
+      hash: async () => undefined,
+      hashPart: (part) => attempt(doing, () => hashOf(createReadStream(part))),
+      readBack: (part) => createReadStream(part, { highWaterMark: READ_BYTES }),
+    },
+    final,
+    options,
+  )
+  try {
+    await checkRoom(final, path, options.size, partial.bytes)
+  } catch (error) {
+    await partial.discard()
+    throw error
+  }
+  return partial
+}
+
+/** Better to begin nothing than to fill a disk that others need. */
+async function checkRoom(final: string, path: string, size: number | null, present: number): Promise<void> {
+  const disk = await statfs(dirname(final))
+  const free = disk.bavail * disk.bsize
+  if (size === null || size - present <= free) return
+  throw new TransferFailure('DISK_FULL', `The disk of “${path}” has ${free} bytes free, the file needs ${size - present} more.`)
+}
+
+async function openAt(roots: Roots, part: string, from: number): Promise<AppendedFile> {
+  const flags = constants.O_WRONLY | constants.O_CREAT | NO_FOLLOW
+  const handle = await open(await roots.place(part), flags)
+  try {
+    await roots.checkOpened(handle.fd, part)
+    await handle.truncate(from)
+  } catch (error) {
+    await handle.close()
+    throw error
+  }
+  return appendTo(handle, part, from)
+}
+
+/** One write is under way while the next chunk is read. */
+function appendTo(handle: FileHandle, part: string, from: number): AppendedFile {
+  let position = from
+  let writing: Promise<void> = Promise.resolve()
+  let isOpen = true
+
+  async function writeAll(chunk: Uint8Array, at: number): Promise<void> {
+    for (let written = 0; written < chunk.length; ) {
+      written += (await handle.write(chunk, written, chunk.length - written, at + written)).bytesWritten
+    }
+  }
+  async function close(): Promise<void> {
+    if (!isOpen) return
+    isOpen = false
+    await handle.close()
+  }
+  return {
+    append: (chunk) =>
+      attempt(`Writing “${part}”`, async () => {
+        await writing
+        writing = writeAll(chunk, position)
+        // Said by whoever waits for it next.
+        writing.catch(() => undefined)
+        position += chunk.length
+      }),
+    finish: () =>
+      attempt(`Writing “${part}”`, async () => {
+        await writing
+        await handle.sync()
+        await close()
+      }),
+    async abandon() {
+      await writing.catch(() => undefined)
+      await close().catch(() => undefined)
+    },
+  }
+}
+
+/** Folders that were made are as durable as what is put into them. */
+async function makeFolders(roots: Roots, folder: string): Promise<void> {
+  const real = await roots.place(folder)
+  const first = await mkdir(real, { recursive: true })
+  if (first === undefined) return
+  for (let made = real; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made))
+}
+
+async function renameIn(roots: Roots, from: string, to: string): Promise<void> {
+  const [before, after] = [await roots.place(from), await roots.place(to)]
+  await rename(before, after)
+  await syncFolder(dirname(after))
+  if (dirname(before) !== dirname(after)) await syncFolder(dirname(before))
+}
+
+async function removeIn(roots: Roots, path: string): Promise<void> {
+  const real = await roots.place(path)
+  await unlink(real).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+  })
+}
+
+async function setModifiedAt(roots: Roots, part: string, modifiedAt: number): Promise<void> {
+  const seconds = modifiedAt / 1000
+  await utimes(await roots.place(part), seconds, seconds).catch(() => undefined)
+}
+
+/** A name is durable once its folder is; Windows has no such call and needs none. */
+async function syncFolder(folder: string): Promise<void> {
+  if (platform() === 'win32') return
+  const handle = await open(folder, constants.O_RDONLY)
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+async function hashOf(bytes: Readable): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const chunk of bytes) hash.update(chunk)
+  return hash.digest('hex')
+}

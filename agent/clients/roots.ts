@@ -1,0 +1,78 @@
+import { readlink, realpath } from 'node:fs/promises'
+import { platform } from 'node:os'
+import { basename, dirname, isAbsolute, join, normalize, relative, sep } from 'node:path'
+import { TransferFailure } from '../../src/wire/agent/failure.ts'
+
+/**
+ * The folders of this machine that its owner opened. A path is judged by what it really is, symbolic links resolved, each time it is used: what lies elsewhere is
+ * `PERMISSION_DENIED`, whatever it is called.
+ */
+export interface Roots {
+  /** The real path of what is there, links followed; undefined: nothing is there. */
+  followed(path: string): Promise<string | undefined>
+  /** The real place of a name, which may be there or not, and which is not followed itself. */
+  place(path: string): Promise<string>
+  /** The same of a file that is open, for what was put in its way between looking and opening; only where the system tells (Linux). */
+  checkOpened(fd: number, path: string): Promise<void>
+}
+
+export function openRoots(folders: readonly string[]): Roots {
+  async function check(real: string, path: string): Promise<string> {
+    for (const folder of folders) {
+      // A root may be a link itself, may come and go with its disk.
+      const root = await realpath(folder).catch(() => undefined)
+      if (root !== undefined && isWithin(real, root)) return real
+    }
+    throw new TransferFailure(
+      'PERMISSION_DENIED',
+      `“${path}” is not below a folder that this agent opens: ${folders.join(', ')}.`,
+    )
+  }
+  return {
+    async followed(path) {
+      const real = await realpathIfThere(checkForm(path))
+      // What is not there is refused too where it may not be looked for.
+      if (real === undefined) await check(await placeOf(path), path)
+      return real === undefined ? undefined : await check(real, path)
+    },
+    place: async (path) => check(await placeOf(path), path),
+    async checkOpened(fd, path) {
+      if (platform() !== 'linux') return
+      const real = await readlink(`/proc/self/fd/${fd}`).catch(() => undefined)
+      if (real !== undefined) await check(real, path)
+    },
+  }
+}
+
+/** The real folder, as far as there is one, with what is left of the path: no `..` is in it any more. */
+async function placeOf(path: string): Promise<string> {
+  const plain = checkForm(path)
+  let there = dirname(plain)
+  let missing = basename(plain)
+  for (;;) {
+    const real = await realpathIfThere(there)
+    if (real !== undefined) return join(real, missing)
+    missing = join(basename(there), missing)
+    there = dirname(there)
+  }
+}
+
+function checkForm(path: string): string {
+  if (!isAbsolute(path)) throw new TransferFailure('NOT_FOUND', `“${path}” is not an absolute path of this machine.`)
+  if (path.includes('\0')) throw new TransferFailure('NOT_FOUND', 'A path of this machine has no NUL character.')
+  return normalize(path)
+}
+
+async function realpathIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await realpath(path)
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
+    throw error
+  }
+}
+
+function isWithin(path: string, root: string): boolean {
+  const rest = relative(root, path)
+  return rest === '' || (rest !== '..' && !rest.startsWith(`..${sep}`) && !isAbsolute(rest))
+}
