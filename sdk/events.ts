@@ -197,6 +197,8 @@ export interface EventData {
     schedule: string
     /** Always `running`. */
     status: 'running'
+    /** Id of the run. */
+    runId?: string
   }
   /** A run of a job ended and all of its transfers completed. */
   'job.completed': {
@@ -218,6 +220,8 @@ export interface EventData {
     duration: number
     /** Always `completed`. */
     status: 'completed'
+    /** Id of the run. */
+    runId?: string
   }
   /** A run of a job ended and at least one of its transfers failed. */
   'job.failed': {
@@ -239,6 +243,10 @@ export interface EventData {
     duration: number
     /** Always `failed`. */
     status: 'failed'
+    /** Id of the run. */
+    runId?: string
+    /** Why it failed, for people. */
+    error?: string
   }
   /** A run of a job was due, but the conditions of its schedule were not met. */
   'job.skipped': {
@@ -254,6 +262,8 @@ export interface EventData {
     reason: string
     /** Always `skipped`. */
     status: 'skipped'
+    /** Id of the run. */
+    runId?: string
   }
   /** A health check of the server went over its threshold. */
   'system.health.degraded': {
@@ -587,7 +597,7 @@ export const EVENT_MEMBERS: Readonly<Record<EventType, readonly string[]>> = {
   'agent.disconnected': ['agentId', 'agentName', 'hostname', 'lastSeen', 'status'],
   'agent.certificate.expiring': ['agentId', 'agentName', 'certificateId', 'expiresAt', 'daysRemaining'],
   'agent.certificate.expired': ['agentId', 'agentName', 'certificateId', 'expiresAt'],
-  'job.started': ['jobId', 'jobName', 'agentId', 'schedule', 'status'],
+  'job.started': ['jobId', 'jobName', 'agentId', 'schedule', 'status', 'runId'],
   'job.completed': [
     'jobId',
     'jobName',
@@ -598,6 +608,7 @@ export const EVENT_MEMBERS: Readonly<Record<EventType, readonly string[]>> = {
     'transfersFailed',
     'duration',
     'status',
+    'runId',
   ],
   'job.failed': [
     'jobId',
@@ -609,8 +620,10 @@ export const EVENT_MEMBERS: Readonly<Record<EventType, readonly string[]>> = {
     'transfersFailed',
     'duration',
     'status',
+    'runId',
+    'error',
   ],
-  'job.skipped': ['jobId', 'jobName', 'agentId', 'schedule', 'reason', 'status'],
+  'job.skipped': ['jobId', 'jobName', 'agentId', 'schedule', 'reason', 'status', 'runId'],
   'system.health.degraded': ['status', 'checks'],
   'system.storage.warning': ['used', 'total', 'percentage', 'status'],
   'system.error': ['error', 'errorCode'],

@@ -51,6 +51,8 @@ const job = {
   schedule: text('Cron expression of five fields.'),
 }
 
+const run = { runId: Type.Optional(text('Id of the run.')) }
+
 const tally = {
   transfersTotal: count('Transfers of this run.'),
   transfersCompleted: count('Those that completed.'),
@@ -152,10 +154,21 @@ export const PAYLOADS = {
   }),
   'agent.certificate.expired': Type.Object(certificate),
 
-  'job.started': Type.Object({ ...job, status: always('running') }),
-  'job.completed': Type.Object({ ...job, ...tally, status: always('completed') }),
-  'job.failed': Type.Object({ ...job, ...tally, status: always('failed') }),
-  'job.skipped': Type.Object({ ...job, reason: text('Which condition was not met, for people.'), status: always('skipped') }),
+  'job.started': Type.Object({ ...job, status: always('running'), ...run }),
+  'job.completed': Type.Object({ ...job, ...tally, status: always('completed'), ...run }),
+  'job.failed': Type.Object({
+    ...job,
+    ...tally,
+    status: always('failed'),
+    ...run,
+    error: Type.Optional(text('Why it failed, for people.')),
+  }),
+  'job.skipped': Type.Object({
+    ...job,
+    reason: text('Which condition was not met, for people.'),
+    status: always('skipped'),
+    ...run,
+  }),
 
   'system.health.degraded': Type.Object({
     status: Type.Union([Type.Literal('degraded'), Type.Literal('unhealthy')], { description: 'State of the server as a whole.' }),

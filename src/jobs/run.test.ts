@@ -57,11 +57,11 @@ test('payloads are those of the catalogue', () => {
       ...{ transfersTotal: 5, transfersCompleted: 5, transfersFailed: 0, duration: 320, status: 'completed' },
     },
   )
-  assert(Value.Check(PAYLOADS['job.started'], startedData(job)))
+  assert(Value.Check(PAYLOADS['job.started'], startedData(job, runOf())))
   assert(Value.Check(PAYLOADS['job.completed'], endData(job, completed)))
   assert(Value.Check(PAYLOADS['job.failed'], endData(job, failed)))
   assert(Value.Check(PAYLOADS['job.failed'], endData(job, { ...completed, status: 'cancelled' })))
-  assert(Value.Check(PAYLOADS['job.skipped'], skippedData(job, 'closed')))
+  assert(Value.Check(PAYLOADS['job.skipped'], skippedData(job, runOf({ errorMessage: 'closed' }))))
 })
 
 test('a run that is skipped has ended when it begins', () => {

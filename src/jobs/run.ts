@@ -61,12 +61,12 @@ export function ended(run: Run, tally: RunTally, now: number, failure: string | 
   }
 }
 
-export function startedData(job: Job): EventData {
-  return { ...whatOf(job), status: 'running' }
+export function startedData(job: Job, run: Run): EventData {
+  return { ...whatOf(job), status: 'running', runId: run.id }
 }
 
-export function skippedData(job: Job, reason: string): EventData {
-  return { ...whatOf(job), reason, status: 'skipped' }
+export function skippedData(job: Job, run: Run): EventData {
+  return { ...whatOf(job), reason: run.errorMessage ?? '', status: 'skipped', runId: run.id }
 }
 
 /** Of `job.completed` and `job.failed`; a run that was cancelled has failed for whoever waits for its files. */

@@ -1,0 +1,101 @@
+import type { Clock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
+import type { Job } from './job.ts'
+import type { JobStore } from './port.ts'
+import type { Runs } from './runs.ts'
+import { createSchedule } from './schedule.ts'
+
+/** A moment of the schedule that is this long past was missed, ms: no server ran. */
+export const MISSED_AFTER_MS = MINUTE_MS
+/** How often due jobs and open runs are looked for, ms. */
+const LOOK_MS = SECOND_MS
+/** Due jobs and open runs that one look takes on; the next look goes on with the others. */
+const JOBS_PER_LOOK = 100
+const RUNS_PER_LOOK = 500
+
+export interface SchedulerParts {
+  readonly store: JobStore
+  readonly runs: Runs
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/**
+ * Begins the runs that are due and ends those whose transfers have ended. All it goes by is stored: what a process that died has not done is done at the next
+ * look, by whichever node comes first.
+ */
+export class Scheduler {
+  readonly #parts: SchedulerParts
+  #running: Promise<void> | undefined
+  #isStopping = false
+  #wake = () => {}
+  /** Open runs are gone through in turn, so that many of them cost a look no more than few. */
+  #lastRun = ''
+
+  constructor(parts: SchedulerParts) {
+    this.#parts = parts
+  }
+
+  start(): void {
+    this.#running = this.#run()
+  }
+
+  /** A job, a run or one of its transfers has changed on this node. */
+  wake(): void {
+    this.#wake()
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    this.#wake()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isStopping) {
+      let isWoken = false
+      const waits = new Promise<void>((resolve) => {
+        const cancel = this.#parts.clock.after(LOOK_MS, resolve)
+        this.#wake = () => {
+          isWoken = true
+          cancel()
+          resolve()
+        }
+      })
+      try {
+        await this.look()
+      } catch (error) {
+        this.#parts.log.warn({ err: error }, 'jobs could not be looked at; the next look goes on')
+      }
+      if (!isWoken && !this.#isStopping) await waits
+    }
+  }
+
+  /** One look at everything that is due. */
+  async look(): Promise<void> {
+    const { store, runs, clock, log } = this.#parts
+    for (const job of await store.dueJobs(clock.now(), JOBS_PER_LOOK)) {
+      await this.#due(job).catch((error) =>
+        log.warn({ err: error, job: job.id }, 'a run could not begin; the next look tries again'),
+      )
+    }
+    const open = await store.openRuns(this.#lastRun, RUNS_PER_LOOK)
+    this.#lastRun = open.length < RUNS_PER_LOOK ? '' : open.at(-1)!.id
+    for (const run of open) {
+      await runs
+        .settle(run)
+        .catch((error) => log.warn({ err: error, run: run.id }, 'a run could not be settled; the next look tries again'))
+    }
+  }
+
+  async #due(job: Job): Promise<void> {
+    const { runs, clock } = this.#parts
+    const now = clock.now()
+    // However many moments were missed, one run stands for them all.
+    const nextRunAt = createSchedule(job.schedule, job.options.timeZone).next(now)
+    const isMissed = now - (job.nextRunAt ?? now) >= MISSED_AFTER_MS
+    const skippedFor = isMissed && job.options.missedRuns === 'skip' ? 'it was due while no server ran' : undefined
+    await runs.begin(job, { cause: isMissed ? 'missed' : 'schedule', nextRunAt, ...(skippedFor !== undefined && { skippedFor }) })
+  }
+}
