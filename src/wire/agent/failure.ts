@@ -21,6 +21,7 @@ export const TRANSFER_FAILURES = {
   PROTOCOL_ERROR: failure('The other side answered what the protocol does not allow.', { isWorthRetrying: true }),
   UNSUPPORTED: failure('The other side does not offer what this transfer needs.'),
   DEADLINE_EXCEEDED: failure('The transfer took longer than its job allows.'),
+  REMOTE_UNAVAILABLE: failure('The remote is gone, or its secrets do not open any more.'),
   AGENT_LOST: failure('The agent was not heard of for too long.', { isWorthRetrying: true }),
   AGENT_REVOKED: failure('The agent may not work for this server any more.'),
   CANCELLED: failure('The transfer was stopped.'),

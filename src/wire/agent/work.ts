@@ -205,3 +205,14 @@ export const BEAT_MS = 10_000
 export const LINE_BYTES_MAX = 256 * 1024
 /** Files of one listing, at most. */
 export const LISTED_FILES_MAX = 10_000
+/** Longest body of a `WorkReport`, bytes: a listing is cut before it gets longer. */
+export const REPORT_BYTES_MAX = 8 * 1024 * 1024
+
+/** What the agent says of itself with a heartbeat. */
+export interface Heartbeat {
+  readonly status: 'online' | 'busy' | 'error'
+  /** Share of the processors, 0 to 1. */
+  readonly load: number
+  /** MiB that its process holds. */
+  readonly memory: number
+}
