@@ -19,6 +19,13 @@ export interface Moving {
   ): Promise<{ readonly transfer: Transfer; readonly event: EventDraft }>
   /** Stops what is open of a run: queued transfers at once, running ones as soon as their agent has stopped. */
   cancelOpenOf(runId: string, caller: Caller): Promise<void>
+  /**
+   * That remote, protocol, direction and both paths go together. Answers the protocol.
+   * @throws AppError `invalid`, naming the field
+   */
+  checkRoute(
+    route: Pick<Job, 'agentId' | 'remoteId' | 'sourcePath' | 'destinationPath' | 'direction'> & { readonly protocol?: string },
+  ): Promise<string>
   /** There may be work for this agent. */
   nudge(agentId: string): void
 }

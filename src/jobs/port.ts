@@ -21,6 +21,8 @@ export interface MovedFile {
 export interface JobStore {
   createJob(job: Job, entry: AuditEntry): Promise<void>
   findJob(id: string): Promise<Job | undefined>
+  /** One that was removed as well: its runs still end. */
+  findAnyJob(id: string): Promise<Job | undefined>
   /** In the order of their ids. */
   listJobs(filter: JobFilter, page: PageRequest): Promise<Page<Job>>
   /** Only while it is as it was at `before.updatedAt`; else `conflict`. */

@@ -99,7 +99,7 @@ export function createRuns(parts: RunsParts): Runs {
   /** Why a run may not go on, for people; null: it may. */
   async function overdue(run: Run): Promise<string | null> {
     const now = clock.now()
-    const job = await store.findJob(run.jobId)
+    const job = await store.findAnyJob(run.jobId)
     const timeoutSeconds = job?.options.timeoutSeconds ?? null
     if (timeoutSeconds !== null && now >= run.startedAt + timeoutSeconds * SECOND_MS)
       return `it took longer than its timeoutSeconds of ${timeoutSeconds}`
@@ -130,10 +130,9 @@ export function createRuns(parts: RunsParts): Runs {
       if (run.cancelAskedAt !== null) await moving.cancelOpenOf(run.id, SERVER_CALLER)
       return false
     }
-    const job = await store.findJob(run.jobId)
+    const job = await store.findAnyJob(run.jobId)
     const after = ended(run, tally, clock.now(), failure)
     const type = after.status === 'completed' ? 'job.completed' : 'job.failed'
-    // A job that was removed meanwhile says no more.
     const events = job === undefined ? [] : [recorder.draft(type, null, endData(job, after))]
     const isEnded = await store.changeRun(after, run, [], events)
     if (isEnded) log.info({ run: run.id, status: after.status, transfers: tally.total }, 'a run has ended')

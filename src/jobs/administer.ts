@@ -1,0 +1,240 @@
+import type { AgentStore } from '../agents/port.ts'
+import { type Caller, changeEntry } from '../audit/caller.ts'
+import type { Clock } from '../base/clock.ts'
+import { AppError } from '../base/error.ts'
+import { newId } from '../base/id.ts'
+import type { Page, PageRequest } from '../base/page.ts'
+import type { Direction } from '../transfers/transfer.ts'
+import { checkJob, checkOptions, JOB_DEFAULTS, type JobOptionsInput } from './check.ts'
+import type { Job, JobOptions, Run } from './job.ts'
+import type { DryRun, Listings } from './listing.ts'
+import type { Moving } from './moving.ts'
+import type { JobFilter, JobStore } from './port.ts'
+import type { Runs } from './runs.ts'
+import { createSchedule } from './schedule.ts'
+
+/** Jobs that one server keeps. */
+export const JOBS_MAX = 10_000
+
+export interface JobInput extends JobOptionsInput {
+  readonly agentId: string
+  readonly name: string
+  readonly remoteId?: string | null
+  readonly sourcePath: string
+  readonly destinationPath: string
+  readonly schedule: string
+  /** Absent: that of the remote. */
+  readonly protocol?: string
+  readonly direction: Direction
+  readonly isEnabled?: boolean
+}
+
+export type JobChanges = Partial<Omit<JobInput, 'agentId' | 'direction' | 'protocol' | 'remoteId'>>
+
+/** What people and foreign agents ask about jobs. */
+export interface JobAdmin {
+  create(input: JobInput, caller: Caller): Promise<Job>
+  find(id: string): Promise<Job>
+  list(filter: JobFilter, page: PageRequest): Promise<Page<Job>>
+  /** Switched off: no run begins by itself, those under way go on. */
+  update(id: string, changes: JobChanges, caller: Caller): Promise<Job>
+  /** Runs under way are stopped; what ran is kept. */
+  remove(id: string, caller: Caller): Promise<void>
+  dryRun(id: string): Promise<DryRun>
+
+  /** `conflict` while another run is under way that this one may not join. */
+  runNow(id: string, caller: Caller): Promise<Run>
+  listRuns(id: string, page: PageRequest): Promise<Page<Run>>
+  findRun(id: string, runId: string): Promise<Run>
+  /** `conflict` where it has ended. */
+  cancelRun(id: string, runId: string, caller: Caller): Promise<Run>
+
+  /** A foreign agent begins a run of its own job and reports the transfers of it by itself. */
+  beginForeign(id: string, agentId: string, caller: Caller): Promise<Run>
+  /** … and says that it has ended: as completed only if all of its transfers are. `conflict` while one is open. */
+  endForeign(id: string, runId: string, agentId: string, end: ForeignEnd): Promise<Run>
+}
+
+export interface ForeignEnd {
+  readonly status: 'completed' | 'failed' | 'cancelled'
+  readonly errorMessage?: string
+}
+
+export interface JobAdminParts {
+  readonly store: JobStore & Pick<AgentStore, 'findAgent'>
+  readonly moving: Moving
+  readonly runs: Runs
+  readonly listings: Pick<Listings, 'dryRun'>
+  readonly clock: Clock
+  /** Something is due, or has changed. */
+  readonly wake: () => void
+}
+
+export function createJobAdmin({ store, moving, runs, listings, clock, wake }: JobAdminParts): JobAdmin {
+  async function find(id: string): Promise<Job> {
+    return found(await store.findJob(id), 'job')
+  }
+
+  async function findRun(id: string, runId: string): Promise<Run> {
+    const run = await store.findRun(runId)
+    return found(run?.jobId === id ? run : undefined, 'run')
+  }
+
+  /** A foreign agent keeps the schedule by itself: without a stream to it, nobody can hand it work. */
+  async function nextRunAt(job: Pick<Job, 'agentId' | 'isEnabled' | 'schedule' | 'options'>): Promise<number | null> {
+    const agent = await store.findAgent(job.agentId)
+    if (!job.isEnabled || agent?.publicKeyHash === null) return null
+    return createSchedule(job.schedule, job.options.timeZone).next(clock.now())
+  }
+
+  async function checkDependency(id: string, { dependsOn }: JobOptions): Promise<void> {
+    let next = dependsOn
+    for (const seen = new Set([id]); next !== null; ) {
+      if (seen.has(next)) throw invalid('dependsOn', `dependsOn '${dependsOn}' would make the job wait for itself`)
+      seen.add(next)
+      const other: Job | undefined = await store.findJob(next)
+      if (other === undefined) throw invalid('dependsOn', `dependsOn '${next}' is the id of no job`)
+      next = other.options.dependsOn
+    }
+  }
+
+  async function create(input: JobInput, caller: Caller): Promise<Job> {
+    const now = clock.now()
+    const {
+      agentId,
+      name,
+      remoteId = null,
+      sourcePath,
+      destinationPath,
+      schedule,
+      direction,
+      isEnabled = true,
+      protocol,
+      ...given
+    } = input
+    const agent = await store.findAgent(agentId)
+    if (agent === undefined) throw invalid('agentId', `agentId '${agentId.slice(0, 64)}' is the id of no agent`)
+    if (agent.revokedAt !== null)
+      throw new AppError('conflict', `The agent ${agent.name} is revoked; enrol it again first.`, { field: 'agentId' })
+    const options = checkOptions(given, JOB_DEFAULTS)
+    checkJob({ name, sourcePath, destinationPath, schedule }, options, now)
+    const id = newId('job', now)
+    await checkDependency(id, options)
+    const route = { agentId, remoteId, sourcePath, destinationPath, direction, ...(protocol !== undefined && { protocol }) }
+    const made = {
+      ...{ id, name, ...route, protocol: await moving.checkRoute(route), schedule: normal(schedule), isEnabled, options },
+      ...{ lastRunAt: null, createdAt: now, updatedAt: now },
+    }
+    const job: Job = { ...made, nextRunAt: await nextRunAt(made) }
+    const { total } = await store.listJobs({}, { limit: 0, offset: 0 })
+    if (total >= JOBS_MAX) throw new AppError('limit_reached', `${JOBS_MAX} jobs are stored already; remove some first`)
+    await store.createJob(job, changeEntry(caller, now, { accountId: null, action: 'job.create', target: id }))
+    wake()
+    return job
+  }
+
+  async function update(id: string, changes: JobChanges, caller: Caller): Promise<Job> {
+    const before = await find(id)
+    const now = clock.now()
+    const { name, sourcePath, destinationPath, schedule, isEnabled, ...given } = changes
+    const options = checkOptions(given, before.options)
+    const fields = {
+      name: name ?? before.name,
+      sourcePath: sourcePath ?? before.sourcePath,
+      destinationPath: destinationPath ?? before.destinationPath,
+      schedule: normal(schedule ?? before.schedule),
+      isEnabled: isEnabled ?? before.isEnabled,
+    }
+    checkJob(fields, options, now)
+    await checkDependency(id, options)
+    await moving.checkRoute({ ...before, ...fields })
+    const after = { ...before, ...fields, options, updatedAt: Math.max(now, before.updatedAt + 1) }
+    const isDueAnew =
+      after.schedule !== before.schedule ||
+      after.options.timeZone !== before.options.timeZone ||
+      after.isEnabled !== before.isEnabled
+    const job: Job = isDueAnew ? { ...after, nextRunAt: await nextRunAt(after) } : after
+    await store.updateJob(job, before, changeEntry(caller, now, { accountId: null, action: 'job.update', target: id }))
+    wake()
+    return job
+  }
+
+  async function cancel(run: Run, caller: Caller): Promise<void> {
+    if (!(await runs.cancel(run, caller))) throw hasEnded(await findRun(run.jobId, run.id))
+    wake()
+  }
+
+  return {
+    create,
+    find,
+    list: (filter, page) => store.listJobs(filter, page),
+    update,
+    async remove(id, caller) {
+      const now = clock.now()
+      const latest = await store.latestRun(id)
+      if (latest?.status === 'running') await runs.cancel(latest, caller)
+      await store.removeJob(id, now, changeEntry(caller, now, { accountId: null, action: 'job.remove', target: id }))
+    },
+    dryRun: async (id) => listings.dryRun(await find(id)),
+
+    async runNow(id, caller) {
+      return begun(await runs.begin(await find(id), { cause: 'manual', caller }))
+    },
+    async listRuns(id, page) {
+      await find(id)
+      return store.listRuns(id, page)
+    },
+    findRun,
+    async cancelRun(id, runId, caller) {
+      await cancel(await findRun(id, runId), caller)
+      return findRun(id, runId)
+    },
+
+    async beginForeign(id, agentId, caller) {
+      return begun(await runs.begin(await own(id, agentId), { cause: 'agent', caller }))
+    },
+    async endForeign(id, runId, agentId, { status, errorMessage }) {
+      await own(id, agentId)
+      const run = await findRun(id, runId)
+      if (run.cause !== 'agent')
+        throw new AppError('conflict', `The run ${runId} was begun by this server, which ends it when its transfers have ended.`)
+      const given = errorMessage ?? (status === 'completed' ? null : `the agent says: ${status}`)
+      if (!(await runs.endForeign(run, given))) {
+        const now = await findRun(id, runId)
+        if (now.status !== 'running') throw hasEnded(now)
+        throw new AppError('conflict', `The run ${runId} has open transfers; end these first.`)
+      }
+      return findRun(id, runId)
+    },
+  }
+
+  async function own(id: string, agentId: string): Promise<Job> {
+    const job = await find(id)
+    // To another agent it does not exist.
+    return found(job.agentId === agentId ? job : undefined, 'job')
+  }
+}
+
+function begun(run: Run | undefined): Run {
+  if (run === undefined)
+    throw new AppError('conflict', 'Another run of this job is under way, and it waits for the one before (waitsForPrevious).')
+  return run
+}
+
+function hasEnded({ id, status }: Run): AppError {
+  return new AppError('conflict', `The run ${id} has ended: it is ${status}.`)
+}
+
+/** One space between the fields, so that what is stored is what was meant. */
+function normal(schedule: string): string {
+  return schedule.trim().split(/\s+/).join(' ')
+}
+
+function found<Value>(value: Value | undefined, what: string): Value {
+  if (value === undefined) throw new AppError('not_found', `There is no such ${what}.`)
+  return value
+}
+
+function invalid(field: string, message: string): AppError {
+  return new AppError('invalid', message, { field })
+}
