@@ -210,4 +210,5 @@ test('the docs load nothing from elsewhere', async () => {
   for (const [, path] of text.matchAll(/(?:src|href)="([^"]+)"/g))
     assert.equal((await call('GET', path!, undefined, null)).status, 200, path!)
   assert.equal((await call('GET', '/docs/json', undefined, null)).json.openapi, '3.1.0')
+  assert.equal((await call('GET', '/docs/static/nothing', undefined, null)).json.success, false)
 })

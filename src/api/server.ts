@@ -1,10 +1,9 @@
 import type { AddressInfo } from 'node:net'
-import swagger from '@fastify/swagger'
-import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyRequest } from 'fastify'
 import { SECOND_MS } from '../base/units.ts'
-import { ADMIN_REQUESTS_PER_MINUTE, createGuards, PUBLIC_REQUESTS_PER_MINUTE, REFUSED_PER_MINUTE } from './auth.ts'
-import { BODY_BYTES_MAX, type Refusal } from './errors.ts'
+import { createGuards } from './auth.ts'
+import { createDocs, DOCS_BASE, MFTPLUS_BASE, TRUEFTP_BASE } from './docs.ts'
+import type { Refusal } from './errors.ts'
 import { createGround } from './ground.ts'
 import { addMftplusFace, MFTPLUS_SHAPES } from './mftplus/face.ts'
 import { asMftplusError } from './mftplus/shapes.ts'
@@ -33,9 +32,6 @@ const STOP_MS = 5 * SECOND_MS
 const CONNECTIONS_MAX = 1_000
 const HEADER_BYTES_MAX = 16_384
 
-const MFTPLUS_BASE = '/api'
-const TRUEFTP_BASE = '/api/ext/v1'
-
 /** Builds the server without opening anything; a fault of a request is logged once and answered as `internal`. */
 export function createApi(needs: ApiNeeds): ApiServer {
   const { log, clock } = needs
@@ -47,12 +43,16 @@ export function createApi(needs: ApiNeeds): ApiServer {
   app.server.maxConnections = CONNECTIONS_MAX
   // Streams do not end by themselves.
   app.addHook('preClose', async () => needs.recovery.streams.stop())
-  for (const shape of [...MFTPLUS_SHAPES, ...TRUEFTP_SHAPES]) app.addSchema(shape)
   const guards = createGuards({ accounts: needs.accounts, clock, keyRateWindowMs: needs.settings.keyRateWindowMs })
-  addDocs(app, needs.version)
-  app.get('/', { schema: { hide: true } }, async (_request, reply) => reply.redirect('/docs'))
-  app.register(async (face) => addMftplusFace(face as Api, needs, guards), { prefix: MFTPLUS_BASE })
-  app.register(async (face) => addTrueftpFace(face as Api, needs, guards), { prefix: TRUEFTP_BASE })
+  const addFaces = (to: Api) => {
+    for (const shape of [...MFTPLUS_SHAPES, ...TRUEFTP_SHAPES]) to.addSchema(shape)
+    to.register(async (face) => addMftplusFace(face as Api, needs, guards), { prefix: MFTPLUS_BASE })
+    to.register(async (face) => addTrueftpFace(face as Api, needs, guards), { prefix: TRUEFTP_BASE })
+  }
+  addFaces(app)
+  const docs = createDocs(needs.version, addFaces)
+  app.get('/', async (_request, reply) => reply.redirect(DOCS_BASE))
+  for (const path of [DOCS_BASE, `${DOCS_BASE}/*`]) app.get(path, docs.answer)
 
   return {
     async start({ host, port }) {
@@ -65,10 +65,7 @@ export function createApi(needs: ApiNeeds): ApiServer {
       await app.close()
       cancel()
     },
-    async openapi() {
-      await app.ready()
-      return app.swagger()
-    },
+    openapi: docs.openapi,
   }
 }
 
@@ -76,50 +73,4 @@ export function createApi(needs: ApiNeeds): ApiServer {
 function inStyle(request: FastifyRequest, refusal: Refusal): object {
   const isTrueftp = request.url === TRUEFTP_BASE || request.url.startsWith(`${TRUEFTP_BASE}/`)
   return isTrueftp ? asTrueftpError(refusal, request.routeOptions?.config?.fieldNames ?? {}) : asMftplusError(refusal)
-}
-
-const DESCRIPTION = `Two faces of one system. Under ${MFTPLUS_BASE}: administrators, camelCase, \`{success, data}\`, \`page\` and \`limit\`.
-Under ${TRUEFTP_BASE}: keys of one account, snake_case, plain objects, \`limit\` and \`offset\`.
-
-A body is JSON of at most ${BODY_BYTES_MAX} bytes; members that are not known are refused. A refusal names the field, the bound and the
-value, and changes nothing.
-
-An administrator token may make ${ADMIN_REQUESTS_PER_MINUTE} requests a minute, an account key the number an hour that it was made with; \`X-RateLimit-Limit\`,
-\`X-RateLimit-Remaining\` and \`X-RateLimit-Reset\` (Unix time, seconds) say what is left. After ${REFUSED_PER_MINUTE} requests a minute with credentials that are not valid, an
-address waits for the minute to end; so it does after ${PUBLIC_REQUESTS_PER_MINUTE} requests for public keys. Beyond a limit the answer is 429 with \`Retry-After\`. Each node counts for itself.`
-
-/** `/docs` and `/docs/json`, with nothing loaded from elsewhere. */
-function addDocs(app: Api, version: string): void {
-  app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: {
-        title: 'Landfall',
-        version,
-        description: DESCRIPTION,
-        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
-      },
-      components: {
-        securitySchemes: {
-          adminToken: {
-            type: 'http',
-            scheme: 'bearer',
-            description: 'An administrator token, `lfadm_…` or the one given in the settings.',
-          },
-          accountKey: {
-            type: 'http',
-            scheme: 'bearer',
-            description: 'A key of an account, `tftp_…`, with the scopes read or write.',
-          },
-        },
-      },
-    },
-    refResolver: { buildLocalReference: (schema) => String(schema.$id) },
-  })
-  app.register(swaggerUi, {
-    routePrefix: '/docs',
-    staticCSP: "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
-    uiConfig: { deepLinking: true, docExpansion: 'list', defaultModelsExpandDepth: 0 },
-    theme: { title: 'Landfall API' },
-  })
 }
