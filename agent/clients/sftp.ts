@@ -1,0 +1,216 @@
+import { createHash } from 'node:crypto'
+import { posix } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { TransferFailure } from '../../src/wire/agent/failure.ts'
+import type { SftpEndpoint } from '../../src/wire/agent/work.ts'
+import type { Attributes } from '../../src/wire/sftp/attributes.ts'
+import { EXTENSION, OPEN_FLAG, STATUS } from '../../src/wire/sftp/constants.ts'
+import type { NameEntry } from '../../src/wire/sftp/reply.ts'
+import type { Client, Entry, FileFacts } from './client.ts'
+import { idleConnections } from './idle.ts'
+import type { ClientContext } from './open.ts'
+import { openPartial, type RenameSteps } from './rename.ts'
+import { SftpReadable } from './sftp-read.ts'
+import { SftpSession } from './sftp-session.ts'
+import { replyFailure } from './sftp-status.ts'
+import { SftpAppendedFile } from './sftp-write.ts'
+import { connectSsh } from './ssh-connection.ts'
+
+/** The files of an SFTP server, over a connection of its own, which the next client of the same endpoint may get. */
+export async function openSftp(endpoint: SftpEndpoint, context: ClientContext): Promise<Client> {
+  const { clock, signal } = context
+  const session =
+    idleConnections.take<SftpSession>(endpoint) ?? (await SftpSession.open(await connectSsh(endpoint, { clock, signal }), clock))
+  const stop = () => session.end(new TransferFailure('CANCELLED', 'The transfer was stopped.'))
+  signal.addEventListener('abort', stop)
+  if (signal.aborted) stop()
+  const files = new SftpFiles(session)
+  return {
+    stat: (path) => files.stat(path),
+    list: (folder) => files.list(folder),
+    read: (path, offset) => files.read(path, offset),
+    write: (path, options) => openPartial(files, path, options),
+    remove: (path) => files.remove(path),
+    move: (from, to) => files.move(from, to),
+    hash: () => files.hash(),
+    learnedHostKey: session.learnedHostKey,
+    async close() {
+      signal.removeEventListener('abort', stop)
+      idleConnections.keep(endpoint, session, clock)
+    },
+  }
+}
+
+/** Paths are sent as UTF-8. What a server lists under a name that is not UTF-8 cannot be reached: asked for, it is not found. */
+class SftpFiles implements RenameSteps {
+  readonly #session: SftpSession
+
+  constructor(session: SftpSession) {
+    this.#session = session
+  }
+
+  async stat(path: string): Promise<FileFacts | undefined> {
+    const reply = await this.#session.ask({ kind: 'stat', path: bytesOf(path) })
+    if (reply.kind === 'attributes') return factsOf(reply.attributes)
+    if (reply.kind === 'status' && reply.code === STATUS.NO_SUCH_FILE) return undefined
+    throw replyFailure(reply, `looking at ${path}`)
+  }
+
+  async *list(folder: string): AsyncGenerator<Entry> {
+    const about = `listing ${folder}`
+    const { handle: view } = await this.#session.expect('handle', { kind: 'opendir', path: bytesOf(folder) }, about)
+    const handle = Buffer.from(view)
+    try {
+      for (;;) {
+        const reply = await this.#session.ask({ kind: 'readdir', handle })
+        if (reply.kind === 'status' && reply.code === STATUS.EOF) return
+        if (reply.kind !== 'name') throw replyFailure(reply, about)
+        for (const entry of reply.entries) yield* this.#entry(folder, entry)
+      }
+    } finally {
+      await this.#session.ask({ kind: 'close', handle }).catch(() => {})
+    }
+  }
+
+  async read(path: string, offset: number): Promise<SftpReadable> {
+    const about = `reading ${path}`
+    const request = { kind: 'open', path: bytesOf(path), flags: OPEN_FLAG.READ, attributes: {} } as const
+    const { handle } = await this.#session.expect('handle', request, about)
+    return new SftpReadable(this.#session, Buffer.from(handle), { offset, about })
+  }
+
+  async remove(path: string): Promise<void> {
+    const reply = await this.#session.ask({ kind: 'remove', path: bytesOf(path) })
+    if (reply.kind === 'status' && (reply.code === STATUS.OK || reply.code === STATUS.NO_SUCH_FILE)) return
+    throw replyFailure(reply, `deleting ${path}`)
+  }
+
+  async move(from: string, to: string): Promise<void> {
+    try {
+      await this.rename(from, to)
+    } catch (error) {
+      if (!isNotFound(error) || (await this.stat(from)) === undefined) throw error
+      await this.makeFolders(posix.dirname(to))
+      await this.rename(from, to)
+    }
+  }
+
+  /** SFTP version 3 has no way to ask for it, and the extensions for it are offered by few. */
+  async hash(): Promise<string | undefined> {
+    return undefined
+  }
+
+  /** The whole part comes back over the line: dear, and the only way to know that what is there is what was sent. */
+  async hashPart(path: string): Promise<string | undefined> {
+    const hash = createHash('sha256')
+    await pipeline(await this.read(path, 0), hash)
+    return hash.digest('hex')
+  }
+
+  async openAt(path: string, from: number): Promise<SftpAppendedFile> {
+    const about = `writing ${path}`
+    const flags = OPEN_FLAG.WRITE | OPEN_FLAG.CREATE | (from === 0 ? OPEN_FLAG.TRUNCATE : 0)
+    const request = { kind: 'open', path: bytesOf(path), flags, attributes: {} } as const
+    const reply = await this.#session.ask(request)
+    const explain = (failure: TransferFailure) => this.#explain(failure, path)
+    if (reply.kind !== 'handle') throw await explain(replyFailure(reply, about))
+    return new SftpAppendedFile(this.#session, Buffer.from(reply.handle), { offset: from, about, explain })
+  }
+
+  async makeFolders(folder: string): Promise<void> {
+    const reply = await this.#session.ask({ kind: 'mkdir', path: bytesOf(folder), attributes: {} })
+    if (reply.kind === 'status' && reply.code === STATUS.OK) return
+    // Servers say different things of a folder that is there, so it is looked at.
+    if ((await this.stat(folder))?.kind === 'folder') return
+    const above = posix.dirname(folder)
+    if (reply.kind !== 'status' || reply.code !== STATUS.NO_SUCH_FILE || above === folder) {
+      throw replyFailure(reply, `making the folder ${folder}`)
+    }
+    await this.makeFolders(above)
+    await this.makeFolders(folder)
+  }
+
+  /**
+   * In one step where the server offers it. Plain RENAME of version 3 refuses to replace: then what is there is given a hidden name, which it loses again if the
+   * file cannot take its place. Should everything stop between the two, the hidden one is left, and the next attempt puts the new file in place.
+   */
+  async rename(from: string, to: string): Promise<void> {
+    const [source, target, about] = [bytesOf(from), bytesOf(to), `renaming ${from} to ${to}`]
+    if (this.#session.offers(EXTENSION.POSIX_RENAME)) {
+      await this.#session.tell({ kind: 'posix_rename', from: source, to: target }, about)
+      return
+    }
+    const plain = { kind: 'rename', from: source, to: target } as const
+    const reply = await this.#session.ask(plain)
+    if (reply.kind === 'status' && reply.code === STATUS.OK) return
+    if ((await this.stat(to))?.kind !== 'file') throw replyFailure(reply, about)
+    const aside = bytesOf(`${from}.old`)
+    await this.#session.tell({ kind: 'rename', from: target, to: aside }, about)
+    try {
+      await this.#session.tell(plain, about)
+    } catch (error) {
+      await this.#session.tell({ kind: 'rename', from: aside, to: target }, about)
+      throw error
+    }
+    await this.remove(`${from}.old`)
+  }
+
+  /** Sent and not waited for: what follows is handled after it. */
+  async setModifiedAt(path: string, modifiedAt: number): Promise<void> {
+    const seconds = Math.floor(modifiedAt / 1000)
+    this.#session.ask({ kind: 'setstat', path: bytesOf(path), attributes: { atime: seconds, mtime: seconds } }).catch(() => {})
+  }
+
+  /** A link to a file is that file; a link to a folder is neither, so that nobody walks in circles. */
+  async *#entry(folder: string, { filename, attributes }: NameEntry): AsyncGenerator<Entry> {
+    const name = filename.toString()
+    if (name === '.' || name === '..') return
+    if (name === '' || /[/\0]/.test(name)) {
+      throw new TransferFailure(
+        'PROTOCOL_ERROR',
+        `The server lists ${JSON.stringify(name.slice(0, 100))} in ${folder}, which is not a name.`,
+      )
+    }
+    if (typeOf(attributes) !== FILE_TYPE.LINK) {
+      yield { name, ...factsOf(attributes) }
+      return
+    }
+    const target = await this.stat(posix.join(folder, name)).catch(() => undefined)
+    yield { name, ...(target?.kind === 'file' ? target : factsOf(attributes)) }
+  }
+
+  /** Version 3 says no more than FAILURE of a full disk: what the disk has left tells. */
+  async #explain(failure: TransferFailure, path: string): Promise<TransferFailure> {
+    if (failure.code !== 'PROTOCOL_ERROR') return failure
+    const system = await this.#session.fileSystem(posix.dirname(path)).catch(() => undefined)
+    if (system === undefined) return failure
+    const leftBytes = system.blocksAvailable * system.fragmentBytes
+    const isFull = leftBytes < this.#session.writeBytes || (system.files > 0 && system.filesAvailable === 0)
+    return isFull ? new TransferFailure('DISK_FULL', `The server has no room left for ${path}.`, { cause: failure }) : failure
+  }
+}
+
+function bytesOf(path: string): Buffer {
+  if (path.includes('\0')) throw new TransferFailure('NOT_FOUND', 'A path with a NUL byte names nothing.')
+  return Buffer.from(path)
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof TransferFailure && error.code === 'NOT_FOUND'
+}
+
+/** The type in `st_mode`. */
+const FILE_TYPE_MASK = 0o170000
+const FILE_TYPE = { FILE: 0o100000, FOLDER: 0o040000, LINK: 0o120000 } as const
+
+function typeOf({ permissions }: Attributes): number | undefined {
+  return permissions === undefined ? undefined : permissions & FILE_TYPE_MASK
+}
+
+/** A server that tells no type means a file. */
+function factsOf(attributes: Attributes): FileFacts {
+  const type = typeOf(attributes) ?? FILE_TYPE.FILE
+  const kind = type === FILE_TYPE.FILE ? 'file' : type === FILE_TYPE.FOLDER ? 'folder' : 'other'
+  const { size = 0, mtime } = attributes
+  return { kind, size: kind === 'file' ? size : 0, modifiedAt: mtime === undefined ? null : mtime * 1000 }
+}
