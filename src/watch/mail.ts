@@ -1,4 +1,4 @@
-import { createTransport } from 'nodemailer'
+import type { createTransport } from 'nodemailer'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../base/units.ts'
@@ -40,6 +40,7 @@ export interface MailerParts {
 }
 
 type Connection = ReturnType<typeof connectionOf>
+type Transport = ReturnType<typeof createTransport>
 
 /**
  * Sends the mails that alerts ask for, at least once each: a mail is marked as sent after the server has accepted it, so a crash in
@@ -51,7 +52,8 @@ type Connection = ReturnType<typeof connectionOf>
 export class Mailer {
   readonly #parts: MailerParts
   readonly #password: string
-  readonly #send: ReturnType<typeof createTransport>
+  readonly #connection: Partial<Connection>
+  #opening: Promise<Transport> | undefined
   readonly #stopping = new AbortController()
   #isRunning = false
   #isSending = false
@@ -61,9 +63,8 @@ export class Mailer {
 
   constructor(parts: MailerParts) {
     this.#parts = parts
-    const connection = { ...connectionOf(parts.settings.smtpUrl), ...parts.connection }
-    this.#password = connection.auth?.pass ?? ''
-    this.#send = createTransport({ ...connection, disableFileAccess: true, disableUrlAccess: true })
+    this.#connection = { ...connectionOf(parts.settings.smtpUrl), ...parts.connection }
+    this.#password = this.#connection.auth?.pass ?? ''
   }
 
   start(): void {
@@ -87,7 +88,16 @@ export class Mailer {
     this.#cancel()
     this.#stopping.abort()
     await this.#sending
-    this.#send.close()
+    const transport = await this.#opening
+    transport?.close()
+  }
+
+  /** Loaded with the first mail: most servers never send one. */
+  #transport(): Promise<Transport> {
+    this.#opening ??= import('nodemailer').then((nodemailer) =>
+      nodemailer.createTransport({ ...this.#connection, disableFileAccess: true, disableUrlAccess: true }),
+    )
+    return this.#opening
   }
 
   async #sendWhileAsked(): Promise<void> {
@@ -122,7 +132,8 @@ export class Mailer {
     const deadline = new AbortController()
     const cancel = clock.after(SEND_MS_MAX, () => deadline.abort())
     try {
-      const { rejected } = await this.#send.sendMail({
+      const transport = await this.#transport()
+      const { rejected } = await transport.sendMail({
         from: settings.alertFrom || settings.alertEmail[0]!,
         to: [...settings.alertEmail],
         ...mailText(alert, notice, settings.publicUrl),
