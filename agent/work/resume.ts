@@ -1,0 +1,70 @@
+import { createHash, type Hash } from 'node:crypto'
+import type { Readable } from 'node:stream'
+import { addAbortSignal } from 'node:stream'
+import type { PartialFile } from '../clients/client.ts'
+import { addCheckpoint, type Checkpoint } from './journal.ts'
+import type { Stop } from './stop.ts'
+
+/** How much of a file is there and proven, and the state of its hash. */
+export interface Beginning {
+  readonly bytes: number
+  readonly hash: Hash
+  readonly checkpoints: Checkpoint[]
+}
+
+/**
+ * What of a part that an earlier attempt left can be trusted; undefined: nothing. The state of a hash cannot be stored, so it is made again, from the bytes that are
+ * cheapest to read: a part on this machine is read and compared with the checkpoints, and cut to the last one that fits (what lies behind may be torn by a crash);
+ * else the first bytes of the source are read, which is a file of this machine in every push, and compared with the hash that the other side tells of its part.
+ */
+export async function trustedBeginning(
+  partial: PartialFile,
+  checkpoints: readonly Checkpoint[],
+  readSource: () => Promise<Readable>,
+  stop: Stop,
+): Promise<Beginning | undefined> {
+  if (partial.atHand !== undefined) {
+    const beginning = await lastFitting(partial.atHand.read(), checkpoints, partial.bytes, stop)
+    if (beginning !== undefined) await stop.or(partial.atHand.cut(beginning.bytes))
+    return beginning
+  }
+  const told = await stop.or(partial.hash())
+  if (told === undefined) return undefined
+  const checkpoint = { bytes: partial.bytes, sha256: told }
+  const beginning = await lastFitting(await stop.or(readSource()), [checkpoint], partial.bytes, stop)
+  return beginning && { ...beginning, checkpoints: addCheckpoint(checkpoints, checkpoint) }
+}
+
+/** Reads the first bytes up to the last checkpoint within `bytes`, and stops at the first one that does not fit. */
+async function lastFitting(
+  stream: Readable,
+  checkpoints: readonly Checkpoint[],
+  bytes: number,
+  stop: Stop,
+): Promise<Beginning | undefined> {
+  const wanted = checkpoints.filter((one) => one.bytes > 0 && one.bytes <= bytes)
+  const hash = createHash('sha256')
+  let position = 0
+  let fitting: Beginning | undefined
+  let at = 0
+  addAbortSignal(stop.signal, stream)
+  try {
+    for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+      for (let from = 0; from < chunk.length; ) {
+        const next = wanted[at]
+        if (next === undefined) return fitting
+        const slice = chunk.subarray(from, from + next.bytes - position)
+        hash.update(slice)
+        from += slice.length
+        position += slice.length
+        if (position < next.bytes) continue
+        if (hash.copy().digest('hex') !== next.sha256) return fitting
+        at++
+        fitting = { bytes: position, hash: hash.copy(), checkpoints: wanted.slice(0, at) }
+      }
+    }
+  } finally {
+    stream.destroy()
+  }
+  return fitting
+}
