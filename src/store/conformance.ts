@@ -5,6 +5,7 @@ import { alertCases } from './suite/alerts.conformance.ts'
 import { deliveryCases } from './suite/deliveries.conformance.ts'
 import { eventCases } from './suite/events.conformance.ts'
 import { fileCases } from './suite/files.conformance.ts'
+import { jobCases } from './suite/jobs.conformance.ts'
 import { lifecycleCases } from './suite/lifecycle.conformance.ts'
 import { listCases } from './suite/lists.conformance.ts'
 import { nodeCases } from './suite/nodes.conformance.ts'
@@ -38,6 +39,7 @@ const GROUPS = {
   orderCases,
   replayCases,
   sealedCases,
+  jobCases,
   totalsCases,
   lifecycleCases,
 }

@@ -1,0 +1,204 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { newId } from '../../base/id.ts'
+import type { Job, Run } from '../../jobs/job.ts'
+import { jobOf, runOf } from '../../jobs/testing.ts'
+import { newTransfer, type Transfer } from '../../transfers/transfer.ts'
+import type { World } from '../conformance.ts'
+import { anAudit, anEvent, tick } from '../testing.ts'
+
+const PAGE = { limit: 100, offset: 0 }
+const ALONE = { isAlone: true }
+
+export function jobCases(world: World): void {
+  async function aJob(more: Partial<Job> = {}): Promise<Job> {
+    const at = tick()
+    const job = jobOf({ id: newId('job', at), agentId: newId('agent', at), createdAt: at, updatedAt: at, nextRunAt: at, ...more })
+    await world.store.createJob(job, anAudit('job.create'))
+    return job
+  }
+
+  function aRun(job: Job, more: Partial<Run> = {}): Run {
+    const at = tick()
+    return runOf({
+      id: newId('run', at),
+      jobId: job.id,
+      agentId: job.agentId,
+      scheduledFor: null,
+      startedAt: at,
+      dueAt: at,
+      ...more,
+    })
+  }
+
+  const event = (type: 'job.started' | 'job.completed' | 'job.skipped' = 'job.started') => anEvent(null, { type })
+  const begin = (run: Run, nextRunAt: number | null = null) =>
+    world.store.beginRun(run, { nextRunAt: run.scheduledFor, ...ALONE }, nextRunAt, event(), null)
+
+  function aTransfer(run: Run, more: Partial<Transfer> = {}): Transfer {
+    const policy: Transfer['policy'] = {
+      ...{
+        retryDelaysMs: [],
+        bytesPerSecond: null,
+        postAction: { kind: 'keep' },
+        deadlineMs: null,
+        onAgentLost: 'retry',
+        parallelism: null,
+      },
+      expected: { size: 10, modifiedAt: 1_000 },
+    }
+    const made = newTransfer(
+      {
+        ...{ agentId: run.agentId, runId: run.id, sourceUrl: 'sftp://host/a.csv', destinationPath: '/a.csv', direction: 'pull' },
+        ...{ protocol: 'sftp', isForeign: false, policy },
+      },
+      tick(),
+    )
+    return { ...made, ...more }
+  }
+
+  test('a job is stored as it was given, listed, changed and removed', async () => {
+    const job = await aJob({ name: 'Häufig', remoteId: 'rmt_1', isEnabled: false })
+    assert.deepEqual(await world.store.findJob(job.id), job)
+    const listed = await world.store.listJobs({ agentId: job.agentId, isEnabled: false }, PAGE)
+    assert.deepEqual([listed.rows, listed.total], [[job], 1])
+    assert.equal((await world.store.listJobs({ agentId: job.agentId, isEnabled: true }, PAGE)).total, 0)
+
+    const changed = { ...job, name: 'other', isEnabled: true, nextRunAt: tick(), updatedAt: tick() }
+    await world.store.updateJob(changed, job, anAudit('job.update'))
+    assert.deepEqual(await world.store.findJob(job.id), changed)
+    await assert.rejects(world.store.updateJob(changed, job, anAudit('job.update')), { code: 'conflict' })
+
+    await world.store.removeJob(job.id, tick(), anAudit('job.remove'))
+    assert.equal(await world.store.findJob(job.id), undefined)
+    assert.equal((await world.store.findAnyJob(job.id))?.name, 'other')
+    await assert.rejects(world.store.removeJob(job.id, tick(), anAudit('job.remove')), { code: 'not_found' })
+    await assert.rejects(world.store.updateJob(changed, changed, anAudit('job.update')), { code: 'not_found' })
+  })
+
+  test('due jobs come oldest first, and no removed or paused one', async () => {
+    const [late, early, gone] = [await aJob({ nextRunAt: 2 }), await aJob({ nextRunAt: 1 }), await aJob({ nextRunAt: 1 })]
+    const paused = await aJob({ nextRunAt: null, isEnabled: false })
+    await world.store.removeJob(gone.id, tick(), anAudit('job.remove'))
+    const ids = (await world.store.dueJobs(2, 1_000)).map(({ id }) => id)
+    assert.deepEqual(
+      ids.filter((id) => [late.id, early.id, gone.id, paused.id].includes(id)),
+      [early.id, late.id],
+    )
+    assert.equal(await world.store.nextJobDue(), 1)
+    for (const job of [late, early]) await world.store.removeJob(job.id, tick(), anAudit('job.remove'))
+  })
+
+  test('a moment of the schedule has one run, however many begin it at once', async () => {
+    const job = await aJob()
+    const runs = Array.from({ length: 4 }, () => aRun(job, { scheduledFor: job.nextRunAt, status: 'skipped', phase: null }))
+    const begun = await Promise.all(runs.map((run) => begin(run, job.nextRunAt! + 60_000)))
+    assert.equal(begun.filter(Boolean).length, 1)
+    assert.equal((await world.store.listRuns(job.id, PAGE)).total, 1)
+    assert.equal((await world.store.findJob(job.id))?.nextRunAt, job.nextRunAt! + 60_000)
+    // A late one of that moment finds the job due at another.
+    assert.equal(await begin(aRun(job, { scheduledFor: job.nextRunAt }), null), false)
+  })
+
+  test('a job that waits for its run before has one run at a time, however many are asked for at once', async () => {
+    const job = await aJob()
+    const begun = await Promise.all(Array.from({ length: 4 }, () => begin(aRun(job, { cause: 'manual' }))))
+    assert.equal(begun.filter(Boolean).length, 1)
+    const free = await world.store.beginRun(aRun(job), { nextRunAt: null, isAlone: false }, null, event(), anAudit('job.run'))
+    assert.equal(free, true, 'one that may overlap begins')
+    assert.equal((await world.store.findJob(job.id))?.nextRunAt, job.nextRunAt, 'a run by hand leaves the schedule alone')
+  })
+
+  test('the latest run is the newest that began', async () => {
+    const job = await aJob()
+    assert.equal(await world.store.latestRun(job.id), undefined)
+    const run = aRun(job, { status: 'failed', phase: null })
+    await begin(run)
+    await begin(aRun(job, { status: 'skipped', phase: null }))
+    assert.deepEqual(await world.store.latestRun(job.id), run)
+  })
+
+  test('a listing is handed out once, put back and handed out again', async () => {
+    const job = await aJob()
+    const run = aRun(job)
+    await begin(run)
+    const both = await Promise.all(
+      ['one', 'two'].map((lease) => world.store.takeListings(job.agentId, [`${run.id}${lease}`], run.dueAt)),
+    )
+    const [taken] = both.flat()
+    assert.equal(both.flat().length, 1)
+    assert.deepEqual([taken!.listings, taken!.id], [1, run.id])
+    assert.deepEqual(await world.store.findRunByLease(taken!.lease!), taken)
+    assert.deepEqual(await world.store.heldListings(job.agentId, 10), [taken])
+    assert.equal(await world.store.changeRun({ ...taken!, lease: null, dueAt: run.dueAt + 5 }, taken!, [], []), true)
+    assert.deepEqual(await world.store.takeListings(job.agentId, ['x'], run.dueAt + 4), [])
+    assert.equal((await world.store.takeListings(job.agentId, [`${run.id}again`], run.dueAt + 5))[0]?.listings, 2)
+  })
+
+  test('a listing that is being cancelled is not handed out', async () => {
+    const job = await aJob()
+    const run = aRun(job)
+    await begin(run)
+    await world.store.changeRun({ ...run, cancelAskedAt: tick() }, run, [], [])
+    assert.deepEqual(await world.store.takeListings(job.agentId, ['y'], Number.MAX_SAFE_INTEGER), [])
+  })
+
+  test('what a listing found becomes transfers with its end, or nothing does', async () => {
+    const job = await aJob()
+    const run = aRun(job)
+    await begin(run)
+    const after: Run = { ...run, phase: 'moving', transfersTotal: 2 }
+    const transfers = [aTransfer(run), aTransfer(run)]
+    assert.equal(await world.store.changeRun(after, { ...run, lease: 'lost' }, transfers, [event()]), false)
+    assert.equal((await world.store.tallyOfRun(run.id)).total, 0)
+    assert.equal(await world.store.changeRun(after, run, transfers, [event()]), true)
+    assert.deepEqual(await world.store.tallyOfRun(run.id), { total: 2, completed: 0, failed: 0, cancelled: 0, open: 2, bytes: 0 })
+  })
+
+  test('a run ends once', async () => {
+    const job = await aJob()
+    const run = aRun(job)
+    await begin(run)
+    const end: Run = { ...run, status: 'completed', phase: null, completedAt: tick() }
+    const ended = await Promise.all(
+      Array.from({ length: 4 }, () => world.store.changeRun(end, run, [], [event('job.completed')])),
+    )
+    assert.equal(ended.filter(Boolean).length, 1)
+    assert.deepEqual(await world.store.findRun(run.id), end)
+    assert(!(await world.store.openRuns('', 10_000)).some(({ id }) => id === run.id))
+  })
+
+  test('what has arrived for a job is known by its source and by its content', async () => {
+    const job = await aJob()
+    const run = aRun(job)
+    await begin(run)
+    const sha256 = 'a'.repeat(64)
+    const transfer = aTransfer(run)
+    await world.store.changeRun({ ...run, phase: 'moving' }, run, [transfer], [])
+    const after: Transfer = {
+      ...transfer,
+      status: 'completed',
+      size: 10,
+      bytesTransferred: 10,
+      sha256,
+      completedAt: tick(),
+      progress: 100,
+    }
+    assert.deepEqual(await world.store.changeTransfers([{ basis: transfer, after, events: [] }]), [true])
+    const moved = { sourceUrl: 'sftp://host/a.csv', size: 10, modifiedAt: 1_000, sha256 }
+    assert.deepEqual(await world.store.movedFiles(job.id, [{ sourceUrl: 'sftp://host/a.csv' }]), [moved])
+    assert.deepEqual(await world.store.movedFiles(job.id, [{ sourceUrl: 'sftp://host/b.csv', sha256 }]), [
+      { ...moved, sourceUrl: null },
+    ])
+    assert.deepEqual(await world.store.movedFiles(job.id, [{ sourceUrl: 'sftp://host/b.csv' }]), [])
+    assert.deepEqual(await world.store.movedFiles((await aJob()).id, [{ sourceUrl: 'sftp://host/a.csv' }]), [])
+    assert.deepEqual(await world.store.tallyOfRun(run.id), {
+      total: 1,
+      completed: 1,
+      failed: 0,
+      cancelled: 0,
+      open: 0,
+      bytes: 10,
+    })
+  })
+}
