@@ -14,6 +14,8 @@ export interface TransferChange {
   readonly basis: Pick<Transfer, 'status' | 'lease' | 'cancelAskedAt' | 'arrivedAt' | 'saidTenth'>
   readonly after: Transfer
   readonly events: readonly EventDraft[]
+  /** Of whoever asked for it. */
+  readonly entry: AuditEntry | null
 }
 
 export interface TransferStore {

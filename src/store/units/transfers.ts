@@ -48,7 +48,10 @@ export const transferUnits: Units<TransferUnits> = {
     return pageOf(
       {
         count: () => countOf(db, query.select(ONE).limit(TOTAL_COUNTED_MAX)),
-        list: ({ limit, offset }) => query.selectAll().orderBy('id', 'desc').limit(limit).offset(offset).execute(),
+        list({ limit, offset, after }) {
+          const behind = after === undefined ? query : query.where('id', '<', after)
+          return behind.selectAll().orderBy('id', 'desc').limit(limit).offset(offset).execute()
+        },
       },
       page,
       toTransfer,
@@ -153,7 +156,10 @@ export const transferUnits: Units<TransferUnits> = {
     for (const { basis, after } of changed) {
       if (basis.arrivedAt === null && after.arrivedAt !== null) await rememberMoved(work, after, after.arrivedAt)
     }
-    for (const { events } of changed) for (const event of events) await work.recordEvent(event)
+    for (const { events, entry } of changed) {
+      for (const event of events) await work.recordEvent(event)
+      if (entry !== null) await note(work, entry)
+    }
     return changes.map((change) => done.get(change)!)
   },
 

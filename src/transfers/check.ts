@@ -1,0 +1,154 @@
+import { AppError } from '../base/error.ts'
+import type { PostAction } from '../wire/agent/work.ts'
+import { checkLocation, checkPath, inFolder, isSpace, pathIn, spaceIn, urlOf, withoutCredentials } from './locate.ts'
+import { type Direction, newTransfer, RETRY_DELAYS_MS, type Remote, type Transfer, type TransferPolicy } from './transfer.ts'
+
+/** A transfer that an administrator asks for; the far side is the remote, the other one a path of the agent's machine or a space. */
+export interface TransferInput {
+  readonly agentId: string
+  /** None: both sides are paths of the agent's machine, or spaces. */
+  readonly remoteId?: string
+  readonly sourceUrl: string
+  /** Ending in `/`: the folder that the file goes into under its own name. */
+  readonly destinationPath: string
+  readonly direction: string
+  /** Follows from the rest; where given it must agree. */
+  readonly protocol?: string
+  readonly size?: number
+  readonly retryDelaysSeconds?: readonly number[]
+  readonly bytesPerSecond?: number
+  readonly postAction?: { readonly kind: string; readonly to?: string }
+  readonly onAgentLost?: string
+}
+
+/** A transfer that a foreign agent makes by itself. */
+export interface ForeignInput {
+  readonly agentId: string
+  readonly sourceUrl: string
+  readonly destinationPath: string
+  readonly direction: string
+  readonly protocol: string
+  readonly size?: number
+  readonly runId?: string
+}
+
+export const RETRIES_MAX = 20
+export const RETRY_DELAY_SECONDS_MAX = 86_400
+export const BYTES_PER_SECOND_MIN = 1_024
+
+/** The transfer, and which of its sides are spaces, whose users are still to be looked up. */
+export function transferOf(
+  input: TransferInput,
+  remote: Remote | null,
+  now: number,
+): { readonly transfer: Transfer; readonly spaces: readonly ('sourceUrl' | 'destinationPath')[] } {
+  const direction = checkDirection(input.direction)
+  const given = { sourceUrl: input.sourceUrl, destinationPath: input.destinationPath }
+  const farField = direction === 'pull' ? 'sourceUrl' : 'destinationPath'
+  for (const field of ['sourceUrl', 'destinationPath'] as const) checkLocation(field, given[field])
+  const far = remote === null ? null : farPath(farField, given[farField], remote)
+  const near = (field: 'sourceUrl' | 'destinationPath') =>
+    far !== null && field === farField ? far : checkNear(field, given[field])
+  const [source, destination] = [near('sourceUrl'), near('destinationPath')]
+  const destinationPath = inFolder(destination, source)
+  if (source.endsWith('/')) throw wrong('sourceUrl', `sourceUrl is one file, not the folder ${source}`)
+  const spaces = (['sourceUrl', 'destinationPath'] as const).filter((field) => isSpace(given[field]))
+  const transfer = newTransfer(
+    {
+      ...{ agentId: input.agentId, remoteId: remote?.id ?? null, direction, isForeign: false, size: input.size ?? null },
+      sourceUrl: remote !== null && direction === 'pull' ? urlOf(remote, source) : source,
+      destinationPath,
+      protocol: checkProtocol(input.protocol, remote?.protocol ?? (spaces.length > 0 ? 'space' : 'local')),
+      policy: policyOf(input),
+    },
+    now,
+  )
+  return { transfer, spaces }
+}
+
+/** A path at the remote, given as it is or as a url that leads there. */
+function farPath(field: string, location: string, remote: Remote): string {
+  if (location.startsWith('/')) return location
+  const origin = urlOf(remote, '/')
+  if (location.startsWith(origin)) return decoded(field, () => pathIn(remote, location))
+  throw wrong(field, `${field} is a path that begins with /, or a url at the remote, ${origin}…; it is ${location}`)
+}
+
+function checkNear(field: string, location: string): string {
+  if (isSpace(location)) {
+    spaceIn(field, location)
+    return location
+  }
+  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(location))
+    throw wrong(field, `${field} is the url ${location}; make a remote of its server, and give its id as remoteId`)
+  return checkPath(field, location)
+}
+
+function decoded(field: string, decode: () => string): string {
+  try {
+    return decode()
+  } catch {
+    throw wrong(field, `${field} has a % that is not followed by two hex digits of UTF-8`)
+  }
+}
+
+function checkDirection(text: string): Direction {
+  if (text === 'pull' || text === 'push') return text
+  throw wrong('direction', `direction is pull or push, not ${text}`)
+}
+
+function checkProtocol(given: string | undefined, derived: string): string {
+  if (given === undefined || given === derived) return derived
+  throw wrong('protocol', `protocol of this transfer is ${derived}, not ${given}; leave it out`)
+}
+
+function policyOf(input: TransferInput): TransferPolicy {
+  return {
+    retryDelaysMs: input.retryDelaysSeconds?.map(checkDelay) ?? RETRY_DELAYS_MS,
+    bytesPerSecond: input.bytesPerSecond ?? null,
+    postAction: checkPostAction(input.postAction ?? { kind: 'keep' }),
+    ...{ expected: null, deadlineMs: null, parallelism: null },
+    onAgentLost: checkOnAgentLost(input.onAgentLost ?? 'retry'),
+  }
+}
+
+function checkDelay(seconds: number): number {
+  if (seconds >= 0 && seconds <= RETRY_DELAY_SECONDS_MAX) return Math.round(seconds * 1000)
+  throw wrong('retryDelaysSeconds', `retryDelaysSeconds are between 0 and ${RETRY_DELAY_SECONDS_MAX}, not ${seconds}`)
+}
+
+/** What a job does with its sources is checked by the same rule. */
+export function checkPostAction({ kind, to }: { readonly kind: string; readonly to?: string }): PostAction {
+  if (kind === 'move') {
+    if (to === undefined) throw wrong('postAction', 'postAction.to is missing: where the source goes, once its file has arrived')
+    return { kind, to: checkPath('postAction.to', to) }
+  }
+  if (to !== undefined) throw wrong('postAction', 'postAction.to goes with the kind move')
+  if (kind === 'keep' || kind === 'delete') return { kind }
+  throw wrong('postAction', `postAction.kind is keep, delete or move, not ${kind}`)
+}
+
+function checkOnAgentLost(text: string): 'retry' | 'fail' {
+  if (text === 'retry' || text === 'fail') return text
+  throw wrong('onAgentLost', `onAgentLost is retry or fail, not ${text}`)
+}
+
+/** Of a foreign agent its locations are taken as they are, but for credentials, which are left out. */
+export function foreignTransfer(input: ForeignInput, now: number): Transfer {
+  const [sourceUrl, destinationPath] = [withoutCredentials(input.sourceUrl), withoutCredentials(input.destinationPath)]
+  return newTransfer(
+    {
+      ...{ agentId: input.agentId, runId: input.runId ?? null, isForeign: true, size: input.size ?? null },
+      sourceUrl: checkLocation('sourceUrl', sourceUrl),
+      destinationPath: checkLocation('destinationPath', destinationPath),
+      direction: checkDirection(input.direction),
+      protocol: input.protocol,
+      policy: { ...policyOf({ ...input, postAction: { kind: 'keep' } }), retryDelaysMs: [] },
+    },
+    now,
+  )
+}
+
+function wrong(field: string, message: string): AppError {
+  return new AppError('invalid', message, { field })
+}

@@ -1,0 +1,81 @@
+import type { AgentStore } from '../agents/port.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Running } from '../base/lifecycle.ts'
+import type { Log } from '../base/log.ts'
+import { HOUR_MS, MINUTE_MS } from '../base/units.ts'
+import type { TransferStore } from './port.ts'
+import { failed } from './settle.ts'
+import type { Transfer } from './transfer.ts'
+import type { TransferWorks } from './transfer-work.ts'
+
+/** A transfer that a foreign agent makes has failed when that agent was silent for this long, ms. */
+export const FOREIGN_LOST_AFTER_MS = HOUR_MS
+const SWEEP_MS = MINUTE_MS
+/** Transfers that are ended in one transaction. */
+const STEP = 500
+
+/** Ends what nobody else ends: transfers of agents that were revoked, and those of foreign agents that are lost. */
+export interface Strays extends Running {
+  start(): void
+  /** An agent was revoked: what it had ends now. When the process dies before that, the next sweep of any node does it. */
+  endNow(): Promise<void>
+}
+
+export interface StraysNeeds {
+  readonly store: Pick<TransferStore, 'strandedTransfers'>
+  readonly agents: Pick<AgentStore, 'findAgent'>
+  readonly works: Pick<TransferWorks, 'carryOut'>
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export function createStrays({ store, agents, works, clock, log }: StraysNeeds): Strays {
+  let isStopping = false
+  let cancel = () => {}
+  let sweeping: Promise<void> = Promise.resolve()
+
+  async function endAll(): Promise<void> {
+    for (let isMore = true; isMore && !isStopping; ) {
+      const stranded = await store.strandedTransfers(clock.now() - FOREIGN_LOST_AFTER_MS, STEP)
+      const verdicts = []
+      for (const before of stranded) verdicts.push({ before, ...(await verdictOf(before)) })
+      await works.carryOut(verdicts)
+      isMore = stranded.length === STEP
+    }
+  }
+
+  async function verdictOf(transfer: Transfer) {
+    const agent = await agents.findAgent(transfer.agentId)
+    const now = clock.now()
+    if (agent !== undefined && agent.revokedAt === null)
+      return failed(transfer, 'AGENT_LOST', 'The agent was not heard of for an hour.', now)
+    return failed(transfer, 'AGENT_REVOKED', 'The agent may not work for this server any more.', now)
+  }
+
+  /** One after the other: two at the same time would only be in each other's way. */
+  function sweep(): Promise<void> {
+    const swept = sweeping.then(endAll)
+    sweeping = swept.catch(() => undefined)
+    return swept
+  }
+
+  function again(): void {
+    cancel = clock.after(SWEEP_MS, () => {
+      sweep()
+        .catch((error) => log.error({ error: String(error) }, 'cannot end transfers of lost agents; it is tried again'))
+        .then(() => {
+          if (!isStopping) again()
+        })
+    })
+  }
+
+  return {
+    start: again,
+    endNow: sweep,
+    async stop() {
+      isStopping = true
+      cancel()
+      await sweeping
+    },
+  }
+}
