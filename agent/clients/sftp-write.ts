@@ -25,6 +25,7 @@ export class SftpAppendedFile implements AppendedFile {
   readonly #spare: Buffer[] = []
   #unconfirmedBytes = 0
   #failure: Error | undefined
+  #isClosed = false
   #wake: (() => void) | undefined
 
   constructor(session: SftpSession, handle: Buffer, options: WritingOptions) {
@@ -57,6 +58,7 @@ export class SftpAppendedFile implements AppendedFile {
     const synced = this.#session.offers(EXTENSION.FSYNC)
       ? this.#session.tell({ kind: 'fsync', handle: this.#handle }, `storing durably after ${this.#about}`)
       : Promise.resolve()
+    this.#isClosed = true
     const closed = this.#session.tell({ kind: 'close', handle: this.#handle }, `closing after ${this.#about}`)
     // A failed WRITE says more than what fails because of it.
     const [, ...results] = await Promise.allSettled([this.#room(0), synced, closed])
@@ -68,6 +70,8 @@ export class SftpAppendedFile implements AppendedFile {
   async abandon(): Promise<void> {
     this.#failure ??= new Error('abandoned')
     this.#wake?.()
+    if (this.#isClosed) return
+    this.#isClosed = true
     await this.#session.ask({ kind: 'close', handle: this.#handle }).catch(() => {})
   }
 

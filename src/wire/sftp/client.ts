@@ -181,7 +181,8 @@ export function decodeFileSystem(data: Buffer): FileSystem {
     files: cursor.uint64('files'),
     filesFree: cursor.uint64('files free'),
     filesAvailable: cursor.uint64('files available'),
-    fileSystemId: cursor.uint64('file system id'),
+    // Any 64 bits: OpenSSH's are the kernel's, and above 2^53 the nearest number names it well enough.
+    fileSystemId: cursor.uint32('file system id') * 2 ** 32 + cursor.uint32('file system id'),
     flags: cursor.uint64('flags'),
     nameBytesMax: cursor.uint64('name bytes'),
   }
