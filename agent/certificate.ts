@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import type { Clock } from '../src/base/clock.ts'
+import { AppError } from '../src/base/error.ts'
 import { HOUR_MS, MINUTE_MS } from '../src/base/units.ts'
 import { createRequest } from './csr.ts'
 import type { AgentFolder, Enrolment } from './folder.ts'
@@ -91,9 +92,10 @@ export class CertificateKeeper {
   }
 }
 
-/** Throws where a certificate is not one of the pinned authority for the key of this agent. */
+/** @throws AppError where a certificate is not one of the pinned authority for the key of this agent. */
 export function checkIssued(certificate: X509Certificate, { key, ca }: Pick<Enrolment, 'key' | 'ca'>): void {
   const authority = new X509Certificate(ca)
-  if (!certificate.checkPrivateKey(key)) throw new Error('the certificate is not one for the key of this agent')
-  if (!certificate.verify(authority.publicKey)) throw new Error('the certificate is not one of the pinned authority')
+  if (!certificate.checkPrivateKey(key)) throw new AppError('conflict', 'the certificate is not one for the key of this agent')
+  if (!certificate.verify(authority.publicKey))
+    throw new AppError('conflict', 'the certificate is not one of the pinned authority')
 }

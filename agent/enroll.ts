@@ -5,6 +5,7 @@ import { resolve } from 'node:path'
 import { request } from 'undici'
 import { AppError } from '../src/base/error.ts'
 import { MIB, SECOND_MS } from '../src/base/units.ts'
+import { checkIssued } from './certificate.ts'
 import { createRequest } from './csr.ts'
 import { type AgentFacts, type AgentFolder, defaultRoot, lockAgentFolder, openAgentFolder } from './folder.ts'
 import { agentOs } from './machine.ts'
@@ -74,10 +75,9 @@ export async function enrol(options: EnrolOptions): Promise<Enrolled> {
     const body = { hostname: hostname(), os: agentOs(), name, version, csr: createRequest(key) }
     const { agent, apiKey, mtls } = await register(server, token, body, folder)
 
-    const authority = authorityOf(mtls.ca, pinned)
+    checkAuthority(mtls.ca, pinned)
     const certificate = new X509Certificate(mtls.certificate)
-    if (!certificate.checkPrivateKey(key) || !certificate.verify(authority.publicKey))
-      throw wrongAnswer('its certificate is not one of its authority for the key of this agent')
+    checkIssued(certificate, { key, ca: mtls.ca })
     const agents = reachable(mtls.agents, server)
     const facts = { id: agent.id, name: agent.name, server: server.href, agents, roots, ca: mtls.ca, admittedBy }
     await folder.keepEnrolment(facts, mtls.certificate, apiKey)
@@ -151,7 +151,7 @@ function voucher(server: URL, pinned: string | undefined, isInsecure: boolean): 
   return server.protocol === 'https:' ? 'tls' : 'loopback'
 }
 
-function authorityOf(pem: string, pinned: string | undefined): X509Certificate {
+function checkAuthority(pem: string, pinned: string | undefined): void {
   const authority = new X509Certificate(pem)
   if (pinned !== undefined && !sha256(authority.raw).startsWith(pinned))
     throw new AppError(
@@ -159,7 +159,6 @@ function authorityOf(pem: string, pinned: string | undefined): X509Certificate {
       'the authority that the server shows is not the one of the token: somebody may stand between, or the token is of another server',
     )
   if (!authority.ca) throw wrongAnswer('the certificate that it calls its authority is none of an authority')
-  return authority
 }
 
 /** An agent port that listens on every address is reached at the one that the API is. */
