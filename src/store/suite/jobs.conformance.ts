@@ -184,7 +184,7 @@ export function jobCases(world: World): void {
       completedAt: tick(),
       progress: 100,
     }
-    assert.deepEqual(await world.store.changeTransfers([{ basis: transfer, after, events: [] }]), [true])
+    assert.deepEqual(await world.store.changeTransfers([{ basis: transfer, after, events: [], entry: null }]), [true])
     const moved = { sourceUrl: 'sftp://host/a.csv', size: 10, modifiedAt: 1_000, sha256 }
     assert.deepEqual(await world.store.movedFiles(job.id, [{ sourceUrl: 'sftp://host/a.csv' }]), [moved])
     assert.deepEqual(await world.store.movedFiles(job.id, [{ sourceUrl: 'sftp://host/b.csv', sha256 }]), [
