@@ -122,7 +122,7 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
     await checkDependency(id, options)
     const route = { agentId, remoteId, sourcePath, destinationPath, direction, ...(protocol !== undefined && { protocol }) }
     const made = {
-      ...{ id, name, ...route, protocol: await moving.checkRoute(route), schedule: normal(schedule), isEnabled, options },
+      ...{ id, name, ...(await moving.checkRoute(route)), schedule: normal(schedule), isEnabled, options },
       ...{ lastRunAt: null, createdAt: now, updatedAt: now },
     }
     const job: Job = { ...made, nextRunAt: await nextRunAt(made) }
@@ -147,8 +147,11 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
     }
     checkJob(fields, options, now)
     await checkDependency(id, options)
-    await moving.checkRoute({ ...before, ...fields })
-    const after = { ...before, ...fields, options, updatedAt: Math.max(now, before.updatedAt + 1) }
+    const { sourcePath: source, destinationPath: destination } = await moving.checkRoute({ ...before, ...fields })
+    const after = {
+      ...{ ...before, ...fields, sourcePath: source, destinationPath: destination, options },
+      updatedAt: Math.max(now, before.updatedAt + 1),
+    }
     const isDueAnew =
       after.schedule !== before.schedule ||
       after.options.timeZone !== before.options.timeZone ||

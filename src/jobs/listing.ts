@@ -7,10 +7,10 @@ import type { WorkSource } from '../transfers/work-source.ts'
 import { isTransferFailureCode, TRANSFER_FAILURES, TransferFailure } from '../wire/agent/failure.ts'
 import { LISTED_FILES_MAX, type ListedFile, type ListWork, type WorkReport } from '../wire/agent/work.ts'
 import type { Job, Run } from './job.ts'
-import type { Moving } from './moving.ts'
+import type { Moving, Source } from './moving.ts'
 import type { JobStore } from './port.ts'
 import type { Runs } from './runs.ts'
-import { type Candidate, destinationOf, isGlob, notMovedYet } from './select-files.ts'
+import { destinationOf, isGlob, notMovedYet } from './select-files.ts'
 
 /** Listings that an agent holds, and dry runs that wait, at most. */
 const LISTINGS_MAX = 100
@@ -112,21 +112,16 @@ export function createListings({ store, moving, runs, clock, log }: ListingParts
     if (files.length === 0 && !isGlob(job.sourcePath))
       return failed(run, { errorCode: 'NOT_FOUND', error: `nothing is at ${job.sourcePath}` })
     const chosen = await choose(job, files)
-    const made = []
-    for (const { file, sourceUrl } of chosen) {
-      made.push(await moving.transferOf(job, run, file, { sourceUrl, destinationPath: destinationOf(job, file) }))
-    }
     if (isTruncated)
       log.warn({ job: job.id, run: run.id, files: files.length }, 'more files than one run takes; the others wait for the next')
-    const after: Run = { ...run, phase: 'moving', lease: null, transfersTotal: made.length }
-    const transfers = made.map(({ transfer }) => transfer)
-    const events = made.map(({ event }) => event)
+    const { transfers, events } = await moving.transfersOf(job, run, chosen)
+    const after: Run = { ...run, phase: 'moving', lease: null, transfersTotal: transfers.length }
     if (!(await store.changeRun(after, run, transfers, events))) return
-    if (made.length === 0) await runs.settle(after)
+    if (transfers.length === 0) await runs.settle(after)
     else moving.nudge(run.agentId)
   }
 
-  async function choose(job: Job, files: readonly ListedFile[]): Promise<Candidate[]> {
+  async function choose(job: Job, files: readonly ListedFile[]): Promise<Source[]> {
     const urlOf = await moving.sourceUrlsOf(job)
     const candidates = files.map((file) => ({ file, sourceUrl: urlOf(file.path) }))
     if (job.options.skipMoved === 'none') return candidates

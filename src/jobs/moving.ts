@@ -1,8 +1,18 @@
-import type { Caller } from '../audit/caller.ts'
+import type { AgentStore } from '../agents/port.ts'
+import type { Clock } from '../base/clock.ts'
+import { AppError } from '../base/error.ts'
+import { SECOND_MS } from '../base/units.ts'
 import type { EventDraft } from '../events/event.ts'
-import type { Transfer } from '../transfers/transfer.ts'
-import type { ListedFile, Place } from '../wire/agent/work.ts'
+import type { TransferAdmin } from '../transfers/administer.ts'
+import { transferOf } from '../transfers/check.ts'
+import { isSpace, pathIn, spaceIn } from '../transfers/locate.ts'
+import type { Places } from '../transfers/places.ts'
+import type { TransferStore } from '../transfers/port.ts'
+import { newTransfer, type Remote, type Transfer } from '../transfers/transfer.ts'
+import type { Dispatcher } from '../transfers/work-source.ts'
+import type { ListedFile, Place, PostAction } from '../wire/agent/work.ts'
 import type { Job, Run } from './job.ts'
+import { destinationOf } from './select-files.ts'
 
 /** What jobs need of transfers. */
 export interface Moving {
@@ -10,27 +20,120 @@ export interface Moving {
   sourceOf(job: Job): Promise<Place>
   /** What people and events call a file at the source of a job, by its path. */
   sourceUrlsOf(job: Job): Promise<(path: string) => string>
-  /** A transfer of this run with its `transfer.created`; nothing is stored. */
-  transferOf(
+  /** Transfers of this run with their `transfer.created`, in the order of the files; nothing is stored. */
+  transfersOf(
     job: Job,
     run: Run,
-    file: ListedFile,
-    places: FilePlaces,
-  ): Promise<{ readonly transfer: Transfer; readonly event: EventDraft }>
+    files: readonly Source[],
+  ): Promise<{ readonly transfers: Transfer[]; readonly events: EventDraft[] }>
   /** Stops what is open of a run: queued transfers at once, running ones as soon as their agent has stopped. */
-  cancelOpenOf(runId: string, caller: Caller): Promise<void>
+  cancelOpenOf(runId: string): Promise<void>
   /**
-   * That remote, protocol, direction and both paths go together. Answers the protocol.
+   * That remote, protocol, direction and both paths go together. Answers them as they are stored: paths, whatever urls were given.
    * @throws AppError `invalid`, naming the field
    */
-  checkRoute(
-    route: Pick<Job, 'agentId' | 'remoteId' | 'sourcePath' | 'destinationPath' | 'direction'> & { readonly protocol?: string },
-  ): Promise<string>
+  checkRoute(route: Route): Promise<Required<Route>>
   /** There may be work for this agent. */
   nudge(agentId: string): void
 }
 
-export interface FilePlaces {
+/** A listed file, and what people call it. */
+export interface Source {
+  readonly file: ListedFile
   readonly sourceUrl: string
-  readonly destinationPath: string
+}
+
+export interface Route extends Pick<Job, 'agentId' | 'remoteId' | 'sourcePath' | 'destinationPath' | 'direction'> {
+  readonly protocol?: string
+}
+
+export interface MovingParts {
+  readonly store: Pick<TransferStore, 'findRemote'> & Pick<AgentStore, 'findAgent'>
+  readonly places: Places
+  readonly transfers: Pick<TransferAdmin, 'cancelRun' | 'created'>
+  readonly dispatcher: Pick<Dispatcher, 'nudge'>
+  /** Whether this user of this account exists. */
+  readonly hasUser: (account: string, user: string) => Promise<boolean>
+  readonly clock: Clock
+}
+
+export function createMoving({ store, places, transfers, dispatcher, hasUser, clock }: MovingParts): Moving {
+  const farSource = ({ remoteId, direction }: Pick<Job, 'remoteId' | 'direction'>) => (direction === 'pull' ? remoteId : null)
+
+  async function remoteOf(id: string | null): Promise<Remote | null> {
+    if (id === null) return null
+    const remote = await store.findRemote(id)
+    if (remote === undefined)
+      throw new AppError('invalid', `remoteId '${id.slice(0, 64)}' is the id of no remote`, { field: 'remoteId' })
+    return remote
+  }
+
+  return {
+    sourceOf: (job) => places.at(farSource(job), job.sourcePath),
+    sourceUrlsOf: (job) => places.urlsAt(farSource(job), job.sourcePath),
+    async transfersOf(job, run, files) {
+      const now = clock.now()
+      const agent = await store.findAgent(job.agentId)
+      const made = files.map(({ file, sourceUrl }) => transferOfFile(job, run, file, sourceUrl, now))
+      return { transfers: made, events: made.map((transfer) => transfers.created(transfer, agent ?? { name: job.agentId })) }
+    },
+    cancelOpenOf: (runId) => transfers.cancelRun(runId),
+    async checkRoute(route) {
+      const { agentId, remoteId, sourcePath, destinationPath, direction, protocol } = route
+      const remote = await remoteOf(remoteId)
+      const input = { agentId, direction, sourceUrl: sourcePath, destinationPath, ...(protocol !== undefined && { protocol }) }
+      const { transfer, spaces } = transferOf(input, remote, clock.now())
+      for (const field of spaces) {
+        const { account, user } = spaceIn(field, input[field])
+        if (!(await hasUser(account, user)))
+          throw new AppError('invalid', `${fieldOf(field)}: there is no user ${user} in an account ${account}`, {
+            field: fieldOf(field),
+          })
+      }
+      const pathOf = (location: string) =>
+        remote === null || location.startsWith('/') || isSpace(location) ? location : pathIn(remote, location)
+      return { ...route, protocol: transfer.protocol, sourcePath: pathOf(sourcePath), destinationPath: pathOf(destinationPath) }
+    },
+    nudge: (agentId) => dispatcher.nudge(agentId),
+  }
+}
+
+function transferOfFile(job: Job, run: Run, file: ListedFile, sourceUrl: string, now: number): Transfer {
+  const { agentId, remoteId, direction, protocol, options } = job
+  const policy = {
+    retryDelaysMs: options.retryDelaysSeconds.map((seconds) => seconds * SECOND_MS),
+    bytesPerSecond: options.bytesPerSecond,
+    postAction: postActionOf(job, file),
+    expected: { size: file.size, modifiedAt: file.modifiedAt },
+    deadlineMs: options.timeoutSeconds === null ? null : options.timeoutSeconds * SECOND_MS,
+    onAgentLost: options.onAgentLost,
+    parallelism: options.parallelism,
+  }
+  const destinationPath = destinationOf(job, file)
+  return newTransfer(
+    {
+      agentId,
+      runId: run.id,
+      remoteId,
+      sourceUrl,
+      destinationPath,
+      direction,
+      protocol,
+      isForeign: false,
+      size: file.size,
+      policy,
+    },
+    now,
+  )
+}
+
+/** A source that is moved keeps its place below the folder of the glob. */
+function postActionOf({ sourcePath, options: { postAction } }: Job, file: ListedFile): PostAction {
+  return postAction.kind === 'move'
+    ? { kind: 'move', to: destinationOf({ sourcePath, destinationPath: postAction.to }, file) }
+    : postAction
+}
+
+function fieldOf(field: 'sourceUrl' | 'destinationPath'): string {
+  return field === 'sourceUrl' ? 'sourcePath' : field
 }

@@ -64,6 +64,7 @@ export interface JobStore {
     before: Pick<Run, 'status' | 'phase' | 'lease' | 'cancelAskedAt'>,
     transfers: readonly Transfer[],
     events: readonly EventDraft[],
+    entry?: AuditEntry | null,
   ): Promise<boolean>
   /** How the transfers of a run are. */
   tallyOfRun(

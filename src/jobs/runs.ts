@@ -1,5 +1,5 @@
 import type { AgentStore } from '../agents/port.ts'
-import { type Caller, changeEntry, SERVER_CALLER } from '../audit/caller.ts'
+import { type Caller, changeEntry } from '../audit/caller.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { HOUR_MS, SECOND_MS } from '../base/units.ts'
@@ -86,7 +86,7 @@ export function createRuns(parts: RunsParts): Runs {
   async function settle(run: Run): Promise<void> {
     if (run.status !== 'running') return
     const tooLong = await overdue(run)
-    if (tooLong !== null && run.errorMessage === null) return void (await stop(run, SERVER_CALLER, tooLong))
+    if (tooLong !== null && run.errorMessage === null) return void (await stop(run, tooLong))
     if (run.phase === 'listing') {
       // Its agent hears of it through its lease; without one nobody looks for anything.
       if (run.cancelAskedAt !== null && run.lease === null) await end(run)
@@ -114,10 +114,12 @@ export function createRuns(parts: RunsParts): Runs {
   }
 
   /** Records that it is to stop, so that whoever comes after a crash goes on with that, and stops what is open. */
-  async function stop(run: Run, caller: Caller, reason: string | null): Promise<boolean> {
+  async function stop(run: Run, reason: string | null, caller: Caller | null = null): Promise<boolean> {
     const stopping = { ...run, cancelAskedAt: run.cancelAskedAt ?? clock.now(), errorMessage: run.errorMessage ?? reason }
-    if (!(await store.changeRun(stopping, run, [], []))) return false
-    await moving.cancelOpenOf(run.id, caller)
+    const change = { accountId: null, action: 'run.cancel', target: run.id } as const
+    const entry = caller && changeEntry(caller, clock.now(), change)
+    if (!(await store.changeRun(stopping, run, [], [], entry))) return false
+    await moving.cancelOpenOf(run.id)
     moving.nudge(run.agentId)
     await settle(stopping)
     return true
@@ -127,7 +129,7 @@ export function createRuns(parts: RunsParts): Runs {
   async function end(run: Run, failure: string | null = null): Promise<boolean> {
     const tally = await store.tallyOfRun(run.id)
     if (tally.open > 0) {
-      if (run.cancelAskedAt !== null) await moving.cancelOpenOf(run.id, SERVER_CALLER)
+      if (run.cancelAskedAt !== null) await moving.cancelOpenOf(run.id)
       return false
     }
     const job = await store.findAnyJob(run.jobId)
@@ -142,8 +144,8 @@ export function createRuns(parts: RunsParts): Runs {
   return {
     begin,
     settle,
-    fail: (run, reason) => stop(run, SERVER_CALLER, reason),
-    cancel: (run, caller) => stop(run, caller, null),
+    fail: (run, reason) => stop(run, reason),
+    cancel: (run, caller) => stop(run, null, caller),
     endForeign: end,
   }
 }

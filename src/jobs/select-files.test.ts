@@ -3,13 +3,14 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { ListedFile } from '../wire/agent/work.ts'
 import type { JobOptions } from './job.ts'
+import type { Source } from './moving.ts'
 import type { MovedFile } from './port.ts'
-import { type Candidate, destinationOf, isGlob, notMovedYet } from './select-files.ts'
+import { destinationOf, isGlob, notMovedYet } from './select-files.ts'
 
 const A = 'a'.repeat(64)
 const B = 'b'.repeat(64)
 
-function candidate(more: Partial<ListedFile> = {}): Candidate {
+function candidate(more: Partial<ListedFile> = {}): Source {
   const file = { path: '/out/a.csv', relativePath: 'a.csv', size: 10, modifiedAt: 1_000, ...more }
   return { file, sourceUrl: `sftp://host${file.path}` }
 }

@@ -1,6 +1,7 @@
 import { AppError } from '../base/error.ts'
 import type { ListedFile } from '../wire/agent/work.ts'
 import type { Job, JobOptions } from './job.ts'
+import type { Source } from './moving.ts'
 import type { MovedFile } from './port.ts'
 
 /** Whether a path names many files: one with a wildcard of `base/glob.ts`. */
@@ -8,18 +9,12 @@ export function isGlob(path: string): boolean {
   return /[*?]/.test(path)
 }
 
-/** A listed file and where it is known to have come from. */
-export interface Candidate {
-  readonly file: ListedFile
-  readonly sourceUrl: string
-}
-
 /** What of a listing this job has not moved yet, by the rule of its `skipMoved`. */
 export function notMovedYet(
   skipMoved: JobOptions['skipMoved'],
-  candidates: readonly Candidate[],
+  candidates: readonly Source[],
   moved: readonly MovedFile[],
-): Candidate[] {
+): Source[] {
   if (skipMoved === 'none') return [...candidates]
   const byUrl = new Map(moved.flatMap((each) => (each.sourceUrl === null ? [] : [[each.sourceUrl, each] as const])))
   const contents = new Set(moved.map(({ sha256 }) => sha256))

@@ -209,7 +209,7 @@ export const jobUnits: Units<JobStore> = {
     return rows.map(toRun)
   },
 
-  async changeRun(work, run, before, transfers, events) {
+  async changeRun(work, run, before, transfers, events, entry = null) {
     const { id, job_id, ...columns } = fromRun(run)
     const row = await work.db
       .updateTable('run')
@@ -224,6 +224,7 @@ export const jobUnits: Units<JobStore> = {
     if (row === undefined) return false
     await insertTransfers(work, transfers)
     for (const event of events) await work.recordEvent(event)
+    if (entry !== null) await note(work, entry)
     return true
   },
 
