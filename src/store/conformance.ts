@@ -10,10 +10,12 @@ import { lifecycleCases } from './suite/lifecycle.conformance.ts'
 import { listCases } from './suite/lists.conformance.ts'
 import { nodeCases } from './suite/nodes.conformance.ts'
 import { orderCases } from './suite/order.conformance.ts'
+import { remoteCases } from './suite/remotes.conformance.ts'
 import { replayCases } from './suite/replays.conformance.ts'
 import { retentionCases } from './suite/retention.conformance.ts'
 import { sealedCases } from './suite/sealed.conformance.ts'
 import { totalsCases } from './suite/totals.conformance.ts'
+import { transferCases } from './suite/transfers.conformance.ts'
 import { webhookCases } from './suite/webhooks.conformance.ts'
 
 /** A fresh, empty store; `close` ends it and removes what it was made of. */
@@ -37,7 +39,9 @@ const GROUPS = {
   listCases,
   retentionCases,
   orderCases,
+  remoteCases,
   replayCases,
+  transferCases,
   sealedCases,
   jobCases,
   totalsCases,

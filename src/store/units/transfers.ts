@@ -148,19 +148,16 @@ export const transferUnits: Units<TransferUnits> = {
   },
 
   async changeTransfers(work, changes) {
-    const done = new Map<TransferChange, boolean>()
+    const done = new Array<boolean>(changes.length).fill(false)
     // In one order for all, and events after all rows: nobody who holds one waits for another that waits for it.
-    const inOrder = [...changes].sort((one, other) => (one.after.id < other.after.id ? -1 : 1))
-    for (const change of inOrder) done.set(change, await changeTransfer(work, change))
-    const changed = inOrder.filter((change) => done.get(change) === true)
-    for (const { basis, after } of changed) {
+    const inOrder = [...changes.entries()].sort(([, one], [, other]) => (one.after.id < other.after.id ? -1 : 1))
+    for (const [at, change] of inOrder) done[at] = await changeTransfer(work, change)
+    for (const [, { basis, after, events, entry }] of inOrder.filter(([at]) => done[at])) {
       if (basis.arrivedAt === null && after.arrivedAt !== null) await rememberMoved(work, after, after.arrivedAt)
-    }
-    for (const { events, entry } of changed) {
       for (const event of events) await work.recordEvent(event)
       if (entry !== null) await note(work, entry)
     }
-    return changes.map((change) => done.get(change)!)
+    return done
   },
 
   async countOpenTransfers({ db }) {
