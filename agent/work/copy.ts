@@ -67,27 +67,24 @@ export class Copy {
     return { arrival, source: facts }
   }
 
+  /** Whether there is something to put away. */
+  get hasPart(): boolean {
+    return this.#opening !== undefined
+  }
+
   /** Puts away what is not finished: kept for the next attempt, or without a trace. */
   async end(keeps: boolean): Promise<void> {
     const partial = await this.#opening?.catch(() => undefined)
-    if (!keeps) await this.#forget(partial)
-    else if (this.position > 0) {
+    if (keeps && this.position > 0) {
       await partial?.suspend()
       await this.#checkpoint()
-    } else if (partial !== undefined && partial.bytes === 0) await partial.discard()
-    // What earlier attempts left, and their journal, are as they were.
-    else await partial?.suspend()
-  }
-
-  async #forget(partial: PartialFile | undefined): Promise<void> {
-    const { transferId: id, destination } = this.#work
-    const isLeft = partial === undefined && (await this.#journal.read(id)) !== undefined
-    // This attempt has not come to it, an earlier one had.
-    const left = isLeft
-      ? await this.#destination.client.write(destination.path, { id, resumes: true, size: null, modifiedAt: null })
-      : partial
-    await left?.discard()
-    await this.#journal.remove(id)
+    } else if (keeps && partial?.bytes !== 0) {
+      // What earlier attempts left, and their journal, are as they were.
+      await partial?.suspend()
+    } else {
+      await partial?.discard()
+      await this.#journal.remove(this.#work.transferId)
+    }
   }
 
   async #lookAtSource(): Promise<FileFacts> {

@@ -304,18 +304,31 @@ test('what takes too long is DEADLINE_EXCEEDED and leaves nothing', async (t) =>
   assert.deepEqual(Object.keys(await filesBelow(folder)), ['in/a'])
 })
 
-test('a cancelled transfer takes the part of an earlier attempt with it', async (t) => {
+test('cancelled before it has begun, a transfer takes the part of an earlier attempt with it', async (t) => {
   const { folder, source, destination } = await ground(t)
   await moveFile(localWork(source, destination), workBench(folder, failingAfter(2 * MIB, 'CONNECTION_LOST')).context)
-  const bench = workBench(folder, {
-    async open(endpoint, context) {
-      return { ...(await openClient(endpoint, context)), stat: () => new Promise(() => {}) }
+  await stat(join(folder, PART))
+  const bench = workBench(folder)
+  bench.stop('cancelled')
+  await moveFile(localWork(source, destination), bench.context)
+  assert.deepEqual(bench.said(), ['cancelled'])
+  assert.deepEqual(Object.keys(await filesBelow(folder)), ['in/a'])
+  assert.deepEqual(await readdir(join(folder, '.agent/work')), [])
+})
+
+test('a break before the part is come to leaves it and its journal to the next attempt', async (t) => {
+  const { folder, source, destination } = await ground(t)
+  await moveFile(localWork(source, destination), workBench(folder, failingAfter(2 * MIB, 'CONNECTION_LOST')).context)
+  const unreachable = workBench(folder, {
+    open: async () => {
+      throw new TransferFailure('CONNECTION_REFUSED', 'Nobody is there.')
     },
   })
-  const moving = moveFile(localWork(source, destination), bench.context)
-  setImmediate(() => bench.stop('cancelled'))
-  await moving
-  assert.deepEqual(bench.said(), ['cancelled'])
+  await moveFile(localWork(source, destination), unreachable.context)
+  assert.equal(endOf(unreachable.reports).errorCode, 'CONNECTION_REFUSED')
+  const bench = workBench(folder)
+  await moveFile(localWork(source, destination), bench.context)
+  assert.equal(endOf(bench.reports).bytesTransferred, MIB)
 })
 
 const actions: { name: string; action: PostAction; left: string[] }[] = [

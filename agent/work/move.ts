@@ -7,7 +7,6 @@ import { Journal, type SourceMark } from './journal.ts'
 import { carryOutPostAction } from './post-action.ts'
 import { openSides, type Side } from './side.ts'
 import { Stop, Stopped, within } from './stop.ts'
-import { inTurn } from './turn.ts'
 
 /** What is unfinished gets this long to be put away, ms; then its connections are cut. The report of the end does not wait so long. */
 const PUT_AWAY_MS = 10_000
@@ -15,7 +14,7 @@ const REPORT_AFTER_MS = 700
 
 /**
  * Moves one file and reports how it went, the end too (unless stopped for a reason that leaves the work to the next one). Never rejects. Resolves when nothing
- * of it is under way any more.
+ * of it is under way any more; the same transfer is begun again only then.
  *
  * The order that crashes are survived by: bytes under a hidden name → verified → final name → `arrived` is recorded by the server → what happens to the
  * source → `completed`. A process that dies in between leaves a part with its journal, or a file that arrived and is copied again, or a source that is still to be
@@ -24,8 +23,7 @@ const REPORT_AFTER_MS = 700
 export async function moveFile(work: TransferWork, context: WorkContext): Promise<void> {
   const stop = new Stop(context.signal, context.clock, work.deadlineMs)
   try {
-    // An earlier attempt of the same transfer may still be putting its part away.
-    await inTurn(work.transferId, () => new Move(work, context, stop).run())
+    await new Move(work, context, stop).run()
   } finally {
     stop.close()
   }
@@ -116,12 +114,28 @@ class Move {
   }
 
   async #putAway(keeps: boolean): Promise<void> {
-    const copy = this.#hasArrived ? undefined : this.#copy
-    if (copy === undefined) return
-    const ending = copy.end(keeps)
+    if (this.#hasArrived) return
+    const ending = this.#copy?.hasPart ? this.#copy.end(keeps) : keeps ? Promise.resolve() : this.#forgetEarlier()
     ending.catch((error) => this.#context.log.warn({ transferId: this.#work.transferId, err: error }, 'a part was not put away'))
     await within(this.#context.clock, PUT_AWAY_MS, ending)
     for (const side of this.#sides) side.cut()
+  }
+
+  /** This attempt has not come to the part, an earlier one had: it goes too. */
+  async #forgetEarlier(): Promise<void> {
+    const { transferId: id, destination } = this.#work
+    if ((await this.#journal.read(id)) === undefined) return
+    const giveUp = new AbortController()
+    const cancel = this.#context.clock.after(PUT_AWAY_MS, () => giveUp.abort())
+    const client = await this.#context.open(destination.endpoint, giveUp.signal)
+    try {
+      const part = await client.write(destination.path, { id, resumes: true, size: null, modifiedAt: null })
+      await part.discard()
+      await this.#journal.remove(id)
+    } finally {
+      cancel()
+      await client.close()
+    }
   }
 }
 

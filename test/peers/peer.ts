@@ -1,6 +1,7 @@
+import type { ServerAccess } from '../../agent/clients/open.ts'
 import type { Endpoint } from '../../src/wire/agent/work.ts'
 
-/** A server that files are moved from and to in tests: one module a kind in this folder, which exports `kind: PeerKind`. */
+/** A server that files are moved from and to in tests: one module a kind in this folder, which exports `kind: PeerKind` (or `kinds`) and is listed in test/flow/matrix.test.ts. */
 export interface PeerKind {
   /** `sftp (OpenSSH)`. */
   readonly name: string
@@ -28,8 +29,10 @@ export interface Peer {
   get(path: string): Promise<Uint8Array | undefined>
   /** Every name in `folder`, hidden ones too: nothing half-named may be left. */
   names(folder: string): Promise<string[]>
-  /** The connection that carries a file breaks once, after this many more bytes in both directions together. */
-  cutAfter(bytes: number): void
+  /** The connection that carries a file breaks once, after this many more bytes in both directions together; undefined: there is none. */
+  readonly cutAfter: ((bytes: number) => void) | undefined
+  /** The way to a space, which a lease of the server lets in. */
+  readonly space?: { readonly server: ServerAccess; readonly lease: string }
   stop(): Promise<void>
 }
 
