@@ -133,18 +133,18 @@ export function createListings({ store, moving, runs, clock, log }: ListingParts
   }
 
   /** Tried again by the job's own delays where that may help; else the run has failed. */
-  async function failed(run: Run, { errorCode, error }: { errorCode: string; error: string }): Promise<void> {
+  async function failed(run: Run, failure: Pick<ListingFailure, 'errorCode' | 'error'>): Promise<void> {
     const job = await store.findJob(run.jobId)
-    const delays = job?.options.retryDelaysSeconds ?? []
-    const retryIn = delays[run.listings - 1]
-    const isWorthRetrying = isTransferFailureCode(errorCode) && TRANSFER_FAILURES[errorCode].isWorthRetrying
-    if (!isWorthRetrying || retryIn === undefined || run.cancelAskedAt !== null) {
-      const free = { ...run, lease: null, phase: 'moving' as const }
-      // Nobody looks for its files any more: what is left of the run is its end.
-      if (await store.changeRun(free, run, [], [])) await runs.fail(free, `${errorCode}: ${error}`)
-      return
-    }
+    const retryIn = job?.options.retryDelaysSeconds[run.listings - 1]
+    const isWorthRetrying = isTransferFailureCode(failure.errorCode) && TRANSFER_FAILURES[failure.errorCode].isWorthRetrying
+    if (!isWorthRetrying || retryIn === undefined || run.cancelAskedAt !== null) return giveUp(run, failure)
     await store.changeRun({ ...run, lease: null, dueAt: clock.now() + retryIn * SECOND_MS }, run, [], [])
+  }
+
+  /** Nobody looks for its files any more: what is left of the run is its end. */
+  async function giveUp(run: Run, { errorCode, error }: Pick<ListingFailure, 'errorCode' | 'error'>): Promise<void> {
+    const failed: Run = { ...run, lease: null, phase: 'moving', errorMessage: `${errorCode}: ${error}` }
+    if (await store.changeRun(failed, run, [], [])) await runs.settle(failed)
   }
 
   /** Nobody holds it: handed out again, or ended where it is to stop. */
@@ -162,7 +162,7 @@ export function createListings({ store, moving, runs, clock, log }: ListingParts
       for (const run of lost) {
         const job = await store.findJob(run.jobId)
         if (job?.options.onAgentLost === 'fail')
-          await failed({ ...run }, { errorCode: 'CANCELLED', error: 'its agent was lost while it looked for the files' })
+          await giveUp(run, { errorCode: 'AGENT_LOST', error: 'its agent was lost while it looked for the files' })
         else await giveBack(run)
       }
     },
@@ -215,7 +215,9 @@ function newLease(): string {
   return `lst_${randomText(LEASE_CHARACTERS)}`
 }
 
-function failureOf(error: unknown): { state: 'failed'; errorCode: string; error: string; bytesTransferred: 0 } {
+type ListingFailure = Extract<WorkReport, { state: 'failed' }>
+
+function failureOf(error: unknown): ListingFailure {
   const known = error instanceof TransferFailure ? { errorCode: error.code, error: error.message } : null
   return {
     state: 'failed',

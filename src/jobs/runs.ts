@@ -115,6 +115,7 @@ export function createRuns(parts: RunsParts): Runs {
 
   /** Records that it is to stop, so that whoever comes after a crash goes on with that, and stops what is open. */
   async function stop(run: Run, reason: string | null, caller: Caller | null = null): Promise<boolean> {
+    if (run.status !== 'running') return false
     const stopping = { ...run, cancelAskedAt: run.cancelAskedAt ?? clock.now(), errorMessage: run.errorMessage ?? reason }
     const change = { accountId: null, action: 'run.cancel', target: run.id } as const
     const entry = caller && changeEntry(caller, clock.now(), change)
@@ -127,6 +128,7 @@ export function createRuns(parts: RunsParts): Runs {
 
   /** Ends a run that has nothing open; its transfers stay as they are. */
   async function end(run: Run, failure: string | null = null): Promise<boolean> {
+    if (run.status !== 'running') return false
     const tally = await store.tallyOfRun(run.id)
     if (tally.open > 0) {
       if (run.cancelAskedAt !== null) await moving.cancelOpenOf(run.id)
