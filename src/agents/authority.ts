@@ -6,7 +6,7 @@ import { type Seal, SealError } from '../base/seal.ts'
 import { DAY_MS, MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import type { Authority, Certificate } from './agent.ts'
 import type { AgentStore } from './port.ts'
-import { hashOf, readRequest } from './request.ts'
+import { hashOf, publicKeyHashOf, readRequest } from './request.ts'
 import { loadX509 } from './x509.ts'
 
 /** Days that the certificate of an agent counts. */
@@ -41,6 +41,8 @@ export interface IssuedCertificate {
   readonly certificate: string
   /** What is stored of it. */
   readonly facts: Certificate
+  /** SHA-256 of its public key (SubjectPublicKeyInfo, DER), lower-case hex. */
+  readonly publicKeyHash: string
 }
 
 /** Both PEM. */
@@ -134,7 +136,11 @@ function withKey({ certificate }: Authority, key: string, clock: Pick<Clock, 'no
       const { certificate: issued, ...facts } = await issue(publicKey, agentId, AGENT_CERTIFICATE_DAYS, 'clientAuth')
       const id = newId('certificate', facts.issuedAt)
       const nothingYet = { revokedAt: null, replacedAt: null, expiringSaidAt: null, expiredSaidAt: null }
-      return { certificate: issued, facts: { id, agentId, ...facts, ...nothingYet } }
+      return {
+        certificate: issued,
+        facts: { id, agentId, ...facts, ...nothingYet },
+        publicKeyHash: publicKeyHashOf(publicKey),
+      }
     },
     async issueToServer() {
       const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -178,7 +184,7 @@ function signingKey(pem: string) {
 }
 
 function imported(spki: Buffer) {
-  return webcrypto.subtle.importKey('spki', spki, ALGORITHM, true, ['verify'])
+  return webcrypto.subtle.importKey('spki', new Uint8Array(spki), ALGORITHM, true, ['verify'])
 }
 
 /** 16 random bytes, but for the first two bits: a serial is a positive number, and all are equally long (RFC 5280 §4.1.2.2). */

@@ -53,6 +53,7 @@ export interface AgentStore {
   findBuiltinAgent(): Promise<Agent | undefined>
   /** Whether agent and certificate still count is for the caller to see. */
   findByFingerprint(fingerprint: string): Promise<{ agent: Agent; certificate: Certificate } | undefined>
+  /** Those that there are, in any order; ask for some hundreds at most. */
   findAgents(ids: readonly string[]): Promise<Agent[]>
   /** Newest first. */
   listAgents(page: PageRequest): Promise<Page<Agent>>
@@ -63,10 +64,10 @@ export interface AgentStore {
     entry: AuditEntry,
   ): Promise<Agent>
   /**
-   * The agent, its key and all of its certificates count no more from `at` on. Where it was not offline it is from then on, with its event. Answers the agent
-   * as it is then; undefined: it was revoked before. `not_found`.
+   * The agent, its key and all of its certificates count no more from `at` on. Where it was not offline it is from then on, with its event. `not_found`; false and
+   * nothing written: it was revoked before.
    */
-  revokeAgent(id: string, at: number, disconnected: EventDraft, entry: AuditEntry): Promise<Agent | undefined>
+  revokeAgent(id: string, at: number, disconnected: EventDraft, entry: AuditEntry): Promise<boolean>
 
   /** Newest first; as many as an agent may have. */
   listCertificates(agentId: string): Promise<Certificate[]>
@@ -96,9 +97,9 @@ export interface AgentStore {
   loseStream(agentId: string, node: string | null, at: number): Promise<void>
   /** An administrator ends the stream of this agent, wherever it is held; `not_found`. False: it has none. */
   endStream(agentId: string, at: number, entry: AuditEntry): Promise<boolean>
-  /** Agents that are not offline, not revoked, and were silent since `seenBefore`, or have been without a stream since `lostBefore`; at most `limit`. */
-  silentAgents(seenBefore: number, lostBefore: number, limit: number): Promise<Agent[]>
-  /** Offline, with its event, in one transaction. False and nothing written where it was heard of since `lastSeenAt`, or its stream came or went. */
-  loseAgent(agent: Pick<Agent, 'id' | 'lastSeenAt' | 'streamLostAt'>, event: EventDraft): Promise<boolean>
+  /** Agents that are not offline, not revoked, and were last heard of at `seenBefore` or earlier, or have been without a stream since `lostBefore` (null: whatever it is); at most `limit`. */
+  silentAgents(seenBefore: number | null, lostBefore: number | null, limit: number): Promise<Agent[]>
+  /** Offline and last seen then, with its event, in one transaction. False and nothing written where it was heard of in the meantime, or its stream came or went. */
+  loseAgent(agent: Pick<Agent, 'id' | 'lastSeenAt' | 'streamLostAt'>, lastSeenAt: number, event: EventDraft): Promise<boolean>
   countOnlineAgents(): Promise<number>
 }

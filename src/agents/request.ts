@@ -13,7 +13,8 @@ export const CSR_BYTES_MAX = 8 * KIB
 export async function readRequest(pem: string): Promise<KeyObject> {
   const bytes = Buffer.byteLength(pem)
   if (bytes > CSR_BYTES_MAX) refuse(`has ${bytes} bytes, at most ${CSR_BYTES_MAX} are taken`)
-  const body = /^\s*-----BEGIN (?:NEW )?CERTIFICATE REQUEST-----([A-Za-z0-9+/=\s]+)-----END (?:NEW )?CERTIFICATE REQUEST-----\s*$/.exec(pem)
+  const body =
+    /^\s*-----BEGIN (?:NEW )?CERTIFICATE REQUEST-----([A-Za-z0-9+/=\s]+)-----END (?:NEW )?CERTIFICATE REQUEST-----\s*$/.exec(pem)
   if (body === null) refuse('is not one certificate request in PEM, from -----BEGIN CERTIFICATE REQUEST----- to its end')
   const { Pkcs10CertificateRequest } = await loadX509()
   try {

@@ -1,6 +1,12 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
-import { ADMIN_REQUESTS_PER_MINUTE, PUBLIC_REQUESTS_PER_MINUTE, REFUSED_PER_MINUTE } from './auth.ts'
+import {
+  ADMIN_REQUESTS_PER_MINUTE,
+  AGENT_REQUESTS_PER_MINUTE,
+  PUBLIC_REQUESTS_PER_MINUTE,
+  REFUSED_PER_MINUTE,
+  REGISTRATIONS_PER_MINUTE,
+} from './auth.ts'
 import { BODY_BYTES_MAX } from './errors.ts'
 import type { Api } from './needs.ts'
 
@@ -43,15 +49,15 @@ export function createDocs(version: string, addFaces: (app: Api) => void): Docs 
 /** Of the pages' headers; the others are of a connection, or the same for every answer. */
 const PASSED_HEADERS = ['content-type', 'content-security-policy', 'cache-control', 'etag', 'last-modified', 'location'] as const
 
-const DESCRIPTION = `Two faces of one system. Under ${MFTPLUS_BASE}: administrators, camelCase, \`{success, data}\`, \`page\` and \`limit\`.
+const DESCRIPTION = `Two faces of one system. Under ${MFTPLUS_BASE}: administrators and agents, camelCase, \`{success, data}\`, \`page\` and \`limit\`.
 Under ${TRUEFTP_BASE}: keys of one account, snake_case, plain objects, \`limit\` and \`offset\`.
 
 A body is JSON of at most ${BODY_BYTES_MAX} bytes; members that are not known are refused. A refusal names the field, the bound and the
 value, and changes nothing.
 
-An administrator token may make ${ADMIN_REQUESTS_PER_MINUTE} requests a minute, an account key the number an hour that it was made with; \`X-RateLimit-Limit\`,
+An administrator token may make ${ADMIN_REQUESTS_PER_MINUTE} requests a minute, an agent ${AGENT_REQUESTS_PER_MINUTE}, an account key the number an hour that it was made with; \`X-RateLimit-Limit\`,
 \`X-RateLimit-Remaining\` and \`X-RateLimit-Reset\` (Unix time, seconds) say what is left. After ${REFUSED_PER_MINUTE} requests a minute with credentials that are not valid, an
-address waits for the minute to end; so it does after ${PUBLIC_REQUESTS_PER_MINUTE} requests for public keys. Beyond a limit the answer is 429 with \`Retry-After\`. Each node counts for itself.`
+address waits for the minute to end; so it does after ${PUBLIC_REQUESTS_PER_MINUTE} requests for public keys, and ${REGISTRATIONS_PER_MINUTE} registrations of agents. Beyond a limit the answer is 429 with \`Retry-After\`. Each node counts for itself.`
 
 async function describe(version: string, addFaces: (app: Api) => void): Promise<Api> {
   const [{ default: swagger }, { default: swaggerUi }] = await Promise.all([
@@ -82,6 +88,17 @@ async function describe(version: string, addFaces: (app: Api) => void): Promise<
             type: 'http',
             scheme: 'bearer',
             description: 'A key of an account, `tftp_…`, with the scopes read or write.',
+          },
+          agentKey: {
+            type: 'apiKey',
+            in: 'header',
+            name: 'X-API-Key',
+            description: 'The key of an agent, `mft_ak_…`; at the agent port its certificate takes the place of it.',
+          },
+          enrollmentToken: {
+            type: 'http',
+            scheme: 'bearer',
+            description: 'A token that lets agents in, `mft_enr_…`.',
           },
         },
       },

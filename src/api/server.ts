@@ -43,7 +43,8 @@ export function createApi(needs: ApiNeeds): ApiServer {
   app.server.maxConnections = CONNECTIONS_MAX
   // Streams do not end by themselves.
   app.addHook('preClose', async () => needs.recovery.streams.stop())
-  const guards = createGuards({ accounts: needs.accounts, clock, keyRateWindowMs: needs.settings.keyRateWindowMs })
+  const { accounts, agents, settings } = needs
+  const guards = createGuards({ accounts, agents, clock, keyRateWindowMs: settings.keyRateWindowMs })
   const addFaces = (to: Api) => {
     for (const shape of [...MFTPLUS_SHAPES, ...TRUEFTP_SHAPES]) to.addSchema(shape)
     to.register(async (face) => addMftplusFace(face as Api, needs, guards), { prefix: MFTPLUS_BASE })

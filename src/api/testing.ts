@@ -7,13 +7,14 @@ import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { createAccountAdmin } from '../accounts/administer.ts'
 import { createPasswords } from '../accounts/password.ts'
+import { createAgentDesk } from '../app/agents.ts'
 import { openStore } from '../app/open-store.ts'
 import { createWebhookDesk } from '../app/webhooks.ts'
 import { type Caller, SERVER_CALLER } from '../audit/caller.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { createSeal, type KeyRing, MASTER_KEY_BYTES } from '../base/seal.ts'
-import { HOUR_MS } from '../base/units.ts'
+import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import { createRecorder } from '../events/record.ts'
 import { checkEgressAllow, createEgressGuard } from '../http/guard.ts'
 import { createPoster } from '../http/post.ts'
@@ -135,10 +136,19 @@ export async function openWorld() {
   })
   const { recovery } = desk
   recovery.start()
+  const revokedAgents: string[] = []
+  const agents = await createAgentDesk({
+    ...{ store, recorder, clock, log, node: 'node_api' },
+    seal: createSeal(new Uint8Array(MASTER_KEY_BYTES)),
+    settings: { agentHost: '', agentSilentMs: 2 * MINUTE_MS, agentGraceMs: 10 * SECOND_MS, masterKeyLost: 'refuse' },
+    onRevoked: async (id) => void revokedAgents.push(id),
+  })
+  agents.listens({ host: '0.0.0.0', port: 8443 })
   const settings = { keyRateWindowMs: HOUR_MS }
   const api = createApi({
     accounts,
     ...desk,
+    agents: agents.needs,
     events: store,
     audit: store,
     alerts: store,
@@ -194,6 +204,8 @@ export async function openWorld() {
     recorder,
     logged,
     probes,
+    agents,
+    revokedAgents,
     caller,
     recovery,
   }

@@ -22,6 +22,7 @@ import { createWatch } from '../watch/watch.ts'
 import { createEngine, type Engine } from '../webhooks/engine.ts'
 import type { Recovery } from '../webhooks/recovery/recovery.ts'
 import { checkMasterKey } from '../webhooks/secrets/reseal.ts'
+import { createAgentDesk } from './agents.ts'
 import { lastNode, openDataFolder, removeRunning, writeNode, writeRunning } from './data-folder.ts'
 import { deliveringFiles } from './deliver.ts'
 import { currentUser, watchUsers } from './live-users.ts'
@@ -153,12 +154,21 @@ async function start(settings: Settings, storeToOpen: StoreToOpen, hooks: AppHoo
     ...{ store, guard, poster, masterKeys, watch, clock, log, node },
     nudge: (ids) => engine!.nudge(ids),
   })
+  const agents = await createAgentDesk({
+    ...{ store, seal, settings, recorder, clock, node },
+    log: log.child({ part: 'agents' }),
+    onRevoked: async () => {},
+  })
+  agents.start()
+  life.add('the watch over agents', agents)
+
   recovery = desk.recovery
   recovery.start()
   life.add('replays and streams', recovery)
   const api = createApi({
     accounts,
     ...desk,
+    agents: agents.needs,
     events: store,
     audit: store,
     alerts: store,

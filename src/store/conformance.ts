@@ -1,6 +1,7 @@
 import { after, before, describe } from 'node:test'
 import type { Store, StoreHooks } from './store.ts'
 import { accountCases } from './suite/accounts.conformance.ts'
+import { agentCases } from './suite/agents.conformance.ts'
 import { alertCases } from './suite/alerts.conformance.ts'
 import { deliveryCases } from './suite/deliveries.conformance.ts'
 import { eventCases } from './suite/events.conformance.ts'
@@ -29,6 +30,7 @@ export interface World {
 }
 
 const GROUPS = {
+  agentCases,
   alertCases,
   accountCases,
   webhookCases,

@@ -402,7 +402,7 @@ CREATE TABLE webhook_set (
   version integer not null
 ) strict;
 
-CREATE UNIQUE INDEX agent_builtin on agent (is_builtin) where is_builtin = 1;
+CREATE INDEX agent_builtin on agent (id) where is_builtin = 1;
 
 CREATE UNIQUE INDEX agent_public_key on agent (public_key_hash) where public_key_hash is not null;
 

@@ -1,8 +1,10 @@
 import type { AccountStore } from '../accounts/port.ts'
+import type { AgentStore } from '../agents/port.ts'
 import type { AuditStore } from '../audit/port.ts'
 import { SECOND_MS } from '../base/units.ts'
 import type { EventStore } from '../events/port.ts'
 import type { FileStore } from '../files/port.ts'
+import type { JobStore } from '../jobs/port.ts'
 import type { TransferStore } from '../transfers/port.ts'
 import type { AlertStore } from '../watch/port.ts'
 import type { StatsStore } from '../webhooks/monitoring/stats-port.ts'
@@ -25,6 +27,7 @@ import type { RetentionStore } from './retention.ts'
  */
 export interface Store
   extends AccountStore,
+    AgentStore,
     AuditStore,
     EventStore,
     WebhookStore,
@@ -35,6 +38,7 @@ export interface Store
     StatsStore,
     RetentionStore,
     AlertStore,
+    JobStore,
     TransferStore,
     Omit<FileStore, 'closeIntent'> {
   /**

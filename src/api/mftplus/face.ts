@@ -1,6 +1,8 @@
 import type { Guards } from '../auth.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
 import { AccountShape, addAccountRoutes } from './accounts.ts'
+import { addAgentCalls, addRegistrationRoute } from './agent-calls.ts'
+import { AgentShape, addAgentRoutes, CertificateShape, EnrolmentTokenShape } from './agents.ts'
 import { addDeliveryRoutes, DeliveryDetailShape, DeliveryShape } from './deliveries.ts'
 import { addDoctorRoutes, DoctorReportShape } from './doctor.ts'
 import { AuditShape, addEventRoutes, EventShape, EventTypeShape } from './events.ts'
@@ -23,12 +25,23 @@ export const MFTPLUS_SHAPES = [
   ...[MftplusError, Pagination, Health, WebhookShape, DeliveryShape, DeliveryDetailShape, EventShape, EventTypeShape],
   ...[AuditShape, AccountShape, UserShape, KeyShape, AdminTokenShape, DoctorReportShape, PreviewedEventShape],
   ...[HealthShape, FiguresShape, FailureShape, AlertShape, ReplayShape, ExplanationShape],
+  ...[AgentShape, CertificateShape, EnrolmentTokenShape],
 ]
 
-/** The face of administrators. Health and public keys are for everybody; everything else takes an administrator token. */
+/** What agents call, behind the guard of the listener: their key here, their certificate at the agent port. */
+export function addAgentFace(api: Api, needs: ApiNeeds): void {
+  addAgentCalls(api, needs)
+}
+
+/** The face of administrators and agents. Health and public keys are for everybody. */
 export function addMftplusFace(face: Api, needs: ApiNeeds, guards: Guards): void {
   addHealthRoutes(face, needs)
   addPublicKeyRoutes(face, needs, guards)
+  addRegistrationRoute(face, needs, guards)
+  face.register(async (guarded) => {
+    guarded.addHook('onRequest', guards.agentKey)
+    addAgentFace(guarded as Api, needs)
+  })
   face.register(async (guarded) => {
     const api = guarded as Api
     api.addHook('onRequest', guards.admin)
@@ -47,5 +60,6 @@ export function addMftplusFace(face: Api, needs: ApiNeeds, guards: Guards): void
     addUserRoutes(api, needs)
     addKeyRoutes(api, needs)
     addMasterKeyRoutes(api, needs)
+    addAgentRoutes(api, needs)
   })
 }

@@ -41,19 +41,44 @@ const REFUSALS = {
   429: 'Rate limit exceeded; see Retry-After',
 } as const
 
-/** Docs and answers of a route for administrators. `refusals` are those besides 400, 401 and 429, which every route has. */
-export function adminRoute<const Answers extends Record<number, TSchema>>(
-  operationId: string,
-  tag: string,
-  summary: string,
-  answers: Answers,
-  refusals: readonly (403 | 404 | 409)[] = [],
+/** Docs and answers of a route. `refusals` are those besides 400, 401 and 429, which every route has. */
+function route<const Answers extends Record<number, TSchema>>(
+  security: readonly Record<string, string[]>[],
+  [operationId, tag, summary, answers, refusals = []]: RouteFacts<Answers>,
 ) {
   const refused = Object.fromEntries(
     [...refusals, 400 as const, 401 as const, 429 as const].map((status) => [status, REFUSALS[status]]),
   )
   const response = responses(answers, refTo(MftplusError), refused)
-  return { operationId, tags: [tag], summary, security: [{ adminToken: [] }], response }
+  return { operationId, tags: [tag], summary, security: [...security], response }
+}
+
+type RouteFacts<Answers> = [
+  operationId: string,
+  tag: string,
+  summary: string,
+  answers: Answers,
+  refusals?: readonly (403 | 404 | 409)[],
+]
+
+const ADMIN = { adminToken: [] }
+const AGENT = { agentKey: [] }
+
+export function adminRoute<const Answers extends Record<number, TSchema>>(...facts: RouteFacts<Answers>) {
+  return route([ADMIN], facts)
+}
+
+/** Agents, with their key or, at the agent port, their certificate. */
+export function agentRoute<const Answers extends Record<number, TSchema>>(...facts: RouteFacts<Answers>) {
+  return route([AGENT], facts)
+}
+
+export function adminOrAgentRoute<const Answers extends Record<number, TSchema>>(...facts: RouteFacts<Answers>) {
+  return route([ADMIN, AGENT], facts)
+}
+
+export function registrationRoute<const Answers extends Record<number, TSchema>>(...facts: RouteFacts<Answers>) {
+  return route([{ enrollmentToken: [] }, ADMIN], facts)
 }
 
 export const PageQuery = {

@@ -43,8 +43,8 @@ create table agent (
 );
 -- Is this key in use? An enrolment that is repeated finds its agent by it.
 create unique index agent_public_key on agent (public_key_hash) where public_key_hash is not null;
--- One inside this server, whatever it is called.
-create unique index agent_builtin on agent (is_builtin) where is_builtin = 1;
+-- Which run inside servers?
+create index agent_builtin on agent (id) where is_builtin = 1;
 -- Who has not been heard of for too long?
 create index agent_silent on agent (last_seen_at) where status <> 'offline' and revoked_at is null;
 

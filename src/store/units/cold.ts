@@ -1,10 +1,13 @@
 import { accountUnits } from './accounts.ts'
+import { agentUnits } from './agents.ts'
 import { alertUnits } from './alerts.ts'
 import { auditUnits } from './audit.ts'
 import { claimUnits } from './claims.ts'
+import { enrolmentUnits } from './enrolment.ts'
 import { eventUnits } from './events.ts'
 import { explainUnits } from './explain.ts'
 import { fileUnits } from './files.ts'
+import { jobUnits } from './jobs.ts'
 import { remoteUnits } from './remotes.ts'
 import { replayUnits } from './replays.ts'
 import { retentionUnits } from './retention.ts'
@@ -16,12 +19,15 @@ import { webhookUnits } from './webhooks.ts'
 /** Everything that is written once for both databases. */
 export const coldUnits = {
   ...accountUnits,
+  ...agentUnits,
   ...alertUnits,
   ...auditUnits,
   ...claimUnits,
+  ...enrolmentUnits,
   ...eventUnits,
   ...explainUnits,
   ...fileUnits,
+  ...jobUnits,
   ...statsUnits,
   ...remoteUnits,
   ...replayUnits,
