@@ -9,7 +9,7 @@ if (Number(process.versions.node.split('.')[0]) < 26) {
 }
 
 const chosen = process.argv.slice(2)
-const files = globSync('{src,cli,sdk,test,bench}/**/*.test.ts')
+const files = globSync('{src,agent,cli,sdk,test,bench}/**/*.test.ts')
   .filter((file) => chosen.length === 0 || chosen.some((word) => file.includes(word)))
   .sort()
 if (files.length === 0) {

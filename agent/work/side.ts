@@ -41,8 +41,12 @@ function beginSide(endpoint: Endpoint, context: WorkContext): { side: Promise<Si
       client,
       cut,
       async close() {
-        await within(context.clock, CLOSE_MS, client.close())
-        cut()
+        let isClosed = false
+        const closing = client.close().then(() => {
+          isClosed = true
+        })
+        await within(context.clock, CLOSE_MS, closing)
+        if (!isClosed) cut()
       },
     }
   }

@@ -1,7 +1,7 @@
 import type { ServerAccess } from '../../agent/clients/open.ts'
 import type { Endpoint } from '../../src/wire/agent/work.ts'
 
-/** A server that files are moved from and to in tests: one module a kind in this folder, which exports `kind: PeerKind` (or `kinds`) and is listed in test/flow/matrix.test.ts. */
+/** A server that files are moved from and to in tests: one module a kind in this folder, which exports `kind: PeerKind` (or `kinds`) and takes part in test/flow/matrix.test.ts by being there. */
 export interface PeerKind {
   /** `sftp (OpenSSH)`. */
   readonly name: string
@@ -33,6 +33,8 @@ export interface Peer {
   readonly cutAfter: ((bytes: number) => void) | undefined
   /** The way to a space, which a lease of the server lets in. */
   readonly space?: { readonly server: ServerAccess; readonly lease: string }
+  /** Folders that the agent has to open, where the peer is its own machine. */
+  readonly roots?: readonly string[]
   stop(): Promise<void>
 }
 
