@@ -19,9 +19,9 @@ const rotate: Command = {
     if (call.json) call.terminal.out(JSON.stringify(answer))
     else {
       call.terminal.out(
-        `${answer.made ? 'a new master key was made; ' : ''}secrets of ${answer.resealed} webhooks are sealed anew`,
+        `${answer.made ? 'a new master key was made; ' : ''}secrets of ${answer.resealed} webhooks, remotes and authorities are sealed anew`,
       )
-      for (const id of answer.unreadable) call.terminal.note(`webhook ${id}: a secret opens under no key; give it again`)
+      for (const id of answer.unreadable) call.terminal.note(`${id}: a secret opens under no key; give it again`)
       if (answer.next !== null) call.terminal.note(`next: ${answer.next}`)
     }
     return answer.unreadable.length === 0 ? 0 : 1

@@ -31,7 +31,7 @@ import type { StoreToOpen } from './open-store.ts'
 import { probesOf } from './probes.ts'
 import { Retention } from './retention.ts'
 import { VERSION } from './version.ts'
-import { createWebhookDesk } from './webhooks.ts'
+import { createWebhookDesk, sealedKinds } from './webhooks.ts'
 
 /** A running server: one node. */
 export interface App {
@@ -92,7 +92,7 @@ async function start(settings: Settings, storeToOpen: StoreToOpen, hooks: AppHoo
   const masterKeys = await openMasterKeys(folder, settings, () => store.countOtherNodes(node, clock.now() - NODE_SILENT_MS))
   const seal = masterKeys.ring
   if (seal.keys.length > 1) log.warn({}, 'a rotation of the master key has not come to its end: run `landfall master-key rotate`')
-  if (settings.masterKeyLost === 'refuse') await checkMasterKey(store, seal, log)
+  if (settings.masterKeyLost === 'refuse') await checkMasterKey(sealedKinds(store), seal, log)
 
   const guard = createEgressGuard({ allow: settings.egressAllow, loopback: reachesLoopback(settings) })
   const poster = createPoster({ guard, clock })

@@ -1,11 +1,14 @@
 import { createAllowances } from '../accounts/allowance.ts'
+import { sealedAuthority } from '../agents/sealed.ts'
 import type { ApiNeeds } from '../api/needs.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
+import type { SealedKind } from '../base/reseal.ts'
 import type { EgressGuard } from '../http/guard.ts'
 import { createTlsInspector } from '../http/inspect.ts'
 import type { Poster } from '../http/post.ts'
 import type { Store } from '../store/store.ts'
+import { sealedRemotes } from '../transfers/sealed.ts'
 import { noticingFailures, type Watch } from '../watch/watch.ts'
 import { createWebhookAdmin } from '../webhooks/admin/administer.ts'
 import { createDoctor } from '../webhooks/admin/doctor.ts'
@@ -14,6 +17,12 @@ import { createMonitor } from '../webhooks/monitoring/monitor.ts'
 import { createRecovery, type Recovery } from '../webhooks/recovery/recovery.ts'
 import { createMasterKeyAdmin, type MasterKeys } from '../webhooks/secrets/reseal.ts'
 import { createSecretAdmin } from '../webhooks/secrets/rotate.ts'
+import { sealedWebhooks } from '../webhooks/secrets/sealed.ts'
+
+/** Everything in the database that is sealed under the master key. */
+export function sealedKinds(store: Store): readonly SealedKind[] {
+  return [sealedWebhooks(store), sealedRemotes(store), sealedAuthority(store)]
+}
 
 export interface WebhookDeskParts {
   readonly store: Store
@@ -55,7 +64,7 @@ export function createWebhookDesk({
   return {
     webhooks,
     secrets: createSecretAdmin({ store, seal, clock }),
-    masterKey: createMasterKeyAdmin({ store, keys: masterKeys, clock, log }),
+    masterKey: createMasterKeyAdmin({ store, kinds: sealedKinds(store), keys: masterKeys, clock, log }),
     recovery,
     trigger: createTrigger({ webhooks, show: (sample) => recovery.streams.show(sample), clock }),
     doctor: createDoctor({ webhooks, audit: store, seal, post: poster.post, inspectTls, clock }),

@@ -11,7 +11,7 @@ import type { StatsStore } from '../webhooks/monitoring/stats-port.ts'
 import type { DeliveryStore, WebhookStore } from '../webhooks/port.ts'
 import type { ExplainStore } from '../webhooks/recovery/explain.ts'
 import type { ReplayStore } from '../webhooks/recovery/replay-port.ts'
-import type { SealedStore } from '../webhooks/secrets/reseal.ts'
+import type { SealedStore } from '../webhooks/secrets/sealed.ts'
 
 import type { RetentionStore } from './retention.ts'
 

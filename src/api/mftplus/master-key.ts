@@ -5,8 +5,8 @@ import { adminRoute, envelope, said } from './shapes.ts'
 
 const Rotated = envelope({
   made: Type.Boolean({ description: 'Whether a key was made: not where it is given, nor where an earlier rotation goes on.' }),
-  resealed: count('Webhooks whose secrets were sealed anew.'),
-  unreadable: Type.Array(Type.String(), { description: 'Webhooks with a secret that no key opens; give it again.' }),
+  resealed: count('Webhooks, remotes and authorities whose secrets were sealed anew.'),
+  unreadable: Type.Array(Type.String(), { description: 'Ids of those with a secret that no key opens; give it again.' }),
   next: nullable(text('What is left to do; null: nothing.')),
 })
 

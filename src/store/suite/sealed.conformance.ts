@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { SealedWebhook } from '../../webhooks/secrets/reseal.ts'
+import type { SealedWebhook } from '../../webhooks/secrets/sealed.ts'
 import type { World } from '../conformance.ts'
 import { anAccount, anAudit, aWebhook, tick } from '../testing.ts'
 

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { SealedStore } from '../../webhooks/secrets/reseal.ts'
+import type { SealedStore } from '../../webhooks/secrets/sealed.ts'
 import type { Units } from './units.ts'
 
 /** What a change of the master key goes through. Removed webhooks keep their secrets until they are purged, so they count too. */

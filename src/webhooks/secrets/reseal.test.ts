@@ -6,7 +6,8 @@ import { silentLog } from '../../base/log.ts'
 import { createSeal, type KeyRing, MASTER_KEY_BYTES } from '../../base/seal.ts'
 import { NOW } from '../testing.ts'
 import { webhookOptionsPurpose, webhookSecretPurpose } from '../webhook.ts'
-import { checkMasterKey, createMasterKeyAdmin, type MasterKeys, type SealedWebhook } from './reseal.ts'
+import { checkMasterKey, createMasterKeyAdmin, type MasterKeys } from './reseal.ts'
+import { type SealedWebhook, sealedWebhooks } from './sealed.ts'
 
 const key = (byte: number) => Buffer.alloc(MASTER_KEY_BYTES, byte)
 const OLD = key(1)
@@ -68,13 +69,12 @@ function lifeOn(disk: Disk, step: (name: string) => void = () => {}) {
       }
       step('after secrets were written')
     },
-    countOtherNodes: async () => 0,
     async appendAudit(entries: readonly AuditEntry[]) {
       step('audit')
       audits.push(...entries)
     },
   }
-  const admin = createMasterKeyAdmin({ store, keys, clock: { now: () => NOW }, log: silentLog })
+  const admin = createMasterKeyAdmin({ store, kinds: [sealedWebhooks(store)], keys, clock: { now: () => NOW }, log: silentLog })
   return { admin, ring, store, audits }
 }
 
@@ -99,7 +99,7 @@ test('a rotation seals everything anew, then the old key is gone', async () => {
     audits.map(({ action, detail }) => [action, detail]),
     [
       ['master_key.rotate', 'begun with a new key'],
-      ['master_key.rotate', 'done: 250 webhooks sealed anew, 0 unreadable'],
+      ['master_key.rotate', 'done: 250 sealed anew, 0 unreadable'],
     ],
   )
 })
@@ -120,7 +120,7 @@ test('a process that dies at any step starts again with keys that open everythin
     died++
     assertOpens(disk, disk.keys as Buffer[])
     const second = lifeOn(disk)
-    await checkMasterKey(second.store, second.ring, silentLog)
+    await checkMasterKey([sealedWebhooks(second.store)], second.ring, silentLog)
     const hadBoth = disk.keys.length === 2
     assert.equal((await second.admin.rotate(SERVER_CALLER)).made, !hadBoth, killed)
     assert.deepEqual(disk.keys, [NEW], killed)
@@ -161,7 +161,7 @@ test('two rotations at once: the second one is refused', async () => {
 
 test('at the start a key that opens nothing is refused in one sentence, one that opens something is not', async () => {
   const disk = diskWith(3)
-  const check = (ring: KeyRing) => checkMasterKey(lifeOn(disk).store, ring, silentLog)
+  const check = (ring: KeyRing) => checkMasterKey([sealedWebhooks(lifeOn(disk).store)], ring, silentLog)
   await check(createSeal(OLD))
   await check(createSeal(NEW, OLD))
   await assert.rejects(check(createSeal(NEW)), { code: 'setting_invalid', field: 'masterKey', message: /none of 3 webhooks/ })
