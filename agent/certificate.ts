@@ -1,15 +1,13 @@
 import { X509Certificate } from 'node:crypto'
 import type { Clock } from '../src/base/clock.ts'
 import { AppError } from '../src/base/error.ts'
-import { HOUR_MS, MINUTE_MS } from '../src/base/units.ts'
+import { HOUR_MS } from '../src/base/units.ts'
 import { createRequest } from './csr.ts'
 import type { AgentFolder, Enrolment } from './folder.ts'
 import type { Tell } from './news.ts'
 
 /** Between two looks at the certificate. A renewal that failed is tried again at the next one. */
 const LOOK_MS = HOUR_MS
-/** Where less than this is left, it is looked at more often. */
-const LOOK_MS_MIN = MINUTE_MS
 
 export interface CertificateParts {
   readonly enrolment: Enrolment
@@ -71,7 +69,7 @@ export class CertificateKeeper {
     if (clock.now() >= this.endsAt) return expired(this.endsAt)
     if (this.#renewBeforeMs !== undefined && clock.now() >= this.endsAt - this.#renewBeforeMs) await this.#renew()
     const leftMs = this.endsAt - clock.now()
-    this.#cancel = clock.after(Math.min(LOOK_MS, Math.max(leftMs, LOOK_MS_MIN)), () => void this.look())
+    this.#cancel = clock.after(Math.min(LOOK_MS, leftMs), () => void this.look())
   }
 
   async #renew(): Promise<void> {

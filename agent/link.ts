@@ -57,11 +57,11 @@ export type LinkEnd = { readonly kind: 'stopped' } | { readonly kind: 'revoked';
 export class Link {
   readonly #parts: LinkParts
   readonly #contact: Contact
-  #heartbeatMs = 15 * SECOND_MS
   /** Aborted once the server will not have this agent any more; its reason says why. */
   readonly #refused = new AbortController()
-  /** Of the stream that is dialled or open. */
+  /** Of the stream that is dialled or open, and of its heartbeats as they were ordered last. */
   #stream = new AbortController()
+  #beats = new AbortController()
 
   constructor(parts: LinkParts) {
     this.#parts = parts
@@ -134,7 +134,6 @@ export class Link {
         openedAt = clock.monotonic()
         this.#contact.proved(sent)
         silence.broken()
-        void this.#sendHeartbeats(ending)
       }
       for await (const message of port.stream({ ...self, leases: works.leases }, ending, opened)) {
         silence.broken()
@@ -146,8 +145,7 @@ export class Link {
       return lost(reasonOf(this.#stream.signal.aborted ? this.#stream.signal.reason : error))
     } finally {
       silence.end()
-      // Ends the heartbeats of this stream.
-      this.#stream.abort()
+      this.#beats.abort()
     }
   }
 
@@ -161,21 +159,23 @@ export class Link {
   }
 
   #obey(orders: AgentOrders): void {
-    this.#heartbeatMs = orders.heartbeatMs
+    this.#beats.abort()
+    this.#beats = new AbortController()
+    void this.#sendHeartbeats(orders.heartbeatMs, this.#beats.signal)
     this.#parts.works.allow(orders.concurrency)
     this.#parts.onOrders(orders)
   }
 
-  async #sendHeartbeats(signal: AbortSignal): Promise<void> {
+  async #sendHeartbeats(everyMs: number, signal: AbortSignal): Promise<void> {
     const { clock, works } = this.#parts
-    await rest(clock, this.#heartbeatMs, signal)
+    await rest(clock, everyMs, signal)
     while (!signal.aborted) {
       const body: Heartbeat = { status: works.isBusy ? 'busy' : 'online', ...machineLoad() }
       const isAnswered = await this.call('/agent/v1/heartbeat', body, HEARTBEAT_ANSWER_MS).then(
         () => true,
         () => false,
       )
-      await rest(clock, isAnswered ? this.#heartbeatMs : Math.min(HEARTBEAT_RETRY_MS, this.#heartbeatMs), signal)
+      await rest(clock, isAnswered ? everyMs : Math.min(HEARTBEAT_RETRY_MS, everyMs), signal)
     }
   }
 
@@ -238,7 +238,7 @@ function isForGood(status: number): boolean {
   return status >= 400 && status < 500 && ![408, 429].includes(status)
 }
 
-const TLS_REASONS: Readonly<Record<string, string>> = {
+const REASONS: Readonly<Record<string, string>> = {
   CERT_HAS_EXPIRED: 'the certificate of the server is past its end by the clock of this machine',
   CERT_NOT_YET_VALID: 'the certificate of the server is not valid yet by the clock of this machine',
   DEPTH_ZERO_SELF_SIGNED_CERT: 'the server is not the one that this agent was enrolled at',
@@ -246,10 +246,13 @@ const TLS_REASONS: Readonly<Record<string, string>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'the server is not the one that this agent was enrolled at',
   CERT_SIGNATURE_FAILURE: 'the server is not the one that this agent was enrolled at',
   ECONNREFUSED: 'nobody listens there',
+  ECONNRESET: 'the connection broke',
+  UND_ERR_SOCKET: 'the connection broke',
+  HTTPParserError: 'the connection broke',
   ENOTFOUND: 'its name does not resolve',
 }
 
 function reasonOf(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException
-  return TLS_REASONS[code ?? ''] ?? (message || code || 'unknown')
+  const { code, name, message } = error as NodeJS.ErrnoException
+  return REASONS[code ?? name] ?? (message || code || 'unknown')
 }
