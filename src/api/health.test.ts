@@ -8,6 +8,7 @@ const well: HealthProbes = {
   disk: async () => ({ totalBytes: 1_000, freeBytes: 500 }),
   memory: () => ({ usedBytes: 100, totalBytes: 1_000 }),
   undecided: () => 0,
+  figures: async () => ({ activeAgents: 1, activeTransfers: 2, pendingJobs: 3 }),
 }
 const still: Clock = { now: () => 0, monotonic: () => 0, after: () => () => {} }
 const disk = (freeBytes: number) => ({ disk: async () => ({ totalBytes: 1_000, freeBytes }) })

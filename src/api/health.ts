@@ -11,6 +11,14 @@ export interface HealthProbes {
   memory(): { usedBytes: number; totalBytes: number }
   /** Changes of files whose outcome the storage has not said; each is held and tried again. */
   undecided(): number
+  /** What is under way; rejects when the database does not answer. */
+  figures(): Promise<Figures>
+}
+
+export interface Figures {
+  readonly activeAgents: number
+  readonly activeTransfers: number
+  readonly pendingJobs: number
 }
 
 export type CheckStatus = 'pass' | 'warn' | 'fail'
@@ -28,6 +36,7 @@ export interface HealthReport {
     disk: SpaceCheck
     storage: { status: CheckStatus; undecided: number }
   }
+  metrics: Figures
 }
 
 /** Shares in percent at which a check warns and fails (MFTPlus, "Monitoring and Observability"). */
@@ -40,17 +49,24 @@ const ANSWER_MS = 5 * SECOND_MS
 /** Anybody may ask for the health; the parts are asked at most this often. */
 const REPORT_KEPT_MS = SECOND_MS
 
+/** What the page shows while the database does not answer; its check says so. */
+const NOTHING_KNOWN: Figures = { activeAgents: 0, activeTransfers: 0, pendingJobs: 0 }
+
 /** Asks the parts; unhealthy when one fails, degraded when one warns. */
 export function createHealth(probes: HealthProbes, clock: Clock): () => Promise<HealthReport> {
   let kept: { report: Promise<HealthReport>; until: number } | undefined
 
   async function ask(): Promise<HealthReport> {
-    const [database, disk] = await Promise.all([checkDatabase(probes, clock), checkDisk(probes, clock)])
+    const [database, disk, figures] = await Promise.all([
+      checkDatabase(probes, clock),
+      checkDisk(probes, clock),
+      inTime(probes.figures(), clock),
+    ])
     const { usedBytes, totalBytes } = probes.memory()
     const undecided = probes.undecided()
     const storage = { status: undecided === 0 ? ('pass' as const) : ('fail' as const), undecided }
     const checks = { database, memory: checkSpace(usedBytes, totalBytes, MEMORY_PERCENT), disk, storage }
-    return { status: overall(Object.values(checks)), checks }
+    return { status: overall(Object.values(checks)), checks, metrics: figures?.value ?? NOTHING_KNOWN }
   }
 
   return () => {

@@ -30,6 +30,7 @@ import { openMasterKeys } from './master-key.ts'
 import type { StoreToOpen } from './open-store.ts'
 import { probesOf } from './probes.ts'
 import { Retention } from './retention.ts'
+import { createTransferDesk } from './transfers.ts'
 import { VERSION } from './version.ts'
 import { createWebhookDesk, sealedKinds } from './webhooks.ts'
 
@@ -154,13 +155,16 @@ async function start(settings: Settings, storeToOpen: StoreToOpen, hooks: AppHoo
     ...{ store, guard, poster, masterKeys, watch, clock, log, node },
     nudge: (ids) => engine!.nudge(ids),
   })
+  const work = createTransferDesk({ store, seal, recorder, clock, node, log: log.child({ part: 'transfers' }) })
   const agents = await createAgentDesk({
     ...{ store, seal, settings, recorder, clock, node },
     log: log.child({ part: 'agents' }),
-    onRevoked: async () => {},
+    onRevoked: () => work.endOfRevoked(),
   })
   agents.start()
   life.add('the watch over agents', agents)
+  work.start()
+  life.add('transfers', work)
 
   recovery = desk.recovery
   recovery.start()
@@ -169,6 +173,7 @@ async function start(settings: Settings, storeToOpen: StoreToOpen, hooks: AppHoo
     accounts,
     ...desk,
     agents: agents.needs,
+    ...work.needs,
     events: store,
     audit: store,
     alerts: store,

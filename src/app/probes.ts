@@ -18,5 +18,14 @@ export function probesOf(parts: { store: Store; storage: string; undecided: () =
       return { usedBytes: memoryUsage.rss(), totalBytes: limit > 0 && limit < totalmem() ? limit : totalmem() }
     },
     undecided: parts.undecided,
+    async figures() {
+      const { store } = parts
+      const [activeAgents, activeTransfers, pendingJobs] = await Promise.all([
+        store.countOnlineAgents(),
+        store.countOpenTransfers(),
+        store.countOpenRuns(),
+      ])
+      return { activeAgents, activeTransfers, pendingJobs }
+    },
   }
 }

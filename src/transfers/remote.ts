@@ -14,13 +14,14 @@ export type RemoteInput = { readonly name: string; readonly protocol: string } &
   readonly [Field in keyof RemoteFields]?: RemoteFields[Field] | null
 }
 
-export interface RemoteFields extends Writable<RemoteOptions>, Writable<RemoteSecrets> {
+export interface RemoteFields extends Present<Omit<RemoteOptions, 'tls'>>, Present<RemoteSecrets> {
   readonly host: string
   readonly port: number
   readonly username: string
+  readonly tls: string
 }
 
-type Writable<Plain> = { readonly [Field in keyof Plain]-?: NonNullable<Plain[Field]> }
+type Present<Plain> = { readonly [Field in keyof Plain]-?: NonNullable<Plain[Field]> }
 type Field = keyof RemoteFields
 
 export const SECRET_FIELDS = [

@@ -12,10 +12,12 @@ import { addMasterKeyRoutes } from './master-key.ts'
 import { AlertShape, addMonitoringRoutes, FailureShape, FiguresShape, HealthShape } from './monitoring.ts'
 import { addPreviewRoutes, PreviewedEventShape } from './preview.ts'
 import { addRecoveryRoutes, ExplanationShape } from './recovery.ts'
+import { addRemoteRoutes, RemoteShape } from './remotes.ts'
 import { addReplayRoutes, ReplayShape } from './replays.ts'
 import { addPublicKeyRoutes, addSecretRoutes } from './secrets.ts'
 import { MftplusError, Pagination } from './shapes.ts'
 import { addStreamRoute } from './stream.ts'
+import { addTransferCalls, addTransferRoutes, TransferShape } from './transfers.ts'
 import { addTriggerRoutes } from './trigger.ts'
 import { addUserRoutes, UserShape } from './users.ts'
 import { addWebhookRoutes, WebhookShape } from './webhooks.ts'
@@ -25,12 +27,17 @@ export const MFTPLUS_SHAPES = [
   ...[MftplusError, Pagination, Health, WebhookShape, DeliveryShape, DeliveryDetailShape, EventShape, EventTypeShape],
   ...[AuditShape, AccountShape, UserShape, KeyShape, AdminTokenShape, DoctorReportShape, PreviewedEventShape],
   ...[HealthShape, FiguresShape, FailureShape, AlertShape, ReplayShape, ExplanationShape],
-  ...[AgentShape, CertificateShape, EnrolmentTokenShape],
+  ...[AgentShape, CertificateShape, EnrolmentTokenShape, TransferShape, RemoteShape],
 ]
 
 /** What agents call, behind the guard of the listener: their key here, their certificate at the agent port. */
 export function addAgentFace(api: Api, needs: ApiNeeds): void {
   addAgentCalls(api, needs)
+}
+
+/** What agents and administrators both call, each in their own way; at the agent port only agents. */
+export function addSharedFace(api: Api, needs: ApiNeeds): void {
+  addTransferCalls(api, needs)
 }
 
 /** The face of administrators and agents. Health and public keys are for everybody. */
@@ -41,6 +48,10 @@ export function addMftplusFace(face: Api, needs: ApiNeeds, guards: Guards): void
   face.register(async (guarded) => {
     guarded.addHook('onRequest', guards.agentKey)
     addAgentFace(guarded as Api, needs)
+  })
+  face.register(async (guarded) => {
+    guarded.addHook('onRequest', guards.agentOrAdmin)
+    addSharedFace(guarded as Api, needs)
   })
   face.register(async (guarded) => {
     const api = guarded as Api
@@ -61,5 +72,7 @@ export function addMftplusFace(face: Api, needs: ApiNeeds, guards: Guards): void
     addKeyRoutes(api, needs)
     addMasterKeyRoutes(api, needs)
     addAgentRoutes(api, needs)
+    addRemoteRoutes(api, needs)
+    addTransferRoutes(api, needs)
   })
 }

@@ -25,8 +25,8 @@ export const Health = Type.Object(
     }),
     metrics: Type.Object({
       activeAgents: count('Agents online.'),
-      activeTransfers: count('Transfers running.'),
-      pendingJobs: count('Runs waiting.'),
+      activeTransfers: count('Transfers queued or running.'),
+      pendingJobs: count('Runs under way.'),
     }),
   },
   { $id: 'Health' },
@@ -52,7 +52,7 @@ export function addHealthRoutes(api: Api, { health, clock, version }: ApiNeeds):
       },
     },
     async (_request, reply) => {
-      const { status, checks } = await report()
+      const { status, checks, metrics } = await report()
       reply.code(status === 'unhealthy' ? 503 : 200)
       return {
         status,
@@ -61,8 +61,7 @@ export function addHealthRoutes(api: Api, { health, clock, version }: ApiNeeds):
         version,
         setup_complete: true,
         checks,
-        // Agents, transfers and jobs are not built yet; the contract names these members.
-        metrics: { activeAgents: 0, activeTransfers: 0, pendingJobs: 0 },
+        metrics,
       }
     },
   )
