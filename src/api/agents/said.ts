@@ -1,4 +1,5 @@
 import type { Static } from 'typebox'
+import { AppError } from '../../base/error.ts'
 import { Type } from '../../base/type.ts'
 import { LISTED_FILES_MAX, type WorkReport } from '../../wire/agent/work.ts'
 import { type Fault, faultIn, type Schema } from '../check.ts'
@@ -15,9 +16,9 @@ const LEASE_CHARS_MAX = 64
 const PATH_CHARS_MAX = 4_096
 /** What an agent says went wrong; it is cut to what is kept by who keeps it. */
 const ERROR_CHARS_MAX = 8_192
-/** SHA-256 in hex. */
-const HASH = { minLength: 64, maxLength: 64 }
 
+/** SHA-256 in hex; `reportOf` looks at its digits. */
+const hash = Type.String({ minLength: 64, maxLength: 64 })
 const bytes = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 const speed = Type.Number({ minimum: 0 })
 const text = (maxLength: number, minLength = 0) => Type.String({ minLength, maxLength })
@@ -40,13 +41,13 @@ export const CsrBody = Type.Object({ csr: text(8_192, 1) })
 
 export const LeaseParams = Type.Object({ lease: text(LEASE_CHARS_MAX, 1) })
 
-const arrival = { size: bytes, bytesTransferred: bytes, speed, sha256: Type.String(HASH) }
+const arrival = { size: bytes, bytesTransferred: bytes, speed, sha256: hash }
 const file = Type.Object({
   path: text(PATH_CHARS_MAX, 1),
   relativePath: text(PATH_CHARS_MAX, 1),
   size: bytes,
   modifiedAt: nullable(Type.Integer()),
-  sha256: Type.Optional(Type.String(HASH)),
+  sha256: Type.Optional(hash),
 })
 const STATES = {
   running: Type.Object({ size: nullable(bytes), bytesTransferred: bytes, speed }),
@@ -64,9 +65,17 @@ export const ReportBody = Type.Object(
   { additionalProperties: true },
 )
 
-/** @throws what the check of a route throws. */
+/** @throws what the check of a route throws, or AppError `invalid`. */
 export function reportOf(said: Static<typeof ReportBody>): WorkReport {
   const fault = faultIn(STATES[said.state] as Schema, said)
   if (fault !== undefined) throw Object.assign(new Error('invalid report'), { fault } satisfies { fault: Fault })
-  return said as unknown as WorkReport
+  const report = said as unknown as WorkReport
+  if ('sha256' in report) checkHash('sha256', report.sha256)
+  if (report.state === 'listed') for (const [at, { sha256 }] of report.files.entries()) checkHash(`files[${at}].sha256`, sha256)
+  return report
+}
+
+function checkHash(field: string, hash: string | undefined): void {
+  if (hash !== undefined && !/^[0-9a-f]{64}$/.test(hash))
+    throw new AppError('invalid', `${field} is not 64 lower-case hex digits`, { field })
 }

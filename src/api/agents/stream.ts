@@ -69,7 +69,12 @@ export class AgentStream {
       this.#waiting--
       this.#takenAt = this.#clock.monotonic()
     })
-    if (raw.writableLength > UNREAD_BYTES_MAX) this.cut()
+    if (this.unreadBytes > UNREAD_BYTES_MAX) this.cut()
+  }
+
+  /** What waits in this process until the agent reads on. */
+  get unreadBytes(): number {
+    return this.#reply.raw.writableLength
   }
 
   /** Whether it takes nothing of what waits for it. */
