@@ -15,6 +15,7 @@ import type { AuditStore } from '../audit/port.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { EventStore } from '../events/port.ts'
+import type { JobAdmin } from '../jobs/administer.ts'
 import type { TransferAdmin } from '../transfers/administer.ts'
 import type { RemoteAdmin } from '../transfers/administer-remotes.ts'
 import type { AlertStore } from '../watch/port.ts'
@@ -32,6 +33,7 @@ export interface ApiNeeds {
   accounts: AccountAdmin
   agents: AgentNeeds
   transfers: TransferNeeds
+  jobs: JobNeeds
   remotes: RemoteAdmin
   webhooks: WebhookAdmin
   secrets: SecretAdmin
@@ -51,6 +53,12 @@ export interface ApiNeeds {
   clock: Clock
   log: Log
   version: string
+}
+
+/** Jobs, and the agents that they name. */
+export interface JobNeeds {
+  readonly admin: JobAdmin
+  readonly findAgents: (ids: readonly string[]) => Promise<Agent[]>
 }
 
 export interface TransferNeeds {

@@ -8,7 +8,9 @@ import { Compile } from 'typebox/compile'
 import { createAccountAdmin } from '../accounts/administer.ts'
 import { createPasswords } from '../accounts/password.ts'
 import { createAgentDesk } from '../app/agents.ts'
+import { createJobDesk } from '../app/jobs.ts'
 import { openStore } from '../app/open-store.ts'
+import { createTransferDesk } from '../app/transfers.ts'
 import { createWebhookDesk } from '../app/webhooks.ts'
 import { type Caller, SERVER_CALLER } from '../audit/caller.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
@@ -124,6 +126,7 @@ export async function openWorld() {
     disk: async () => ({ totalBytes: 1_000, freeBytes: 900 }),
     memory: () => ({ usedBytes: 100, totalBytes: 1_000 }),
     undecided: () => 0,
+    figures: async () => ({ activeAgents: 0, activeTransfers: 0, pendingJobs: 0 }),
   }
   const guard = createEgressGuard({ allow: [], loopback: true }, async () => [{ address: '93.184.215.14', family: 4 }])
   const poster = createPoster({ guard, clock })
@@ -141,14 +144,24 @@ export async function openWorld() {
     ...{ store, recorder, clock, log, node: 'node_api' },
     seal: createSeal(new Uint8Array(MASTER_KEY_BYTES)),
     settings: { agentHost: '', agentSilentMs: 2 * MINUTE_MS, agentGraceMs: 10 * SECOND_MS, masterKeyLost: 'refuse' },
-    onRevoked: async (id) => void revokedAgents.push(id),
+    async onRevoked(id) {
+      revokedAgents.push(id)
+      await work.endOfRevoked()
+    },
   })
   agents.listens({ host: '0.0.0.0', port: 8443 })
+  const work = createTransferDesk({
+    ...{ store, recorder, clock, log, node: 'node_api' },
+    seal: createSeal(new Uint8Array(MASTER_KEY_BYTES)),
+  })
+  const jobs = createJobDesk({ store, desk: work, recorder, clock, log })
   const settings = { keyRateWindowMs: HOUR_MS }
   const api = createApi({
     accounts,
     ...desk,
     agents: agents.needs,
+    ...work.needs,
+    ...jobs.needs,
     events: store,
     audit: store,
     alerts: store,
@@ -206,6 +219,7 @@ export async function openWorld() {
     probes,
     agents,
     revokedAgents,
+    work,
     caller,
     recovery,
   }

@@ -7,6 +7,7 @@ import { addDeliveryRoutes, DeliveryDetailShape, DeliveryShape } from './deliver
 import { addDoctorRoutes, DoctorReportShape } from './doctor.ts'
 import { AuditShape, addEventRoutes, EventShape, EventTypeShape } from './events.ts'
 import { addHealthRoutes, Health } from './health.ts'
+import { addJobCalls, addJobRoutes, JobShape, RunShape } from './jobs.ts'
 import { AdminTokenShape, addKeyRoutes, KeyShape } from './keys.ts'
 import { addMasterKeyRoutes } from './master-key.ts'
 import { AlertShape, addMonitoringRoutes, FailureShape, FiguresShape, HealthShape } from './monitoring.ts'
@@ -27,7 +28,7 @@ export const MFTPLUS_SHAPES = [
   ...[MftplusError, Pagination, Health, WebhookShape, DeliveryShape, DeliveryDetailShape, EventShape, EventTypeShape],
   ...[AuditShape, AccountShape, UserShape, KeyShape, AdminTokenShape, DoctorReportShape, PreviewedEventShape],
   ...[HealthShape, FiguresShape, FailureShape, AlertShape, ReplayShape, ExplanationShape],
-  ...[AgentShape, CertificateShape, EnrolmentTokenShape, TransferShape, RemoteShape],
+  ...[AgentShape, CertificateShape, EnrolmentTokenShape, TransferShape, RemoteShape, JobShape, RunShape],
 ]
 
 /** What agents call, behind the guard of the listener: their key here, their certificate at the agent port. */
@@ -38,6 +39,7 @@ export function addAgentFace(api: Api, needs: ApiNeeds): void {
 /** What agents and administrators both call, each in their own way; at the agent port only agents. */
 export function addSharedFace(api: Api, needs: ApiNeeds): void {
   addTransferCalls(api, needs)
+  addJobCalls(api, needs)
 }
 
 /** The face of administrators and agents. Health and public keys are for everybody. */
@@ -74,5 +76,6 @@ export function addMftplusFace(face: Api, needs: ApiNeeds, guards: Guards): void
     addAgentRoutes(api, needs)
     addRemoteRoutes(api, needs)
     addTransferRoutes(api, needs)
+    addJobRoutes(api, needs)
   })
 }

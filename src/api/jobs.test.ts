@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { openWorld } from './testing.ts'
+
+type World = Awaited<ReturnType<typeof openWorld>>
+
+interface JobRow {
+  id: string
+  name: string
+  enabled: boolean
+  nextRunAt: string | null
+  [member: string]: unknown
+}
+
+describe('jobs on the MFTPlus face', () => {
+  let world: World
+  let agentId: string
+  let agentKey: string
+  let foreignKey: string
+  let remoteId: string
+
+  before(async () => {
+    world = await openWorld()
+    const registered = await world.call('POST', '/api/agents/register', { hostname: 'one', os: 'linux', name: 'one' })
+    agentId = registered.json.data.agent.id
+    agentKey = registered.json.data.apiKey
+    const other = await world.call('POST', '/api/agents/register', { hostname: 'two', os: 'linux', name: 'two' })
+    foreignKey = other.json.data.apiKey
+    const remote = {
+      name: 'partner',
+      protocol: 'sftp',
+      host: 'sftp.example.com',
+      username: 'u',
+      password: 'p',
+      trustFirstHostKey: true,
+    }
+    const made = await world.call('POST', '/api/remotes', remote)
+    assert.equal(made.status, 201, made.text)
+    remoteId = made.json.data.remote.id
+  })
+  after(() => world.close())
+
+  const DOCUMENTED = () => ({
+    agentId,
+    name: 'Daily Backup',
+    sourcePath: '/out/*.csv',
+    destinationPath: '/in/',
+    schedule: '0 2 * * *',
+    protocol: 'sftp',
+    direction: 'pull',
+  })
+
+  async function create(more: object = {}): Promise<JobRow> {
+    const answer = await world.call('POST', '/api/jobs', { ...DOCUMENTED(), remoteId, ...more })
+    assert.equal(answer.status, 201, answer.text)
+    return answer.json.data.job
+  }
+
+  const asAgent = (method: string, path: string, body?: object, key = agentKey) =>
+    world.call(method, path, body, null, { 'x-api-key': key })
+
+  test('the documented members make a job; ours have their defaults', async () => {
+    const job = await create()
+    assert.deepEqual(
+      [job.name, job.source, job.destination, job.schedule, job.protocol, job.direction, job.enabled, job.lastRunAt],
+      ['Daily Backup', '/out/*.csv', '/in/', '0 2 * * *', 'sftp', 'pull', true, null],
+    )
+    assert.deepEqual(job.agent, { id: agentId, name: 'one', hostname: 'one' })
+    assert.deepEqual([job.timeZone, job.skipMoved, job.parallelism, job.missedRuns], ['UTC', 'none', 4, 'once'])
+    const listed = await world.call('GET', `/api/jobs?agentId=${agentId}&enabled=true`)
+    assert(listed.json.data.jobs.some(({ id }: JobRow) => id === job.id))
+    assert.deepEqual((await world.call('GET', `/api/jobs/${job.id}`)).json.data.job, job)
+  })
+
+  test('the schedule of an agent without a certificate is its own; it is shown as never due', async () => {
+    assert.equal((await create()).nextRunAt, null)
+  })
+
+  const refused: [string, object, RegExp][] = [
+    ['no schedule', { schedule: 'every night' }, /schedule 'every night' is no cron expression/],
+    ['a moment that never comes', { schedule: '0 0 31 2 *' }, /never comes/],
+    ['an unknown time zone', { timeZone: 'Mars/Olympus' }, /timeZone 'Mars\/Olympus'/],
+    ['an unknown agent', { agentId: 'agent_x' }, /agentId 'agent_x' is the id of no agent/],
+    ['an unknown remote', { remoteId: 'rmt_x' }, /remoteId 'rmt_x' is the id of no remote/],
+    ['another protocol than the remote', { protocol: 's3' }, /protocol of this transfer is sftp, not s3/],
+    ['a glob as the destination', { destinationPath: '/in/*' }, /destinationPath '\/in\/\*' has a wildcard/],
+    ['a way out', { sourcePath: '/out/../etc/*' }, /sourcePath '\/out\/\.\.\/etc\/\*' has a segment/],
+    ['too many transfers at once', { parallelism: 65 }, /parallelism has 65 transfers; it takes 1 to 64/],
+    ['a timeout too short', { timeoutSeconds: 9 }, /timeoutSeconds has 9 seconds; it takes 10 to 604800/],
+    ['no time of day', { blackouts: [{ days: ['sat'], from: '24:00', to: '06:00' }] }, /blackouts: '24:00' is no time of day/],
+    ['no date', { closedDates: ['2026-02-30'] }, /closedDates: '2026-02-30' is no date/],
+    ['an unknown dependency', { dependsOn: 'job_x' }, /dependsOn 'job_x' is the id of no job/],
+    ['an unknown member', { crontab: 'x' }, /crontab/],
+    ['an unknown user of a space', { destinationPath: 'space://default/nobody/in/' }, /destinationPath: there is no user nobody/],
+    ['a retry after too long', { retryDelaysSeconds: [86_401] }, /retryDelaysSeconds has 86401 seconds/],
+  ]
+  for (const [what, more, says] of refused) {
+    test(`refused: ${what}`, async () => {
+      const before = (await world.call('GET', '/api/jobs')).json.data.pagination.total
+      const answer = await world.call('POST', '/api/jobs', { ...DOCUMENTED(), remoteId, ...more })
+      assert.equal(answer.status, 400, answer.text)
+      assert.match(answer.json.error, says)
+      assert.equal((await world.call('GET', '/api/jobs')).json.data.pagination.total, before, 'nothing is stored')
+    })
+  }
+
+  test('a job is changed, paused and removed; a change that is none leaves it as it was', async () => {
+    const job = await create()
+    const changed = await world.call('PATCH', `/api/jobs/${job.id}`, {
+      name: 'Nightly',
+      schedule: ' 30  2 * * * ',
+      enabled: false,
+    })
+    assert.deepEqual(
+      [changed.json.data.job.name, changed.json.data.job.schedule, changed.json.data.job.enabled],
+      ['Nightly', '30 2 * * *', false],
+    )
+    assert.equal((await world.call('PATCH', `/api/jobs/${job.id}`, { schedule: 'x' })).status, 400)
+    assert.equal((await world.call('PATCH', `/api/jobs/${job.id}`, { agentId })).status, 400, 'its agent stays')
+    assert.equal((await world.call('GET', `/api/jobs/${job.id}`)).json.data.job.schedule, '30 2 * * *')
+    assert.deepEqual((await world.call('DELETE', `/api/jobs/${job.id}`)).json.data, { deleted: true })
+    assert.equal((await world.call('DELETE', `/api/jobs/${job.id}`)).status, 404)
+  })
+
+  test('no job waits for itself, not by way of others either', async () => {
+    const first = await create()
+    const second = await create({ dependsOn: first.id })
+    const answer = await world.call('PATCH', `/api/jobs/${first.id}`, { dependsOn: second.id })
+    assert.equal(answer.status, 400)
+    assert.match(answer.json.error, /wait for itself/)
+  })
+
+  test('run now, once at a time; cancelled by an administrator', async () => {
+    const job = await create()
+    const run = (await world.call('POST', `/api/jobs/${job.id}/runs`)).json.data.run
+    assert.deepEqual([run.status, run.cause, run.phase], ['running', 'manual', 'listing'])
+    const second = await world.call('POST', `/api/jobs/${job.id}/runs`)
+    assert.deepEqual([second.status, second.json.details.code], [409, 'conflict'])
+    const said = await world.call('PATCH', `/api/jobs/${job.id}/runs/${run.id}`, { status: 'completed' })
+    assert.equal(said.status, 403, said.text)
+    const cancelled = await world.call('PATCH', `/api/jobs/${job.id}/runs/${run.id}`, { status: 'cancelled' })
+    assert.equal(cancelled.json.data.run.status, 'cancelled')
+    assert.equal((await world.call('PATCH', `/api/jobs/${job.id}/runs/${run.id}`, { status: 'cancelled' })).status, 409)
+    const listed = await world.call('GET', `/api/jobs/${job.id}/runs?limit=5&offset=0`)
+    assert.deepEqual(Object.keys(listed.json.data), ['runs'], 'no pagination object, as documented')
+    assert.deepEqual(
+      listed.json.data.runs.map(({ id }: JobRow) => id),
+      [run.id],
+    )
+  })
+
+  test('a foreign agent begins a run, ties transfers to it and ends it; another agent knows nothing of it', async () => {
+    const job = await create()
+    assert.equal((await asAgent('POST', `/api/jobs/${job.id}/runs`, undefined, foreignKey)).status, 404)
+    const begun = await asAgent('POST', `/api/jobs/${job.id}/runs`)
+    assert.equal(begun.status, 201, begun.text)
+    const runId = begun.json.data.run.id
+    const transfer = await asAgent('POST', '/api/transfers', {
+      ...{
+        agentId,
+        sourceUrl: 'sftp://ftp.example.com/a.csv',
+        destinationPath: '/a.csv',
+        direction: 'pull',
+        protocol: 'sftp',
+        runId,
+      },
+    })
+    assert.equal(transfer.status, 201, transfer.text)
+    const end = (body: object, key = agentKey) => asAgent('PATCH', `/api/jobs/${job.id}/runs/${runId}`, body, key)
+    assert.equal((await end({ status: 'completed' })).status, 409, 'a transfer is open')
+    const reported = await asAgent('PATCH', `/api/transfers/${transfer.json.data.transfer.id}`, {
+      status: 'completed',
+      bytesTransferred: 7,
+    })
+    assert.equal(reported.status, 200, reported.text)
+    assert.equal((await end({ status: 'completed' }, foreignKey)).status, 404)
+    const ended = await end({ status: 'completed' })
+    assert.deepEqual(
+      [ended.json.data.run.status, ended.json.data.run.transfersCompleted, ended.json.data.run.bytesTransferred],
+      ['completed', 1, 7],
+    )
+    assert.equal((await end({ status: 'failed' })).status, 409)
+    const { events } = (await world.call('GET', '/api/events?limit=100')).json.data
+    const types = events
+      .filter(({ data }: { data: { runId?: string } }) => data.runId === runId)
+      .map(({ event }: { event: string }) => event)
+    assert.deepEqual(types.sort(), ['job.completed', 'job.started'])
+  })
+})
