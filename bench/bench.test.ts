@@ -65,7 +65,7 @@ test('a quick run measures every row, and leaves nothing behind', async () => {
     const report = JSON.parse(await readFile(file, 'utf8'))
     assert.deepEqual(
       report.rows.map(({ row }: { row: string }) => row),
-      ['a', 'b', 'c', 'd', 'e', 'f', 'g'],
+      ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'i'],
     )
     for (const { row, targets, figures, skipped } of report.rows) {
       assert.match(stdout, new RegExp(`^\\(${row}\\) `, 'm'))

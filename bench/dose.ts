@@ -8,7 +8,7 @@ export interface Dose {
   readonly deliveries: number
   /** (b) Files at each rate. */
   readonly filesAtRate: Readonly<Record<10 | 100, number>>
-  /** (c), (f) and (g) Receivers; (c) how many of them hang, rows that wait, uploads of a burst, and uploads at a fixed rate. */
+  /** (c), (f), (g) and (i) Receivers; (c) how many of them hang, rows that wait, uploads of a burst, and uploads at a fixed rate. */
   readonly receivers: number
   readonly hanging: number
   readonly waitingRows: number
@@ -18,6 +18,8 @@ export interface Dose {
   readonly pacedEvents: number
   /** (e) */
   readonly transferBytes: number
+  /** (i) Starts of each store, with the rows that wait of (c). */
+  readonly starts: number
   /** (h) Attempts stored while lists are asked for; 0: not measured. */
   readonly attempts: number
 }
@@ -33,6 +35,7 @@ export const FULL_DOSE: Dose = {
   pacedUploads: 150,
   pacedEvents: 300,
   transferBytes: GIB,
+  starts: 5,
   attempts: 0,
 }
 
@@ -48,5 +51,6 @@ export const QUICK_DOSE: Dose = {
   pacedUploads: 10,
   pacedEvents: 10,
   transferBytes: 8 * MIB,
+  starts: 1,
   attempts: 20_000,
 }
