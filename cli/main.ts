@@ -24,6 +24,9 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
     reconcile: async () => (await import('./reconcile.ts')).reconcile,
     alerts: async () => (await import('./alerts.ts')).alerts,
   },
+  'Agents, transfers and jobs': {
+    job: async () => (await import('./job.ts')).job,
+  },
   'For those who develop receivers': {
     listen: async () => (await import('./listen.ts')).listen,
     trigger: async () => (await import('./trigger.ts')).trigger,
