@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { HOUR_MS, MINUTE_MS } from '../../base/units.ts'
+import { MINUTE_MS } from '../../base/units.ts'
 import { FOREIGN_LOST_AFTER_MS } from '../../transfers/strays.ts'
 import { HOST_KEY } from '../../transfers/testing.ts'
 import { openWorld } from '../testing.ts'
@@ -284,5 +284,3 @@ test('remotes: secrets go in and never come out', async () => {
   const own = rows.filter(({ target }) => target === remote.id).map(({ action }) => action)
   assert.deepEqual(own, ['remote.remove', 'remote.update', 'remote.create'])
 })
-
-test('an hour is an hour', () => assert.equal(FOREIGN_LOST_AFTER_MS, HOUR_MS))
