@@ -78,8 +78,8 @@ export async function enrol(options: EnrolOptions): Promise<Enrolled> {
     checkAuthority(mtls.ca, pinned)
     const certificate = new X509Certificate(mtls.certificate)
     checkIssued(certificate, { key, ca: mtls.ca })
-    const agents = reachable(mtls.agents, server)
-    const facts = { id: agent.id, name: agent.name, server: server.href, agents, roots, ca: mtls.ca, admittedBy }
+    const { agents, ca } = mtls
+    const facts = { id: agent.id, name: agent.name, server: server.href, agents, roots, ca, admittedBy }
     await folder.keepEnrolment(facts, mtls.certificate, apiKey)
     return { facts, certificateEndsAt: certificate.validToDate.getTime(), vouchedBy, wasEnrolled: false }
   } finally {
@@ -161,12 +161,8 @@ function checkAuthority(pem: string, pinned: string | undefined): void {
   if (!authority.ca) throw wrongAnswer('the certificate that it calls its authority is none of an authority')
 }
 
-/** An agent port that listens on every address is reached at the one that the API is. */
-function reachable(agents: string, server: URL): string {
-  return agents.replace(/^(0\.0\.0\.0|\[::\]|::)(?=:\d+$)/, server.hostname)
-}
-
-async function rootsOf(given: readonly string[], folder: string): Promise<string[]> {
+/** As absolute paths; the default one is made. */
+export async function rootsOf(given: readonly string[], folder: string): Promise<string[]> {
   if (given.length === 0) {
     const root = defaultRoot(folder)
     await mkdir(root, { recursive: true, mode: 0o700 })

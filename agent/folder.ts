@@ -31,6 +31,8 @@ export interface AgentFolder {
   forgetKeyToEnrol(): Promise<void>
   /** In place of the enrolment before, if there was one. */
   keepEnrolment(facts: AgentFacts, certificate: string, apiKey: string): Promise<void>
+  /** Of the same enrolment, with another address or other roots. */
+  keepFacts(facts: AgentFacts): Promise<void>
   /** A newer certificate of the same key. */
   keepCertificate(certificate: string): Promise<void>
 }
@@ -123,6 +125,10 @@ class Folder implements AgentFolder {
     await writePrivately(this.#file('certificate.pem'), certificate)
     await writePrivately(this.#file('api-key'), `${apiKey}\n`)
     await renameDurably(this.#file('key.next.pem'), this.#file('key.pem')).catch(ignoreMissing)
+    await this.keepFacts(facts)
+  }
+
+  async keepFacts(facts: AgentFacts): Promise<void> {
     await writePrivately(this.#file('agent.json'), `${JSON.stringify(facts, null, 2)}\n`)
   }
 

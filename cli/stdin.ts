@@ -4,12 +4,12 @@ import { CommandError } from './command.ts'
 const LINE_BYTES_MAX = 4_096
 
 /** What stands on standard input, without one line end. */
-export async function readPassword(): Promise<string> {
+export async function readPassword(option = '--password-stdin'): Promise<string> {
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of process.stdin) {
     bytes += chunk.length
-    if (bytes > LINE_BYTES_MAX) throw new CommandError(`--password-stdin takes at most ${LINE_BYTES_MAX} bytes`)
+    if (bytes > LINE_BYTES_MAX) throw new CommandError(`${option} takes at most ${LINE_BYTES_MAX} bytes`)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)
