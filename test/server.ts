@@ -13,6 +13,8 @@ export interface TestServer {
   readonly http: string
   readonly sftpHost: string
   readonly sftpPort: number
+  /** `host:port` of the agent port. */
+  readonly agents: string
   readonly adminToken: string
   /** The data folder; the files of a user lie in `files/<account>/<user>` below it. */
   readonly folder: string
@@ -38,7 +40,7 @@ export async function startTestServer(flags: Record<string, string> = {}): Promi
     '--stop-deadline-ms': '1000',
   }
   const app = await startApp(loadSettings({ ...defaults, ...flags }, {}), { log: silentLog })
-  const { http, sftp } = app.addresses
+  const { http, sftp, agents } = app.addresses
   const colon = sftp.lastIndexOf(':')
 
   async function call<Data>(method: string, path: string, body?: object): Promise<Data> {
@@ -59,6 +61,7 @@ export async function startTestServer(flags: Record<string, string> = {}): Promi
     http,
     sftpHost: sftp.slice(0, colon),
     sftpPort: Number(sftp.slice(colon + 1)),
+    agents,
     adminToken,
     folder,
     call,

@@ -1,6 +1,7 @@
 import { createAccountAdmin } from '../accounts/administer.ts'
 import { createAuthenticator } from '../accounts/authenticate.ts'
 import { createPasswords } from '../accounts/password.ts'
+import type { ApiNeeds } from '../api/needs.ts'
 import { createApi } from '../api/server.ts'
 import { AuditTrail } from '../audit/trail.ts'
 import { systemClock } from '../base/clock.ts'
@@ -22,9 +23,11 @@ import { createWatch } from '../watch/watch.ts'
 import { createEngine, type Engine } from '../webhooks/engine.ts'
 import type { Recovery } from '../webhooks/recovery/recovery.ts'
 import { checkMasterKey } from '../webhooks/secrets/reseal.ts'
+import { openAgentDoor } from './agent-port.ts'
 import { createAgentDesk } from './agents.ts'
 import { lastNode, openDataFolder, removeRunning, writeNode, writeRunning } from './data-folder.ts'
 import { deliveringFiles } from './deliver.ts'
+import { createJobDesk } from './jobs.ts'
 import { currentUser, watchUsers } from './live-users.ts'
 import { openMasterKeys } from './master-key.ts'
 import type { StoreToOpen } from './open-store.ts'
@@ -36,7 +39,7 @@ import { createWebhookDesk, sealedKinds } from './webhooks.ts'
 
 /** A running server: one node. */
 export interface App {
-  readonly addresses: { readonly http: string; readonly sftp: string }
+  readonly addresses: { readonly http: string; readonly sftp: string; readonly agents: string }
   /** Only at the first start without a given token: shown once, stored as a hash. */
   readonly adminToken: string | undefined
   /** What the engine does, for benchmarks and health. */
@@ -163,17 +166,21 @@ async function start(settings: Settings, storeToOpen: StoreToOpen, hooks: AppHoo
   })
   agents.start()
   life.add('the watch over agents', agents)
+  const jobs = createJobDesk({ store, desk: work, recorder, clock, log: log.child({ part: 'jobs' }) })
   work.start()
   life.add('transfers', work)
+  jobs.start()
+  life.add('jobs', jobs)
 
   recovery = desk.recovery
   recovery.start()
   life.add('replays and streams', recovery)
-  const api = createApi({
+  const needs: ApiNeeds = {
     accounts,
     ...desk,
     agents: agents.needs,
     ...work.needs,
+    ...jobs.needs,
     events: store,
     audit: store,
     alerts: store,
@@ -182,7 +189,13 @@ async function start(settings: Settings, storeToOpen: StoreToOpen, hooks: AppHoo
     clock,
     log: log.child({ part: 'api' }),
     version: VERSION,
+  }
+  const agentDoor = await openAgentDoor({
+    ...{ store, settings, agents, work, needs, clock },
+    log: log.child({ part: 'agent port' }),
   })
+  life.add('the agent port', agentDoor)
+  const api = createApi(needs)
   const { url } = await api.start(settings.httpAddress)
   life.add('the API', api)
 
@@ -201,15 +214,16 @@ async function start(settings: Settings, storeToOpen: StoreToOpen, hooks: AppHoo
   life.add('SFTP', { stop: () => ssh.stop(settings.stopDeadlineMs) })
   life.add('the watch over live users', watchUsers({ store, ssh, clock, log }))
 
-  await writeRunning(folder, { pid: process.pid, http: url, token: localToken })
+  const addresses = { http: url, sftp: textOf(sftp), agents: textOf(agentDoor.address) }
+  await writeRunning(folder, { pid: process.pid, http: url, agents: addresses.agents, token: localToken })
   life.add('the note of the running server', { stop: () => removeRunning(folder) })
-  return { addresses: { http: url, sftp: textOf(sftp) }, adminToken, engine, stop: () => life.stop() }
+  return { addresses, adminToken, engine, stop: () => life.stop() }
 }
 
 /** `auto`: loopback is reachable by webhooks while nobody from outside can reach this server. */
 function reachesLoopback(settings: Settings): boolean {
   if (settings.egressLoopback !== 'auto') return settings.egressLoopback === 'allow'
-  return [settings.httpAddress, settings.sftpAddress].every(
+  return [settings.httpAddress, settings.sftpAddress, settings.agentAddress].every(
     ({ host }) => host === 'localhost' || host === '::1' || /^127\./.test(host),
   )
 }

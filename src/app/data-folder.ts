@@ -48,6 +48,7 @@ export async function writeNode(folder: DataFolder, node: string): Promise<void>
 export interface RunningServer {
   readonly pid: number
   readonly http: string
+  readonly agents: string
   readonly token: string
 }
 

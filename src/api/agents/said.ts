@@ -1,4 +1,5 @@
 import type { Static } from 'typebox'
+import { MEMORY_MIB_MAX, VERSION_CHARS_MAX } from '../../agents/check.ts'
 import { AppError } from '../../base/error.ts'
 import { Type } from '../../base/type.ts'
 import { LISTED_FILES_MAX, type WorkReport } from '../../wire/agent/work.ts'
@@ -26,7 +27,7 @@ const text = (maxLength: number, minLength = 0) => Type.String({ minLength, maxL
 export const HelloBody = Type.Object({
   instance: text(64, 1),
   leases: Type.Array(text(LEASE_CHARS_MAX, 1), { maxItems: LEASES_MAX }),
-  version: text(64),
+  version: text(VERSION_CHARS_MAX, 1),
   hostname: text(255),
   os: Type.Enum(['linux', 'windows', 'darwin']),
 })
@@ -34,7 +35,7 @@ export const HelloBody = Type.Object({
 export const HeartbeatBody = Type.Object({
   status: Type.Enum(['online', 'busy', 'error']),
   load: Type.Number({ minimum: 0, maximum: 1 }),
-  memory: Type.Number({ minimum: 0 }),
+  memory: Type.Integer({ minimum: 0, maximum: MEMORY_MIB_MAX }),
 })
 
 export const CsrBody = Type.Object({ csr: text(8_192, 1) })

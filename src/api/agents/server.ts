@@ -1,8 +1,10 @@
 import type { Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import type { FastifyRequest } from 'fastify'
+import type { Agent } from '../../agents/agent.ts'
 import type { CertificateAuthority } from '../../agents/authority.ts'
 import type { Enrolment } from '../../agents/enroll.ts'
-import type { AgentStore } from '../../agents/port.ts'
+import type { AgentStore, Sighting } from '../../agents/port.ts'
 import type { Presence } from '../../agents/presence.ts'
 import type { Clock } from '../../base/clock.ts'
 import { AppError } from '../../base/error.ts'
@@ -13,7 +15,7 @@ import type { Dispatcher } from '../../transfers/work-source.ts'
 import { type AgentOrders, REPORT_BYTES_MAX } from '../../wire/agent/work.ts'
 import { addressOf, agentOf } from '../auth.ts'
 import { createGround } from '../ground.ts'
-import { asMftplusError, MftplusError } from '../mftplus/shapes.ts'
+import { asMftplusError } from '../mftplus/shapes.ts'
 import type { Api } from '../needs.ts'
 import { Connections, createCertificateGuard } from './guard.ts'
 import { CsrBody, HeartbeatBody, HelloBody, LeaseParams, ReportBody, reportOf } from './said.ts'
@@ -59,7 +61,6 @@ export function createAgentPort(needs: AgentPortNeeds): AgentPort {
     serverFactory: (listener) => createTlsServer(listener, onRefused) as unknown as Api['server'],
   })
   const server = app.server as unknown as Server
-  app.addSchema(MftplusError)
   app.addHook('onRequest', createCertificateGuard({ agents, presence, connections, clock }))
   // Streams do not end by themselves.
   app.addHook('preClose', async () => streams.stop())
@@ -67,15 +68,16 @@ export function createAgentPort(needs: AgentPortNeeds): AgentPort {
   app.register(async (more) => needs.addRoutes(more as Api))
 
   function addAgentCalls(api: Api): void {
-    api.post('/agent/v1/stream', { schema: { body: HelloBody } }, async (request, reply) => {
-      await streams.hold({ agent: agentOf(request), certificate: request.certificate!, hello: request.body }, reply)
+    api.post('/agent/v1/stream', { schema: { body: HelloBody }, config: { notesContact: true } }, async (request, reply) => {
+      const hello = request.body
+      const agent = await see(request, { version: hello.version })
+      await streams.hold({ agent, certificate: request.certificate!, hello }, reply)
     })
     api.post(
       '/agent/v1/heartbeat',
       { schema: { body: HeartbeatBody }, config: { notesContact: true } },
       async (request): Promise<object> => {
-        const seen = await presence.seen(agentOf(request), { ipAddress: addressOf(request), ...request.body })
-        if (seen === undefined) throw new AppError('forbidden', 'this agent is revoked; it has to be enrolled again')
+        await see(request, request.body)
         return {}
       },
     )
@@ -88,6 +90,12 @@ export function createAgentPort(needs: AgentPortNeeds): AgentPort {
       const { certificate } = await enrolment.certificate(agentOf(request), request.body.csr, addressOf(request))
       return { certificate }
     })
+  }
+
+  async function see(request: FastifyRequest, said: Omit<Sighting, 'agentId' | 'at' | 'ipAddress'>): Promise<Agent> {
+    const seen = await presence.seen(agentOf(request), { ipAddress: addressOf(request), ...said })
+    if (seen === undefined) throw new AppError('forbidden', 'this agent is revoked; it has to be enrolled again')
+    return seen
   }
 
   let certificate: Running | undefined
