@@ -1,0 +1,43 @@
+import { isSpace, spaceIn } from './locate.ts'
+import type { Transfer } from './transfer.ts'
+
+/** What an agent may ask for in a space. */
+export type SpaceAction = 'look' | 'list' | 'read' | 'write' | 'remove'
+
+/** What one piece of work lets its agent do in one space: what the work names, and nothing else of the user's. */
+export interface SpaceGrant {
+  /** Slug of the account, and name of the user. */
+  readonly account: string
+  readonly user: string
+  may(action: SpaceAction, path: string): boolean
+}
+
+/** Both sides of a transfer, where they are spaces. */
+export function grantsOfTransfer({ sourceUrl, destinationPath, policy }: Transfer): SpaceGrant[] {
+  const { postAction } = policy
+  const source = grantIn(sourceUrl, (action, path, own) => {
+    if (path === own) return action === 'look' || action === 'read' || (action === 'remove' && postAction.kind !== 'keep')
+    return postAction.kind === 'move' && path === postAction.to && (action === 'look' || action === 'write')
+  })
+  const destination = grantIn(destinationPath, (action, path, own) => path === own && (action === 'look' || action === 'write'))
+  return [...source, ...destination]
+}
+
+/** The folder that a listing begins in, and all below it. */
+export function grantsOfListing(sourcePath: string): SpaceGrant[] {
+  return grantIn(sourcePath, (action, path, glob) => {
+    const wildcard = glob.split('/').findIndex((segment) => /[*?]/.test(segment))
+    const isBelow = wildcard < 0 ? path === glob : isIn(path, glob.split('/').slice(0, wildcard).join('/'))
+    return isBelow && (action === 'look' || action === 'list' || action === 'read')
+  })
+}
+
+function isIn(path: string, folder: string): boolean {
+  return path === (folder === '' ? '/' : folder) || path.startsWith(`${folder}/`)
+}
+
+function grantIn(location: string, may: (action: SpaceAction, path: string, own: string) => boolean): SpaceGrant[] {
+  if (!isSpace(location)) return []
+  const { account, user, path: own } = spaceIn('path', location)
+  return [{ account, user, may: (action, path) => may(action, path, own) }]
+}
