@@ -25,6 +25,7 @@ import type { Recovery } from '../webhooks/recovery/recovery.ts'
 import { checkMasterKey } from '../webhooks/secrets/reseal.ts'
 import { openAgentDoor } from './agent-port.ts'
 import { createAgentDesk } from './agents.ts'
+import { openBuiltinAgent } from './builtin-agent.ts'
 import { lastNode, openDataFolder, removeRunning, writeNode, writeRunning } from './data-folder.ts'
 import { deliveringFiles } from './deliver.ts'
 import { createJobDesk } from './jobs.ts'
@@ -217,6 +218,7 @@ async function start(settings: Settings, storeToOpen: StoreToOpen, hooks: AppHoo
   const addresses = { http: url, sftp: textOf(sftp), agents: textOf(agentDoor.address) }
   await writeRunning(folder, { pid: process.pid, http: url, agents: addresses.agents, token: localToken })
   life.add('the note of the running server', { stop: () => removeRunning(folder) })
+  life.add('the built-in agent', await openBuiltinAgent({ folder, settings, addresses, desk: agents, store, clock, log }))
   return { addresses, adminToken, engine, stop: () => life.stop() }
 }
 

@@ -1,12 +1,21 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import type { AgentFacts } from '../../agent/folder.ts'
 import type { Enrolment } from '../agents/enroll.ts'
+import type { AgentStore } from '../agents/port.ts'
 import { SERVER_CALLER } from '../audit/caller.ts'
 import type { Clock } from '../base/clock.ts'
 import { AppError } from '../base/error.ts'
 import type { Running } from '../base/lifecycle.ts'
 import type { Log } from '../base/log.ts'
+import { ignoreMissing } from '../base/private-file.ts'
 import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
+import type { Settings } from '../config/settings.ts'
 import type { BuiltinAgentData, BuiltinAgentHears, BuiltinAgentSays } from '../wire/agent/builtin.ts'
+import type { AgentDesk } from './agents.ts'
+import type { DataFolder } from './data-folder.ts'
+import { VERSION } from './version.ts'
 
 /** Its name, until an administrator gives it another one. */
 const NAME = 'builtin'
@@ -23,6 +32,40 @@ const STOP_MS = 6 * SECOND_MS
  * again, and the server goes on.
  */
 const LIMITS = { maxOldGenerationSizeMb: 160, maxYoungGenerationSizeMb: 6 }
+
+export interface BuiltinAgentPlan {
+  readonly folder: Pick<DataFolder, 'agent'>
+  readonly settings: Pick<Settings, 'builtinAgent' | 'builtinAgentRoots'>
+  readonly addresses: { readonly http: string; readonly agents: string }
+  readonly desk: Pick<AgentDesk, 'authority' | 'needs'>
+  readonly store: Pick<AgentStore, 'findAgent'>
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** The agent inside this server, as the settings want it. Where they want none, nobody waits until one that ran before has fallen silent. */
+export async function openBuiltinAgent({
+  folder,
+  settings,
+  addresses,
+  desk,
+  store,
+  clock,
+  log,
+}: BuiltinAgentPlan): Promise<Running> {
+  const { presence, enrolment } = desk.needs
+  if (settings.builtinAgent === 'off') {
+    const facts = await readFile(join(folder.agent, 'agent.json'), 'utf8').catch(ignoreMissing)
+    const before = facts && (await store.findAgent((JSON.parse(facts) as AgentFacts).id))
+    if (before) await presence.left(before)
+    return { stop: async () => {} }
+  }
+  const data: BuiltinAgentData = {
+    ...{ folder: folder.agent, roots: settings.builtinAgentRoots, server: addresses.http, agents: addresses.agents },
+    ...{ ca: desk.authority.certificate, version: VERSION },
+  }
+  return runBuiltinAgent({ data, enrolment, clock, log })
+}
 
 export interface BuiltinAgentParts {
   readonly data: BuiltinAgentData

@@ -9,6 +9,8 @@ export interface DataFolder {
   readonly database: string
   readonly files: string
   readonly keys: string
+  /** Folder of the built-in agent. */
+  readonly agent: string
   /** Written once all listeners are up, removed at a clean stop: how the command line finds the running server. */
   readonly running: string
 }
@@ -28,6 +30,7 @@ export async function openDataFolder(path: string): Promise<DataFolder> {
     database: join(path, 'landfall.sqlite'),
     files: join(path, 'files'),
     keys: join(path, 'keys'),
+    agent: join(path, 'agent'),
     running: join(path, 'running.json'),
   }
 }
