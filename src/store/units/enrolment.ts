@@ -234,9 +234,10 @@ async function replaceCertificates({ db }: Work, certificate: Certificate, kept:
     .where('agent_id', '=', agentId)
     .where('replaced_at', 'is', null)
     .execute()
-  await db.insertInto('certificate').values(fromCertificate(certificate)).execute()
-  const newest = db.selectFrom('certificate').select('id').where('agent_id', '=', agentId).orderBy('id', 'desc').limit(kept)
+  const others = db.selectFrom('certificate').select('id').where('agent_id', '=', agentId)
+  const newest = others.orderBy('id', 'desc').limit(kept - 1)
   await db.deleteFrom('certificate').where('agent_id', '=', agentId).where('id', 'not in', newest).execute()
+  await db.insertInto('certificate').values(fromCertificate(certificate)).execute()
 }
 
 function toAuthority({ id, certificate, sealed_key, created_at }: AuthorityTable): Authority {
