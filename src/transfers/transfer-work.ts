@@ -59,7 +59,7 @@ export interface Verdict extends Decision {
 
 export function createTransferWorks(needs: TransferWorkNeeds): TransferWorks {
   const { store, agents, places, recorder, clock, log, node, onEnded } = needs
-  /** Leases of work that was taken but, because of a failure in between, never answered; and whose. No agent knows of them. */
+  /** Leases of work that is being taken, or was but never answered because of a failure in between; and whose. No agent knows of them. */
   const unsent = new Map<string, string>()
 
   /** False for those that were no longer as they were judged. */
@@ -109,9 +109,12 @@ export function createTransferWorks(needs: TransferWorkNeeds): TransferWorks {
     const next = await store.nextTransferDue([agentId])
     if (next !== null && next <= clock.now() && transfers.length < limit) {
       const leases = Array.from({ length: limit - transfers.length }, () => randomText(LEASE_CHARACTERS))
+      // Before they are taken: that may happen without our hearing of it.
+      for (const lease of leases) unsent.set(lease, agentId)
       transfers.push(...(await store.takeTransfers(agentId, node, leases, clock.now())))
+      const taken = new Set(transfers.map(({ lease }) => lease))
+      for (const lease of leases) if (!taken.has(lease)) unsent.delete(lease)
     }
-    for (const { lease } of transfers) unsent.set(lease!, agentId)
     const work: TransferWork[] = []
     for (const transfer of transfers) {
       try {
@@ -126,16 +129,18 @@ export function createTransferWorks(needs: TransferWorkNeeds): TransferWorks {
     return work
   }
 
-  /** Those that are still to be handed out: others were cancelled meanwhile. */
+  /** Those that are still to be handed out: others were cancelled meanwhile, or never taken. */
   async function unsentOf(agentId: string, limit: number): Promise<Transfer[]> {
-    const leases = [...unsent].filter(([, holder]) => holder === agentId).slice(0, limit)
-    const transfers = []
-    for (const [lease] of leases) {
-      unsent.delete(lease)
+    const transfers: Transfer[] = []
+    for (const [lease, holder] of [...unsent]) {
+      if (holder !== agentId || transfers.length >= limit) continue
       const transfer = await findHeld(agentId, lease)
-      if (transfer === undefined) continue
-      if (transfer.cancelAskedAt === null) transfers.push(transfer)
-      else await carryOut([{ before: transfer, ...cancelled(transfer, clock.now()) }])
+      if (transfer?.cancelAskedAt === null) {
+        transfers.push(transfer)
+        continue
+      }
+      if (transfer !== undefined) await carryOut([{ before: transfer, ...cancelled(transfer, clock.now()) }])
+      unsent.delete(lease)
     }
     return transfers
   }
