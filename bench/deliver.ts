@@ -1,4 +1,5 @@
 import { Pool } from 'undici'
+import { delivering } from '../src/app/deliver.ts'
 import { openStore } from '../src/app/open-store.ts'
 import { systemClock } from '../src/base/clock.ts'
 import { newId } from '../src/base/id.ts'
@@ -119,7 +120,7 @@ async function paced({ urls, events, perSecond, hanging, database }: Task & { ki
 }
 
 interface Running {
-  readonly store: Awaited<ReturnType<typeof openStore>>
+  readonly store: Omit<Awaited<ReturnType<typeof openStore>>, 'closeIntent'>
   readonly engine: Engine
   readonly webhookIds: readonly string[]
 }
@@ -143,7 +144,8 @@ async function withEngine(urls: readonly string[], database: string, use: (runni
   const poster = createPoster({ guard, clock })
   const engine = createEngine({ store, post: poster.post, seal, clock, node, log: silentLog })
   engine.start()
-  const done = await use({ store, engine, webhookIds })
+  const recording = delivering(store, engine, node, () => {})
+  const done = await use({ store: { ...store, ...recording }, engine, webhookIds })
   // Receivers that hang are not waited for.
   await engine.stop(0)
   await poster.close(0)

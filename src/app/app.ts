@@ -27,7 +27,7 @@ import { openAgentDoor } from './agent-port.ts'
 import { createAgentDesk } from './agents.ts'
 import { openBuiltinAgent } from './builtin-agent.ts'
 import { lastNode, openDataFolder, removeRunning, writeNode, writeRunning } from './data-folder.ts'
-import { deliveringFiles } from './deliver.ts'
+import { delivering } from './deliver.ts'
 import { createJobDesk } from './jobs.ts'
 import { currentUser, watchUsers } from './live-users.ts'
 import { openMasterKeys } from './master-key.ts'
@@ -120,7 +120,7 @@ async function start(settings: Settings, storeToOpen: StoreToOpen, hooks: AppHoo
   const storage = settings.storage || folder.files
   const files = createFiles({
     storage: createLocalBackend({ folder: storage }),
-    store: deliveringFiles(store, engine, node, () => recovery?.streams.said()),
+    store: delivering(store, engine, node, () => recovery?.streams.said()),
     audit,
     recorder,
     clock,

@@ -1,20 +1,25 @@
+import type { EventStore } from '../events/port.ts'
 import type { FileStore } from '../files/port.ts'
-import type { Store } from '../store/store.ts'
+import type { Fact, Store } from '../store/store.ts'
 import type { Engine } from '../webhooks/engine.ts'
 import type { PlannedDelivery } from '../webhooks/webhook.ts'
 
+type Recording = FileStore & Pick<EventStore, 'recordEvents'>
+
 /**
- * Where files meet webhooks without knowing each other: when a change is let go, its deliveries are offered to the lanes,
- * which start them at once; those taken are written as claimed by this node, in the write that closes the intent. `said`: live streams
- * need not wait for their next look.
+ * Where files and events meet webhooks without knowing each other: what is recorded starts its deliveries at once, claimed by this node in
+ * the write that lets them go. Those of a change are offered to the lanes when its intent is closed; those of a fact the store plans and
+ * claims as far as the lanes have room. `said`: live streams need not wait for their next look.
  */
-export function deliveringFiles(store: Store, engine: Pick<Engine, 'offer'>, node: string, said: () => void): FileStore {
+export function delivering(store: Store, engine: Pick<Engine, 'offer' | 'record'>, node: string, said: () => void): Recording {
+  async function record(facts: readonly Fact[]): Promise<void> {
+    await engine.record((room) => store.recordFacts(facts, room))
+    said()
+  }
   return {
     ...store,
-    async recordFact(event, audit) {
-      await store.recordFact(event, audit)
-      said()
-    },
+    recordEvents: (events) => record(events.map((event) => ({ event, audit: null }))),
+    recordFact: (event, audit) => record([{ event, audit }]),
     closeIntent(intent, held) {
       const written = Promise.withResolvers<void>()
       // The engine looks at it only while it has something of this change in hand.

@@ -1,14 +1,16 @@
 import type { AccountStore } from '../accounts/port.ts'
 import type { AgentStore } from '../agents/port.ts'
+import type { AuditEntry } from '../audit/entry.ts'
 import type { AuditStore } from '../audit/port.ts'
 import { SECOND_MS } from '../base/units.ts'
+import type { EventDraft } from '../events/event.ts'
 import type { EventStore } from '../events/port.ts'
 import type { FileStore } from '../files/port.ts'
 import type { JobStore } from '../jobs/port.ts'
 import type { TransferStore } from '../transfers/port.ts'
 import type { AlertStore } from '../watch/port.ts'
 import type { StatsStore } from '../webhooks/monitoring/stats-port.ts'
-import type { DeliveryStore, WebhookStore } from '../webhooks/port.ts'
+import type { BirthRoom, Births, DeliveryStore, WebhookStore } from '../webhooks/port.ts'
 import type { ExplainStore } from '../webhooks/recovery/explain.ts'
 import type { ReplayStore } from '../webhooks/recovery/replay-port.ts'
 import type { SealedStore } from '../webhooks/secrets/sealed.ts'
@@ -46,12 +48,22 @@ export interface Store
    * claimed), the others waiting, due and nobody's. Does nothing when the intent is not open or not this node's.
    */
   closeIntent(intent: { id: string; node: string }, claim: { node: string; deliveryIds: readonly string[] }): Promise<void>
+  /**
+   * Events that are true already, each with the audit entry of a fact, if it is one: said at once. Deliveries for which `room` has room are
+   * claimed by its node in the same transaction and answered; those in an order never are. The others are due and nobody's.
+   */
+  recordFacts(facts: readonly Fact[], room: BirthRoom | null): Promise<Births>
   /** The process of this node is certainly gone: what it holds may be taken at once, without waiting until it was silent for long. */
   forgetNode(node: string): Promise<void>
   /** Resolves when the database answers. */
   ping(): Promise<void>
   /** Answers what was called before and refuses what comes after with `stopping`. */
   stop(): Promise<void>
+}
+
+export interface Fact {
+  readonly event: EventDraft
+  readonly audit: AuditEntry | null
 }
 
 /** What the owner of a store wants to hear. */

@@ -152,7 +152,12 @@ export function settling(
   more: Partially<Settlement> = {},
 ): Settlement {
   const attempt = anAttempt(delivery.attempts + 1, outcome.state === 'delivered' ? 200 : 500)
-  return { deliveryId: delivery.id, webhookId: delivery.webhookId, node: 'node_a', attempt, outcome, endedAt: tick(), ...more }
+  const { id: deliveryId, webhookId, orderKey, collapseKey } = delivery
+  return {
+    ...{ deliveryId, webhookId, orderKey, collapseKey },
+    ...{ node: 'node_a', attempt, outcome, endedAt: tick() },
+    ...more,
+  }
 }
 
 type Partially<T> = { [Name in keyof T]?: T[Name] }

@@ -40,7 +40,7 @@ export async function attempt(
   const begun = clock.monotonic()
 
   const body = Buffer.from(delivery.body)
-  const { id: deliveryId, eventId, eventType } = delivery
+  const { id: deliveryId, eventId, eventType, webhookId, orderKey, collapseKey } = delivery
   const { secret, secretBefore } = secrets
   const facts = { deliveryId, eventId, eventType, startedAt, body, secret, secretBefore }
   const result =
@@ -55,9 +55,7 @@ export async function attempt(
 
   const endedAt = clock.now()
   return {
-    deliveryId: delivery.id,
-    webhookId: delivery.webhookId,
-    node,
+    ...{ deliveryId, webhookId, orderKey, collapseKey, node },
     attempt: attemptOf(number, startedAt, clock.monotonic() - begun, result),
     outcome: unlessExpired(decide(rules, number, result, endedAt), delivery, webhook, errorOf(result)),
     endedAt,
@@ -67,10 +65,9 @@ export async function attempt(
 /** What to write after a failure of our own, the nth in a row for this webhook: no attempt, and tried again soon. */
 export function ownFailure(delivery: ClaimedDelivery, failuresInRow: number, node: string, endedAt: number): Settlement {
   const waitMs = Math.min(OWN_FAILURE_WAIT_MS * 2 ** (failuresInRow - 1), OWN_FAILURE_WAIT_MS_MAX)
+  const { id: deliveryId, webhookId, orderKey, collapseKey } = delivery
   return {
-    deliveryId: delivery.id,
-    webhookId: delivery.webhookId,
-    node,
+    ...{ deliveryId, webhookId, orderKey, collapseKey, node },
     attempt: null,
     outcome: { state: 'waiting', dueAt: endedAt + waitMs },
     endedAt,

@@ -29,6 +29,8 @@ export interface ClaimParts {
   readonly lanes: Lanes
   /** Whether this node lives in the eyes of the others. */
   readonly mayWork: () => boolean
+  /** Whether the store may be claiming for this node what its lanes do not hold yet. */
+  readonly isBearing: () => boolean
   readonly arrived: (lane: Lane, deliveries: readonly ClaimedDelivery[]) => void
 }
 
@@ -49,11 +51,15 @@ export class Claims {
   #isDoubtful = false
   #isDoubtfulAgain = false
   #isReconcileDue = false
-  /** While claims are being reconciled nothing may be born claimed: it would be put back under our hands. */
-  isReconciling = false
+  #isReconciling = false
 
   constructor(parts: ClaimParts) {
     this.#parts = parts
+  }
+
+  /** Claims are about to be compared with what the lanes hold: nothing may be born claimed, it would be put back under our hands. */
+  get isInDoubt(): boolean {
+    return this.#isReconcileDue || this.#isReconciling
   }
 
   stop(): void {
@@ -108,10 +114,10 @@ export class Claims {
   }
 
   async #claimAll(): Promise<void> {
-    const { lanes, mayWork, clock, log } = this.#parts
+    const { lanes, mayWork, isBearing, clock, log } = this.#parts
     while (this.#isRunning && mayWork()) {
       try {
-        if (this.#isReconcileDue) await this.#reconcile()
+        if (this.#isReconcileDue && !isBearing()) await this.#reconcile()
         const wants = lanes.nextHungry(CLAIM_WEBHOOKS_MAX, CLAIM_DELIVERIES_MAX)
         if (wants.size === 0) break
         await this.#claim(wants)
@@ -153,7 +159,7 @@ export class Claims {
 
   async #reconcile(): Promise<void> {
     const { store, node, lanes, log, clock } = this.#parts
-    this.isReconciling = true
+    this.#isReconciling = true
     this.#isReconcileDue = false
     try {
       const kept = [...lanes].flatMap((lane) => lane.everything()).map(({ delivery }) => delivery.id)
@@ -169,7 +175,7 @@ export class Claims {
       this.#isReconcileDue = true
       throw error
     } finally {
-      this.isReconciling = false
+      this.#isReconciling = false
     }
   }
 

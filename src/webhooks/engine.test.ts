@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { eventually } from '../../test/eventually.ts'
-import { systemClock } from '../base/clock.ts'
+import { type Clock, systemClock } from '../base/clock.ts'
 import { AppError } from '../base/error.ts'
 import { silentLog } from '../base/log.ts'
 import type { PostRequest, PostResult } from '../http/post.ts'
 import { createEngine } from './engine.ts'
-import type { DeliveryStore, Settlement } from './port.ts'
+import type { BirthRoom, Births, DeliveryStore, Settlement } from './port.ts'
 import { deliveryOf, webhookOf } from './testing.ts'
 import type { ClaimedDelivery, Webhook } from './webhook.ts'
 
@@ -41,6 +41,7 @@ function worldOf(
     post?: (request: PostRequest) => Promise<PostResult>
     webhooks?: Webhook[]
     due?: ClaimedDelivery[]
+    clock?: Clock
   } = {},
 ) {
   const webhooks = new Map((changes.webhooks ?? [webhookOf()]).map((webhook) => [webhook.id, webhook]))
@@ -77,7 +78,13 @@ function worldOf(
     ...changes.store,
   }
   const engine = createEngine({
-    ...{ store, seal: { open: () => 'your-signing-secret' }, clock: systemClock, node: 'node_1', log: silentLog },
+    ...{
+      store,
+      seal: { open: () => 'your-signing-secret' },
+      clock: changes.clock ?? systemClock,
+      node: 'node_1',
+      log: silentLog,
+    },
     async post(request) {
       posts.add(request)
       return changes.post === undefined ? fine : changes.post(request)
@@ -132,6 +139,65 @@ test('engine: takes nothing before it is started, and nothing once it stops', as
   await engine.stop(0)
   assert.deepEqual(engine.offer([deliveryOf(1)], Promise.resolve()), [])
 })
+
+test('engine: what the store claimed as it planned is delivered; what finds no room goes back', async () => {
+  const { engine, posts, settled, unclaimed } = await running({
+    post: ({ url }) => (url.endsWith('/slow') ? forever : Promise.resolve(fine)),
+  })
+  const rooms: (BirthRoom | null)[] = []
+  await engine.record(async (room) => {
+    rooms.push(room)
+    return { deliveries: [deliveryOf(1), deliveryOf(2)], isComplete: true }
+  })
+  assert.deepEqual(rooms, [{ node: 'node_1', most: 256, rooms: {}, other: 32 }])
+  await settled.until(2)
+  assert.equal(posts.all.length, 2)
+  await engine.record(async () => ({
+    deliveries: Array.from({ length: 40 }, (_, number) => deliveryOf(number)),
+    isComplete: true,
+  }))
+  assert.ok((await unclaimed.until(1)).length < 20)
+  await engine.stop(0)
+})
+
+test('engine: while it may not claim, the store is told of no room', async () => {
+  const { engine } = await running({ store: { beat: () => forever } })
+  const rooms: (BirthRoom | null)[] = []
+  await engine.record(async (room) => {
+    rooms.push(room)
+    return { deliveries: [], isComplete: true }
+  })
+  assert.deepEqual(rooms, [null])
+  await engine.stop(0)
+})
+
+const uncertain = [
+  { name: 'that failed', end: () => Promise.reject(new Error('the answer was lost')) },
+  { name: 'that was there already', end: async () => ({ deliveries: [], isComplete: false }) },
+]
+for (const { name, end } of uncertain) {
+  test(`engine: whatever a record ${name} may have claimed is put back, once no other record is under way`, async () => {
+    const hurried: Clock = { ...systemClock, after: (ms, call) => systemClock.after(ms / 50, call) }
+    const { engine, letGo } = await running({ clock: hurried })
+    const other = Promise.withResolvers<Births>()
+    const underWay = engine.record(() => other.promise)
+    await engine.record(end).catch(() => {})
+    // From the moment on at which it wants to compare, nothing more may be claimed; but it waits for what is.
+    await eventually(async () => {
+      const rooms: (BirthRoom | null)[] = []
+      await engine.record(async (room) => {
+        rooms.push(room)
+        return { deliveries: [], isComplete: true }
+      })
+      assert.deepEqual(rooms, [null])
+    }, 100_000)
+    assert.equal(letGo.all.length, 0)
+    other.resolve({ deliveries: [deliveryOf(7)], isComplete: true })
+    await underWay
+    assert.deepEqual(await letGo.until(1), [['dlv_7']])
+    await engine.stop(0)
+  })
+}
 
 test('engine: what is due at the start is claimed and delivered', async () => {
   const due = Array.from({ length: 50 }, (_, number) => deliveryOf(number, { attempts: 1 }))

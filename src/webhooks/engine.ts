@@ -7,21 +7,22 @@ import { dialectOf } from '../dialects/index.ts'
 import { AccessTokens } from './access-token.ts'
 import { type AttemptTools, attempt, ownFailure } from './attempt.ts'
 import { Beat } from './beat.ts'
+import { Births } from './births.ts'
 import { Claims } from './claim.ts'
 import { expired, expiresAt } from './expiry.ts'
 import type { Held, Lane } from './lane.ts'
 import { Lanes } from './lanes.ts'
-import type { DeliveryStore, Settlement, SettleResult } from './port.ts'
+import type { BirthRoom, Births as Born, DeliveryStore, Settlement, SettleResult } from './port.ts'
 import { PutBack } from './put-back.ts'
 import type { Post } from './send.ts'
 import { throttledMs } from './settle.ts'
 import { Settling } from './settling.ts'
 import { Starts } from './starts.ts'
-import type { Attempt, PlannedDelivery, Webhook } from './webhook.ts'
+import type { Attempt, ClaimedDelivery, PlannedDelivery, Webhook } from './webhook.ts'
 
 /**
- * Delivers. Deliveries come in two ways: `offer`ed by whoever has just planned them (the usual one, without a query),
- * or claimed from the store. Each webhook has a lane of its own, so that one that hangs, fails or has a million
+ * Delivers. Deliveries come in two ways: from whoever plans them, `offer`ed or claimed in that `record` (the usual one, without a query),
+ * or claimed from the store later. Each webhook has a lane of its own, so that one that hangs, fails or has a million
  * deliveries due costs the others nothing.
  *
  * It may assume that the store keeps the promises of its port and fails now and then, before or after a commit. It
@@ -40,6 +41,11 @@ export interface Engine {
    * their ids, which the caller writes as claimed by this node; nothing is settled before `written`. If that rejects, the database decides.
    */
   offer(deliveries: readonly PlannedDelivery[], written: Promise<void>): string[]
+  /**
+   * Born claimed where the store plans: `write` is told what the lanes have room for (null: nothing) and answers what was claimed,
+   * which starts at once. Rejects with what `write` rejects.
+   */
+  record(write: (room: BirthRoom | null) => Promise<Born>): Promise<void>
   /** There may be something due, for these webhooks or anywhere. A nudge that gets lost costs up to a second. */
   nudge(webhookIds?: readonly string[]): void
   stats(): EngineStats
@@ -99,6 +105,7 @@ class DeliveryEngine implements Engine {
   readonly #tools: AttemptTools
   readonly #lanes: Lanes
   readonly #claims: Claims
+  readonly #births: Births
   readonly #beat: Beat
   readonly #starts: Starts
   readonly #settling: Settling<Tag>
@@ -127,11 +134,17 @@ class DeliveryEngine implements Engine {
     this.#claims = new Claims({
       ...{ store, clock, log, node, lanes: this.#lanes },
       mayWork: () => this.#mayWork(),
-      arrived: (lane, deliveries) => {
-        this.#take(
-          lane,
-          deliveries.map((delivery) => ({ delivery, written: null })),
-        )
+      isBearing: () => this.#births.isUnderWay,
+      arrived: (lane, deliveries) => this.#take(lane, deliveries.map(inTheStore)),
+    })
+    this.#births = new Births({
+      ...{ node, lanes: this.#lanes },
+      mayClaim: () => this.#mayWork() && !this.#claims.isInDoubt,
+      arrived: (deliveries) => this.#born(deliveries),
+      doubt: () => this.#claims.doubt(),
+      idle: () => {
+        this.#claims.wake()
+        this.#progress()
       },
     })
     this.#putBack = new PutBack({
@@ -154,7 +167,7 @@ class DeliveryEngine implements Engine {
   }
 
   offer(deliveries: readonly PlannedDelivery[], written: Promise<void>): string[] {
-    if (!this.#mayWork() || this.#claims.isReconciling) return []
+    if (!this.#mayWork() || this.#claims.isInDoubt) return []
     // Whoever waits for it later sees the rejection; until then it must not count as unhandled.
     written.catch(() => {})
     const taken: string[] = []
@@ -169,6 +182,10 @@ class DeliveryEngine implements Engine {
     }
     if (refused.length > 0) written.then(() => this.nudge(refused)).catch(() => {})
     return taken
+  }
+
+  record(write: (room: BirthRoom | null) => Promise<Born>): Promise<void> {
+    return this.#births.record(write)
   }
 
   nudge(webhookIds?: readonly string[]): void {
@@ -210,6 +227,14 @@ class DeliveryEngine implements Engine {
     for (const lane of this.#lanes) this.#starts.want(lane)
     this.#lanes.forgetPaces()
     this.#claims.wake()
+  }
+
+  #born(deliveries: readonly ClaimedDelivery[]): void {
+    for (const [webhookId, own] of Map.groupBy(deliveries, (delivery) => delivery.webhookId)) {
+      const lane = this.#lanes.open(webhookId)
+      if (lane !== undefined) this.#take(lane, own.map(inTheStore))
+      else for (const { id } of own) this.#putBack.add(id)
+    }
   }
 
   #take(lane: Lane, held: readonly Held[]): void {
@@ -367,6 +392,11 @@ class DeliveryEngine implements Engine {
       this.#progress()
     })
   }
+}
+
+/** Its claim is committed. */
+function inTheStore(delivery: ClaimedDelivery): Held {
+  return { delivery, written: null }
 }
 
 function isFulfilled(promise: Promise<void>): Promise<boolean> {

@@ -35,7 +35,7 @@ test('expiry: without the option every retry is made', () => {
 
 test('expiry: what has expired ends as failed without an attempt, and leaves the webhook as it is', () => {
   assert.deepEqual(expired(delivery, webhook, 'node_1', AT), {
-    ...{ deliveryId: 'dlv_1', webhookId: 'wh_1', node: 'node_1', attempt: null, endedAt: AT },
+    ...{ deliveryId: 'dlv_1', webhookId: 'wh_1', orderKey: null, collapseKey: null, node: 'node_1', attempt: null, endedAt: AT },
     outcome: { state: 'failed', reason: 'expired: not delivered within 60 s', webhookFails: false },
   })
 })

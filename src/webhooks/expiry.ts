@@ -19,8 +19,8 @@ export function unlessExpired(outcome: Outcome, delivery: Planned, webhook: Choi
 
 /** What to write about a delivery whose attempt would start after its expiry: none was made. */
 export function expired(delivery: ClaimedDelivery, webhook: Choice, node: string, endedAt: number): Settlement {
-  const { id: deliveryId, webhookId } = delivery
-  return { deliveryId, webhookId, node, attempt: null, outcome: failedAs(reasonFor(webhook)), endedAt }
+  const { id: deliveryId, webhookId, orderKey, collapseKey } = delivery
+  return { deliveryId, webhookId, orderKey, collapseKey, node, attempt: null, outcome: failedAs(reasonFor(webhook)), endedAt }
 }
 
 /** It says nothing against the receiver: the webhook stays as it is. */

@@ -11,6 +11,11 @@ const HELD_PER_POST = 2
 /** An answer within this time is quick, ms: a full lane at 16 posts at once then empties within half a minute. */
 const QUICK_ANSWER_MS = SECOND_MS
 
+/** What a lane may hold that has shown nothing yet. */
+export function firstWindow(width: number): number {
+  return HELD_PER_POST * width
+}
+
 /** A delivery in a lane. */
 export interface Held {
   readonly delivery: ClaimedDelivery
@@ -54,7 +59,7 @@ export class Lane {
     this.#widthDefault = widthDefault
     this.#widthMax = widthDefault
     this.width = pace.isThrottled ? 1 : widthDefault
-    this.#window = HELD_PER_POST * this.width
+    this.#window = firstWindow(this.width)
   }
 
   get window(): number {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { systemClock } from '../base/clock.ts'
 import { type Held, LANE_BUFFER_MAX, Lane } from './lane.ts'
-import { HELD_MAX, LANE_HELD_ALWAYS, LANES_MAX, Lanes, PACES_MAX } from './lanes.ts'
+import { HELD_MAX, LANE_HELD_ALWAYS, LANES_MAX, LANES_NAMED_MAX, Lanes, PACES_MAX } from './lanes.ts'
 import { deliveryOf } from './testing.ts'
 
 function held(number: number): Held {
@@ -226,4 +226,27 @@ test('lanes: whatever happens, what is held is counted, in turn, and within its 
       }
     }),
   )
+})
+
+test('lanes: room for births is what each lane has left; one with a backlog leaves half of its window to claims', () => {
+  const lanes = new Lanes(4, systemClock)
+  filled(lanes, 'wh_1', 3)
+  const behind = filled(lanes, 'wh_2', 3)
+  behind.mayHaveMore = true
+  const asking = filled(lanes, 'wh_3', 1)
+  lanes.reserve(asking, 4)
+  assert.deepEqual(lanes.roomForBirths(100), { most: 100, rooms: { wh_1: 5, wh_2: 1, wh_3: 0 }, other: 8 })
+})
+
+test('lanes: births find no room where all of it is taken, or with too many lanes to name', () => {
+  const full = new Lanes(16, systemClock)
+  full.take(HELD_MAX - 10)
+  assert.equal(full.roomForBirths(100)?.most, 10)
+  full.take(10)
+  assert.equal(full.roomForBirths(100), null)
+  full.take(-HELD_MAX)
+  assert.equal(full.roomForBirths(100)?.most, 100)
+  const many = new Lanes(16, systemClock)
+  for (let number = 0; number <= LANES_NAMED_MAX; number++) filled(many, `wh_${number}`, 1)
+  assert.equal(many.roomForBirths(100), null)
 })

@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts'
-import { type Held, Lane } from './lane.ts'
+import { firstWindow, type Held, Lane } from './lane.ts'
 import type { Pace } from './pace.ts'
 
 /** Deliveries that all lanes together may hold; a body is a few KiB at most, so this bounds memory whatever the backlog. */
@@ -7,6 +7,8 @@ export const HELD_MAX = 8_192
 /** What a lane may always hold, also when others have used up all room: nobody starves. */
 export const LANE_HELD_ALWAYS = 2
 export const LANES_MAX = 10_000
+/** Lanes whose room is told to a store that plans. With more, nothing is claimed at birth: naming them would cost more than a claim. */
+export const LANES_NAMED_MAX = 256
 /** Paces remembered for lanes that are gone. */
 export const PACES_MAX = 10_000
 
@@ -77,6 +79,26 @@ export class Lanes {
   unreserve(lane: Lane): void {
     this.#used -= lane.reserved
     lane.reserved = 0
+  }
+
+  /** Takes room for so many deliveries of whichever lanes; negative: gives it back. */
+  take(count: number): void {
+    this.#used += count
+  }
+
+  /**
+   * Room for deliveries that the store is about to plan, at most `most`; null: none. A lane with more in the store than it holds leaves half
+   * of its window to claims, or what is older would never have its turn.
+   */
+  roomForBirths(most: number): { most: number; rooms: Record<string, number>; other: number } | null {
+    const free = Math.min(most, HELD_MAX - this.#used)
+    if (free <= 0 || this.#lanes.size > LANES_NAMED_MAX) return null
+    const rooms: Record<string, number> = {}
+    for (const lane of this.#lanes.values()) {
+      const kept = lane.mayHaveMore || lane.reserved > 0 ? lane.window - (lane.window >> 1) : 0
+      rooms[lane.webhookId] = Math.max(this.roomOf(lane) - kept, 0)
+    }
+    return { most: free, rooms, other: firstWindow(this.#widthMax) }
   }
 
   /** Says that `count` deliveries have left the lane, or that something else about it changed: it may want more, or be done. */

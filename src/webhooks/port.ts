@@ -1,6 +1,7 @@
 import type { AuditEntry } from '../audit/entry.ts'
 import type { Page, PageRequest } from '../base/page.ts'
 import type { EventDraft } from '../events/event.ts'
+import type { OrderKeys } from './order.ts'
 import type {
   Attempt,
   ClaimedDelivery,
@@ -82,7 +83,27 @@ export interface DeliveryStore {
   cancelOrphans(limit: number): Promise<number>
 }
 
-export interface Settlement {
+/** For what the store may claim for a node when it plans: the room of its lanes, as it was when the call was made. */
+export interface BirthRoom {
+  readonly node: string
+  /** Deliveries in all. */
+  readonly most: number
+  /** By webhook. */
+  readonly rooms: Readonly<Record<string, number>>
+  /** Of each webhook that is not named. */
+  readonly other: number
+}
+
+/** What became of a record that was told of room. */
+export interface Births {
+  /** Claimed at their birth, in the order in which they were planned. */
+  readonly deliveries: readonly ClaimedDelivery[]
+  /** False: an event was there already, so its deliveries may have been claimed by a call whose answer was lost. */
+  readonly isComplete: boolean
+}
+
+/** Its keys are those of the delivery: the store need not look whether anything waits for its end. */
+export interface Settlement extends OrderKeys {
   readonly deliveryId: string
   readonly webhookId: string
   /** The claim: only if the delivery is still this node's and has exactly `attempt.number - 1` attempts is anything written. */

@@ -160,20 +160,26 @@ export class Database {
     }
   }
 
-  /** The unit of work that records an event: refused if the webhooks have changed since it was planned. */
+  /** The unit of work that records an event: refused if the webhooks have changed since it was planned. Answers what was claimed in it. */
   record(
     client: Client,
     event: EventDraft,
     planned: readonly PlannedDelivery[],
-    claimed: ReadonlySet<string>,
+    claimantOf: (delivery: PlannedDelivery) => string | null,
     expected: string[],
-  ): Promise<void> {
+  ): Promise<ClaimedDelivery[]> {
     const version = this.version
     return this.call(client, () => {
       if (version !== this.version) throw new Error('the webhooks have changed')
       const now = this.#time.now
       this.events.push({ event, saidAt: now, expected })
-      for (const one of planned) this.insert(one, now, claimed.has(one.id) ? client.node : null)
+      const claimed: ClaimedDelivery[] = []
+      for (const one of planned) {
+        const claimant = claimantOf(one)
+        this.insert(one, now, claimant)
+        if (claimant !== null) claimed.push({ ...one, attempts: 0, createdAt: now })
+      }
+      return claimed
     })
   }
 

@@ -3,6 +3,7 @@ import { silentLog } from '../../src/base/log.ts'
 import { SECOND_MS } from '../../src/base/units.ts'
 import type { EventType } from '../../src/events/catalogue.ts'
 import type { EventDraft } from '../../src/events/event.ts'
+import { claimantIn } from '../../src/store/births.ts'
 import { createEngine, type Engine } from '../../src/webhooks/engine.ts'
 import { createPlan } from '../../src/webhooks/plan.ts'
 import { ReplayWorker } from '../../src/webhooks/recovery/replay-worker.ts'
@@ -221,7 +222,7 @@ export class World {
     for (let index = 0; index < count; index++) this.time.after(this.dice.between(0, BUSY_MS), () => void this.#happen())
   }
 
-  /** Something happens in a process: planned, offered to the engine there, recorded. */
+  /** Something happens in a process: planned and recorded, and what the engine there has room for claimed at its birth. */
   async #happen(): Promise<void> {
     const up = this.processes.filter((process) => process !== undefined && !process.isStopping)
     if (up.length === 0) return
@@ -230,17 +231,27 @@ export class World {
     const webhooks = [...this.database.webhooks.values()]
     const planned = this.#planned(event, webhooks)
     const expected = webhooks.filter((webhook) => asks(webhook, event)).map((webhook) => webhook.id)
-    const written = Promise.withResolvers<void>()
-    const claimed = this.dice.chance(0.7) ? process.engine.offer(planned, written.promise) : []
     try {
-      await this.database.record(process, event, planned, new Set(claimed), expected)
-      written.resolve()
+      if (this.dice.chance(0.5)) {
+        await process.engine.record(async (room) => {
+          const deliveries = await this.database.record(process, event, planned, claimantIn(room), expected)
+          return { deliveries, isComplete: true }
+        })
+      } else await this.#offer(process, event, planned, expected)
       if (this.dice.chance(0.5)) process.engine.nudge(planned.map((one) => one.webhookId))
-    } catch (error) {
-      written.reject(error)
-      // Nobody listens where nothing was offered.
-      written.promise.catch(() => {})
+    } catch {
+      // Whoever made it happen hears that it failed; whether it came through after all is for the engine to find out.
     }
+  }
+
+  async #offer(process: Process, event: EventDraft, planned: readonly PlannedDelivery[], expected: string[]): Promise<void> {
+    const written = Promise.withResolvers<void>()
+    // Nobody listens where nothing was offered.
+    written.promise.catch(() => {})
+    const claimed = new Set(this.dice.chance(0.7) ? process.engine.offer(planned, written.promise) : [])
+    const recorded = this.database.record(process, event, planned, ({ id }) => (claimed.has(id) ? process.node : null), expected)
+    await recorded.then(() => written.resolve(), written.reject)
+    await recorded
   }
 
   #planned(event: EventDraft, webhooks: readonly Webhook[]): PlannedDelivery[] {

@@ -54,14 +54,17 @@ export async function lockOrders(db: Queryable, deliveryIds: readonly string[]):
     [deliveryIds],
   )
   const keys = rows.map((row) => ({ webhookId: row.webhook_id, orderKey: row.order_key }))
-  if (keys.length > 0) {
-    await db.query(
-      `select pg_advisory_xact_lock(${ADVISORY_LOCK.orders}, lock)
-       from (select distinct ${LOCK_OF_NAME} as lock from unnest($1::text[]) as name order by 1) as locks`,
-      [keys.map(nameOf)],
-    )
-  }
+  if (keys.length > 0) await lockKeys(db, keys)
   return keys
+}
+
+/** Locks the orders in which something is about to end. */
+export async function lockKeys(db: Queryable, keys: readonly OrderKey[]): Promise<void> {
+  await db.query(
+    `select pg_advisory_xact_lock(${ADVISORY_LOCK.orders}, lock)
+     from (select distinct ${LOCK_OF_NAME} as lock from unnest($1::text[]) as name order by 1) as locks`,
+    [keys.map(nameOf)],
+  )
 }
 
 /**

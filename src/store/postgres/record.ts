@@ -3,10 +3,12 @@ import type { AuditEntry } from '../../audit/entry.ts'
 import { AppError } from '../../base/error.ts'
 import type { EventDraft } from '../../events/event.ts'
 import type { Change, Held } from '../../files/port.ts'
-import type { Plan } from '../../webhooks/port.ts'
+import type { BirthRoom, Births, Plan } from '../../webhooks/port.ts'
 import type { PlannedDelivery } from '../../webhooks/webhook.ts'
+import { claimantIn } from '../births.ts'
 import { foldersAbove, locksOf, type PathLock, rangeBelow } from '../path.ts'
 import { fromAudit, textOf, toPlanned } from '../rows.ts'
+import type { Fact } from '../store.ts'
 import type { DeliveryTable } from '../tables.ts'
 import { ADVISORY_LOCK, type Queryable, transaction } from './connection.ts'
 import type { Outcome } from './group.ts'
@@ -28,26 +30,35 @@ export interface Recording {
   within<T>(run: (db: Queryable) => Promise<T>): Promise<T>
 }
 
+/** Facts that are recorded together, and the room of the node for which deliveries may be claimed. */
+export interface Facts {
+  readonly facts: readonly Fact[]
+  readonly room: BirthRoom | null
+}
+
 /** Events that are true already, with the audit entry of a fact. One statement, which plans nothing when the webhooks have changed. */
-export async function recordEvents(
-  recording: Recording,
-  db: Queryable,
-  facts: readonly { event: EventDraft; audit: AuditEntry | null }[],
-): Promise<void> {
-  const distinct = [...new Map(facts.map((fact) => [fact.event.id, fact])).values()]
+export async function recordFacts(recording: Recording, db: Queryable, units: readonly Facts[]): Promise<Births[]> {
+  const unitOf = new Map(units.flatMap((unit) => unit.facts.map(({ event }) => [event.id, unit])))
+  const distinct = [...new Map(units.flatMap(({ facts }) => facts.map((fact) => [fact.event.id, fact]))).values()]
   const events = distinct.map(({ event }) => event)
   const audits = distinct.flatMap(({ event, audit }) => (audit === null ? [] : [{ eventId: event.id, audit }]))
+  let claimants: ReadonlyMap<string, string> = new Map()
+  let recorded: ReadonlySet<string> = new Set()
   async function insert(db: Queryable, set: WebhookSet, deliveries: readonly PlannedDelivery[]) {
+    const claimantOf = new Map(units.map((unit) => [unit, claimantIn(unit.room)]))
+    const nodes = deliveries.map((delivery) => claimantOf.get(unitOf.get(delivery.eventId)!)!(delivery))
+    claimants = new Map(deliveries.flatMap(({ id }, index) => (nodes[index] === null ? [] : [[id, nodes[index]!]])))
     const { rows } = await db.query({
       name: 'record_events',
       text: `with hooks as materialized (select version from webhook_set for share),
         e as (${insertEvents('said', 1, 'where (select version from hooks) = $6')} on conflict (id) do nothing returning id),
-        d as (${insertDeliveries('waiting', 7)} where p.event_id in (select id from e)),
+        d as (${insertDeliveries('waiting', 7, '$30::text[]')} where p.event_id in (select id from e)),
         a as (${insertAudits(19)} where p.event_id in (select id from e))
         select (select version from hooks) as version, array(select id from e) as ids`,
-      values: [...eventColumns(events), set.version, ...deliveryColumns(deliveries, events), ...auditColumns(audits)],
+      values: [...[...eventColumns(events), set.version, ...deliveryColumns(deliveries, events), ...auditColumns(audits)], nodes],
     })
-    return { version: rows[0].version as number, recorded: new Set<string>(rows[0].ids) }
+    recorded = new Set<string>(rows[0].ids)
+    return { version: rows[0].version as number, recorded }
   }
   const deliveries = await planned(recording, db, events, (set, deliveries) => {
     const keyed = deliveries.filter(hasKey)
@@ -60,7 +71,14 @@ export async function recordEvents(
       return inserted
     })
   })
-  for (const delivery of deliveries) recording.nudge(delivery.webhookId)
+  for (const { id, webhookId } of deliveries) if (!claimants.has(id)) recording.nudge(webhookId)
+  const times = timesOf(events)
+  const claimed = deliveries.filter(({ id }) => claimants.has(id))
+  const births = Map.groupBy(claimed, ({ eventId }) => unitOf.get(eventId)!)
+  return units.map((unit) => ({
+    deliveries: (births.get(unit) ?? []).map((each) => ({ ...each, attempts: 0, createdAt: times.get(each.eventId)! })),
+    isComplete: unit.facts.every(({ event }) => recorded.has(event.id)),
+  }))
 }
 
 /**
@@ -250,18 +268,19 @@ function eventColumns(events: readonly EventDraft[]): unknown[] {
   ]
 }
 
-function insertDeliveries(state: 'held' | 'waiting', first: number): string {
+/** `claimants`: an array of nodes, null where nobody claims the delivery. */
+function insertDeliveries(state: 'held' | 'waiting', first: number, claimants = 'null::text[]'): string {
   const columns =
     'id, event_id, event_type, webhook_id, cause, dialect, body, headers, order_key, collapse_key, replay_id, created_at'
   const list = placeholders(first, [...new Array(DELIVERY_COLUMNS - 1).fill('text'), 'bigint'])
-  return `insert into delivery (${columns}, state, due_at, attempts)
-    select ${columns.replaceAll(/\w+/g, 'p.$&')}, '${state}', ${state === 'held' ? 'null' : 'p.created_at'}, 0
-    from unnest(${list.join(', ')}) as p (${columns})`
+  return `insert into delivery (${columns}, state, due_at, claimed_by, attempts)
+    select ${columns.replaceAll(/\w+/g, 'p.$&')}, '${state}', ${state === 'held' ? 'null' : 'p.created_at'}, p.claimed_by, 0
+    from unnest(${list.join(', ')}, ${claimants}) as p (${columns}, claimed_by)`
 }
 
 /** The time of a delivery is that of its event. */
 function deliveryColumns(deliveries: readonly PlannedDelivery[], events: readonly EventDraft[]): unknown[] {
-  const times = new Map(events.map((event) => [event.id, event.occurredAt]))
+  const times = timesOf(events)
   return [
     deliveries.map((delivery) => delivery.id),
     deliveries.map((delivery) => delivery.eventId),
@@ -276,6 +295,10 @@ function deliveryColumns(deliveries: readonly PlannedDelivery[], events: readonl
     deliveries.map((delivery) => delivery.replayId),
     deliveries.map((delivery) => times.get(delivery.eventId)),
   ]
+}
+
+function timesOf(events: readonly EventDraft[]): ReadonlyMap<string, number> {
+  return new Map(events.map((event) => [event.id, event.occurredAt]))
 }
 
 function insertAudits(first: number): string {

@@ -3,49 +3,55 @@ import { classOf } from '../../base/histogram.ts'
 import type { Settlement, SettleResult } from '../../webhooks/port.ts'
 import { storable } from '../rows.ts'
 import { type Queryable, transaction } from './connection.ts'
-import { lockOrders, replaceStale, unblockFirst } from './order.ts'
+import { lockKeys, replaceStale, unblockFirst } from './order.ts'
 import { insertTallies, insertTotals } from './tally.ts'
 
 /**
  * Writes outcomes, each only while its claim holds: delivery, attempt and roll-ups together, or nothing. No delivery may be named twice.
- * The end of an ordered delivery is left out by the first statement, and follows in a transaction that holds the lock of its order.
+ * Ends of ordered deliveries are written apart, in a transaction that holds the locks of their orders. Whoever dies before a retry was looked
+ * at for newer ones leaves one that is sent once more than it need be.
  */
 export async function settle(
   pool: Pool,
   settlements: readonly Settlement[],
   nudge: (webhookId: string) => void,
 ): Promise<SettleResult[]> {
-  const results = settlements.some(failsWebhook)
-    ? await transaction(pool, 'begin', (db) => settleAndFail(db, settlements, { ordered: false }))
-    : await settleAll(pool, settlements, { ordered: false })
-  const again = settlements.filter((_, index) => results[index]!.isCollapsible)
+  const { true: ending = [], false: others = [] } = Object.groupBy(settlements, (each) => String(endsInOrder(each)))
+  const results = new Map<Settlement, SettleResult>()
+  const take = (settled: SettleResult[], of: readonly Settlement[]) => {
+    for (const [index, each] of of.entries()) results.set(each, settled[index]!)
+  }
+  if (others.some(failsWebhook)) take(await transaction(pool, 'begin', (db) => settleAndFail(db, others)), others)
+  else if (others.length > 0) take(await settleAll(pool, others), others)
+  const again = others.filter((each) => isCollapsible(each) && results.get(each)!.written)
   if (again.length > 0) {
     const stale = again.map(({ deliveryId }) => deliveryId)
     for (const webhookId of await transaction(pool, 'begin', (db) => replaceStale(db, stale))) nudge(webhookId)
   }
-  const late = settlements.filter((_, index) => results[index]!.isLeft)
-  if (late.length === 0) return results.map(toResult)
-  const settled = await transaction(pool, 'begin', async (db) => {
-    const keys = await lockOrders(db, late.map(({ deliveryId }) => deliveryId)) // biome-ignore format: one line
-    const lateResults = await settleAndFail(db, late, { ordered: true })
-    for (const webhookId of await unblockFirst(db, keys)) nudge(webhookId)
-    return lateResults
-  })
-  return results.map((result) => toResult(result.isLeft ? settled.shift()! : result))
+  if (ending.length > 0) {
+    const keys = ending.map(({ webhookId, orderKey }) => ({ webhookId, orderKey: orderKey! }))
+    const settled = await transaction(pool, 'begin', async (db) => {
+      await lockKeys(db, keys)
+      const settled = await settleAndFail(db, ending)
+      for (const webhookId of await unblockFirst(db, keys)) nudge(webhookId)
+      return settled
+    })
+    take(settled, ending)
+  }
+  return settlements.map((each) => results.get(each)!)
 }
 
-/**
- * `isLeft`: it ends an ordered delivery, and nothing was written yet. `isCollapsible`: it will be tried again, unless a newer one has come
- * meanwhile; whoever dies before that was looked at leaves one that is sent once more than it need be.
- */
-type Settled = SettleResult & { isLeft: boolean; isCollapsible: boolean }
-
-function toResult({ written, webhookState }: Settled): SettleResult {
-  return { written, webhookState }
+function endsInOrder({ outcome, orderKey }: Settlement): boolean {
+  return outcome.state !== 'waiting' && orderKey !== null
 }
 
-async function settleAndFail(db: Queryable, settlements: readonly Settlement[], which: { ordered: boolean }): Promise<Settled[]> {
-  const results = await settleAll(db, settlements, which)
+/** It will be tried again, unless a newer one has come meanwhile. */
+function isCollapsible({ outcome, collapseKey }: Settlement): boolean {
+  return outcome.state === 'waiting' && collapseKey !== null
+}
+
+async function settleAndFail(db: Queryable, settlements: readonly Settlement[]): Promise<SettleResult[]> {
+  const results = await settleAll(db, settlements)
   const fatal = settlements.filter((settlement, index) => failsWebhook(settlement) && results[index]!.written)
   const failed = await failWebhooks(db, fatal)
   return results.map((result, index) =>
@@ -57,18 +63,9 @@ async function settleAndFail(db: Queryable, settlements: readonly Settlement[], 
  * `|| ''` leaves the planner only the primary key: from statistics of an emptier table it concludes that a partial index is tiny, and reads
  * all of it for every row.
  */
-async function settleAll(
-  db: Queryable,
-  settlements: readonly Settlement[],
-  { ordered }: { ordered: boolean },
-): Promise<Settled[]> {
+async function settleAll(db: Queryable, settlements: readonly Settlement[]): Promise<SettleResult[]> {
   const attempts = settlements.map(({ attempt }) => attempt)
-  type Answer = {
-    written: boolean
-    is_left: boolean
-    is_collapsible: boolean
-    webhook_state: SettleResult['webhookState'] | null
-  }
+  type Answer = { written: boolean; webhook_state: SettleResult['webhookState'] | null }
   const { rows } = await db.query<Answer>({
     name: 'settle',
     text: `with s as materialized (
@@ -85,23 +82,17 @@ async function settleAll(
         from s
         where delivery.id = s.delivery_id and delivery.webhook_id || '' = s.webhook_id and delivery.claimed_by || '' = s.node
           and delivery.state || '' = 'waiting' and (s.number is null or delivery.attempts = s.number - 1)
-          and (delivery.order_key is null or s.state = 'waiting' or $16)
-        returning s.position),
-      done as materialized (select s.* from s where s.position in (select position from written)),
+        returning s.*),
       logged as (
         insert into attempt
           (delivery_id, number, webhook_id, started_at, duration_ms, status_code, error, response_headers, response_body)
         select delivery_id, number, webhook_id, started_at, duration_ms, status_code, error, response_headers, response_body
-        from done where number is not null),
-      tallied as (${insertTallies('done')}),
-      totals as (${insertTotals('done')})
-      select s.position in (select position from written) as written, webhook.state as webhook_state,
-        case when $16 or s.state = 'waiting' or s.position in (select position from written) then false
-          else exists (select from delivery as d where d.id = s.delivery_id and d.order_key is not null) end as is_left,
-        case when s.state = 'waiting' and s.position in (select position from written)
-          then exists (select from delivery as d where d.id = s.delivery_id and d.collapse_key || '' is not null)
-          else false end as is_collapsible
-      from s left join webhook on webhook.id = s.webhook_id and webhook.removed_at is null order by s.position`,
+        from written where number is not null),
+      tallied as (${insertTallies('written')}),
+      totals as (${insertTotals('written')})
+      select s.position in (select position from written) as written,
+        (select webhook.state from webhook where webhook.id = s.webhook_id and webhook.removed_at is null) as webhook_state
+      from s order by s.position`,
     values: [
       settlements.map(({ deliveryId }) => deliveryId),
       settlements.map(({ webhookId }) => webhookId),
@@ -118,13 +109,9 @@ async function settleAll(
       attempts.map((attempt) => (attempt?.responseHeaders ? JSON.stringify(attempt.responseHeaders) : null)),
       attempts.map((attempt) => storable(attempt?.responseBody ?? null)),
       attempts.map((attempt) => (attempt === null || attempt.statusCode === null ? null : classOf(attempt.durationMs))),
-      ordered,
     ],
   })
-  return rows.map((row) => ({
-    ...{ written: row.written, webhookState: row.webhook_state ?? 'removed' },
-    ...{ isLeft: row.is_left, isCollapsible: row.is_collapsible },
-  }))
+  return rows.map((row) => ({ written: row.written, webhookState: row.webhook_state ?? 'removed' }))
 }
 
 function failsWebhook({ outcome }: Settlement): boolean {

@@ -1,14 +1,13 @@
 import { type Kysely, sql } from 'kysely'
 import type pg from 'pg'
-import type { AuditEntry } from '../../audit/entry.ts'
 import { type Clock, systemClock } from '../../base/clock.ts'
 import { AppError } from '../../base/error.ts'
 import type { EventDraft } from '../../events/event.ts'
 import type { Change, Held } from '../../files/port.ts'
-import type { Plan, Settlement, SettleResult } from '../../webhooks/port.ts'
+import type { BirthRoom, Births, Plan, Settlement, SettleResult } from '../../webhooks/port.ts'
 import type { Webhook } from '../../webhooks/webhook.ts'
 import { kyselyOver } from '../kysely.ts'
-import type { Store, StoreHooks } from '../store.ts'
+import type { Fact, Store, StoreHooks } from '../store.ts'
 import type { Tables } from '../tables.ts'
 import { claimUnits } from '../units/claims.ts'
 import { coldUnits } from '../units/cold.ts'
@@ -22,7 +21,7 @@ import { Group } from './group.ts'
 import { Notices } from './notices.ts'
 import { hasKey, lockArrivals, lockOrders, takePlaces, unblockFirst } from './order.ts'
 import { rebase, SAID_END } from './position.ts'
-import { recordChange, recordEvents } from './record.ts'
+import { type Facts, recordChange, recordFacts } from './record.ts'
 import { settle } from './settle.ts'
 import { STORED_BYTES } from './size.ts'
 import { PART } from './tally.ts'
@@ -59,13 +58,13 @@ export async function openPostgresStore(
     return new Group<Unit, Result>({ lanes: GROUP_LANES, unitsMax, clock, run: wrapped })
   }
 
-  const facts = group<{ events: readonly EventDraft[]; audit: AuditEntry | null }, void>(GROUP_UNITS_MAX, async (units) => {
+  const factsGroup = group<Facts, Births>(GROUP_UNITS_MAX, async (units) => {
     const nudged = new Set<string>()
-    const all = units.flatMap(({ events, audit }) => events.map((event) => ({ event, audit })))
-    await recordEvents(recording(nudged), queue, all)
+    const births = await recordFacts(recording(nudged), queue, units)
     notices.planned([...nudged])
-    return units.map(() => undefined)
+    return births
   })
+  const record = (facts: readonly Fact[], room: BirthRoom | null) => ask(() => factsGroup.add({ facts, room }))
   const changes = new Group<Change, Held>({
     lanes: GROUP_LANES,
     unitsMax: GROUP_UNITS_MAX,
@@ -86,7 +85,7 @@ export async function openPostgresStore(
     const { byId } = await readIfChanged(sets, queue)
     return units.map((ids) => ids.flatMap((id) => byId.get(id) ?? []))
   })
-  const groups = [facts, changes, closings, settlements, targets]
+  const groups = [factsGroup, changes, closings, settlements, targets]
 
   let isStopping = false
   let stopped: Promise<void> | undefined
@@ -127,8 +126,9 @@ export async function openPostgresStore(
 
   return {
     ...(Object.fromEntries(entries) as Store),
-    recordEvents: (events) => ask(() => facts.add({ events, audit: null })),
-    recordFact: (event, audit) => ask(() => facts.add({ events: [event], audit })),
+    recordFacts: record,
+    recordEvents: async (events) => void (await record(events.map((event) => ({ event, audit: null })), null)), // biome-ignore format: one line
+    recordFact: async (event, audit) => void (await record([{ event, audit }], null)),
     recordChange: (change) => ask(() => changes.add(change)),
     closeIntent: (intent, by) => ask(() => closings.add({ intent, claim: by })),
     claim: (node, wants, now) => ask(() => claim(queue, node, wants, now)),
@@ -191,7 +191,8 @@ class ColdWork implements Work {
   async recordEvent(event: EventDraft) {
     const { sets, plan } = this.#recording
     const within = <T>(run: (db: Queryable) => Promise<T>) => run(this.#client)
-    await recordEvents({ sets, plan, within, nudge: (id) => this.nudge(id) }, this.#client, [{ event, audit: null }])
+    const facts = [{ event, audit: null }]
+    await recordFacts({ sets, plan, within, nudge: (id) => this.nudge(id) }, this.#client, [{ facts, room: null }])
   }
 
   async takePlaces(arrivals: readonly Arrival[]) {

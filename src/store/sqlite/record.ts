@@ -2,20 +2,36 @@ import type { AuditEntry } from '../../audit/entry.ts'
 import { AppError } from '../../base/error.ts'
 import type { EventDraft } from '../../events/event.ts'
 import type { Change, Held } from '../../files/port.ts'
-import type { PlannedDelivery } from '../../webhooks/webhook.ts'
+import type { BirthRoom, Births } from '../../webhooks/port.ts'
+import type { ClaimedDelivery, PlannedDelivery } from '../../webhooks/webhook.ts'
+import { claimantIn } from '../births.ts'
 import { foldersAbove, locksOf, type PathLock, rangeBelow } from '../path.ts'
 import { fromAudit, textOf, toPlanned } from '../rows.ts'
+import type { Fact } from '../store.ts'
 import type { DeliveryTable } from '../tables.ts'
 import { takePlace } from './order.ts'
 import type { Writing } from './writing.ts'
 
-/** Records events that are true already: said, their deliveries waiting, due and nobody's. */
+/** Records events that are true already: said, their deliveries waiting and due, some of them claimed already. Repeating does nothing. */
+export function recordFacts(writing: Writing, facts: readonly Fact[], room: BirthRoom | null): Births {
+  const claimantOf = claimantIn(room)
+  const deliveries: ClaimedDelivery[] = []
+  let isComplete = true
+  for (const { event, audit } of facts) {
+    if (insertEvent(writing, event, 'said')) {
+      deliveries.push(...insertDue(writing, event, claimantOf))
+      if (audit !== null) insertAudit(writing, audit)
+    } else isComplete = false
+  }
+  return { deliveries, isComplete }
+}
+
 export function recordEvents(writing: Writing, events: readonly EventDraft[]): void {
-  for (const event of events) recordSaid(writing, event)
+  recordFacts(writing, events.map((event) => ({ event, audit: null })), null) // biome-ignore format: one line
 }
 
 export function recordFact(writing: Writing, event: EventDraft, audit: AuditEntry): void {
-  if (recordSaid(writing, event)) insertAudit(writing, audit)
+  recordFacts(writing, [{ event, audit }], null)
 }
 
 /** Records a change before it is carried out: everything about it is held by its intent. */
@@ -25,22 +41,30 @@ export function recordChange(writing: Writing, change: Change): Held {
   for (const lock of locksOf(intent.deed)) lockPath(writing, intent.id, lock)
   insertIntent(writing, intent)
   const deliveries = writing.plan(event)
-  for (const delivery of deliveries) insertDelivery(writing, delivery, 'held', event.occurredAt)
+  for (const delivery of deliveries)
+    insertDelivery(writing, delivery, { state: 'held', dueAt: null, claimedBy: null, createdAt: event.occurredAt })
   addUsage(writing, intent)
   insertAudit(writing, change.audit)
   if (change.endsUpload !== null) writing.prepare('delete from partial where id = ?').run(change.endsUpload)
   return { eventId: event.id, deliveries }
 }
 
-/** False when the event is there already: repeating a record does nothing. */
-function recordSaid(writing: Writing, event: EventDraft): boolean {
-  if (!insertEvent(writing, event, 'said')) return false
+/** Returns those that were claimed. */
+function insertDue(
+  writing: Writing,
+  event: EventDraft,
+  claimantOf: (delivery: PlannedDelivery) => string | null,
+): ClaimedDelivery[] {
+  const createdAt = event.occurredAt
+  const claimed: ClaimedDelivery[] = []
   for (const delivery of writing.plan(event)) {
-    insertDelivery(writing, delivery, 'waiting', event.occurredAt)
-    takePlace(writing, { ...delivery, createdAt: event.occurredAt })
-    writing.nudge(delivery.webhookId)
+    const claimant = claimantOf(delivery)
+    insertDelivery(writing, delivery, { state: 'waiting', dueAt: createdAt, claimedBy: claimant, createdAt })
+    takePlace(writing, { ...delivery, createdAt })
+    if (claimant === null) writing.nudge(delivery.webhookId)
+    else claimed.push({ ...delivery, attempts: 0, createdAt })
   }
-  return true
+  return claimed
 }
 
 function recordedAlready(writing: Writing, eventId: string): Held {
@@ -60,18 +84,25 @@ function insertEvent(writing: Writing, event: EventDraft, state: 'held' | 'said'
   return changes === 1
 }
 
-function insertDelivery(writing: Writing, delivery: PlannedDelivery, state: 'held' | 'waiting', createdAt: number): void {
+function insertDelivery(writing: Writing, delivery: PlannedDelivery, birth: Birth): void {
   const { id, eventId, eventType, webhookId, cause, dialect, body, headers, orderKey, collapseKey, replayId } = delivery
   writing
     .prepare(
       `insert into delivery (id, event_id, event_type, webhook_id, cause, dialect, body, headers, order_key, collapse_key,
-         replay_id, state, due_at, attempts, created_at)
-       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`,
+         replay_id, state, due_at, claimed_by, attempts, created_at)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`,
     )
     .run(
       ...[id, eventId, eventType, webhookId, cause, dialect, body, textOf(headers), orderKey, collapseKey, replayId],
-      ...[state, state === 'held' ? null : createdAt, createdAt],
+      ...[birth.state, birth.dueAt, birth.claimedBy, birth.createdAt],
     )
+}
+
+interface Birth {
+  readonly state: 'held' | 'waiting'
+  readonly dueAt: number | null
+  readonly claimedBy: string | null
+  readonly createdAt: number
 }
 
 function lockPath(writing: Writing, intentId: string, lock: PathLock): void {

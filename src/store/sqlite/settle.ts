@@ -9,24 +9,19 @@ import type { Writing } from './writing.ts'
 export function settle(writing: Writing, settlements: readonly Settlement[]): SettleResult[] {
   const written: Settlement[] = []
   const results = settlements.map((settlement): SettleResult => {
-    const { webhookId, attempt, outcome } = settlement
+    const { deliveryId, webhookId, orderKey, collapseKey, attempt, outcome, endedAt } = settlement
     const isWritten = attempt === null ? putBack(writing, settlement) : settleOne(writing, settlement, attempt)
     if (isWritten) {
       written.push(settlement)
       failWebhook(writing, settlement)
-      if (outcome.state === 'waiting') replaceStale(writing, settlement.deliveryId, settlement.endedAt)
-      else letNextGo(writing, settlement)
+      if (outcome.state !== 'waiting') {
+        if (orderKey !== null) unblockFirst(writing, webhookId, orderKey)
+      } else if (collapseKey !== null) replaceStale(writing, deliveryId, endedAt)
     }
     return { written: isWritten, webhookState: writing.webhooks.get(webhookId)?.state ?? 'removed' }
   })
   tally(writing, written)
   return results
-}
-
-/** A look at the row of its own: `returning` would cost every settlement three times as much. */
-function letNextGo(writing: Writing, { deliveryId, webhookId }: Settlement): void {
-  const row = writing.prepare('select order_key from delivery where id = ? and order_key is not null').get(deliveryId)
-  if (row !== undefined) unblockFirst(writing, webhookId, row.order_key as string)
 }
 
 function settleOne(writing: Writing, settlement: Settlement, attempt: Attempt): boolean {

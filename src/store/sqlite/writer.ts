@@ -13,7 +13,7 @@ import type { Connection } from './database.ts'
 import { takePlace, unblockFirst } from './order.ts'
 import { Positions, SAID_END } from './position.ts'
 import { type Answer, type Answers, answer, type Call, failure } from './protocol.ts'
-import { recordChange, recordEvents, recordFact } from './record.ts'
+import { recordChange, recordEvents, recordFact, recordFacts } from './record.ts'
 import { settle } from './settle.ts'
 import { STORED_BYTES } from './size.ts'
 import { PART } from './tally.ts'
@@ -39,6 +39,7 @@ const hotUnits: Record<(typeof HOT)[number], unknown> = {
   recordChange,
   recordEvents,
   recordFact,
+  recordFacts,
   settle,
   ping() {},
 }

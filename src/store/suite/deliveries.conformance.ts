@@ -57,6 +57,47 @@ export function deliveryCases(world: World): void {
     assert.equal(ids.length + rest.length, 100)
   })
 
+  test("facts are claimed at their birth as far as there is room, never in an order; the rest is due and nobody's", async () => {
+    const account = anAccount()
+    await world.store.createAccount(account, anAudit())
+    const [plain, full, ordered] = [aWebhook({ accountId: account.id }), aWebhook({ accountId: account.id }), aWebhook({ accountId: account.id, order: 'webhook' })] // biome-ignore format: one line
+    for (const webhook of [plain, full, ordered]) await world.store.createWebhook(webhook, { webhooksMax: 5 }, anAudit())
+    const facts = [1, 2, 3].map(() => ({ event: anEvent(account.id), audit: anAudit('upload', { accountId: account.id }) }))
+    const room = { node: 'node_born', most: 10, rooms: { [full.id]: 0 }, other: 2 }
+    const { deliveries, isComplete } = await world.store.recordFacts(facts, room)
+    assert.equal(isComplete, true)
+    assert.deepEqual(
+      deliveries.map(({ webhookId, eventId, attempts, createdAt }) => ({ webhookId, eventId, attempts, createdAt })),
+      facts
+        .slice(0, 2)
+        .map(({ event }) => ({ webhookId: plain.id, eventId: event.id, attempts: 0, createdAt: event.occurredAt })),
+    )
+    const stored = await world.store.findDelivery(plain.id, deliveries[0]!.id)
+    const { attempts: _, createdAt: __, ...born } = deliveries[0]!
+    assert.deepEqual([stored?.planned, stored?.delivery.state], [born, 'waiting'])
+    assert.equal((await world.store.listAudit({ accountId: account.id, action: 'upload' }, PAGE)).total, 3)
+
+    const wants = [plain, full, ordered].map(({ id }) => ({ webhookId: id, room: 9 }))
+    const claimed = await world.store.claim('node_a', wants, tick())
+    assert.deepEqual(claimed.map(({ webhookId }) => webhookId), [plain.id, full.id, full.id, full.id, ordered.id]) // biome-ignore format: one line
+    const again = await world.store.recordFacts(facts, room)
+    assert.deepEqual(again, { deliveries: [], isComplete: false })
+
+    const [settled] = await world.store.settle([settling(deliveries[0]!, { state: 'delivered' }, { node: 'node_born' })])
+    assert.equal(settled!.written, true)
+    assert.equal(await world.store.unclaimAllBut('node_born', []), 1)
+    assert.equal((await world.store.claim('node_a', wants, tick())).length, 1)
+  })
+
+  test('facts of many callers are claimed each into the room of its own', async () => {
+    const { webhook } = await backlog(0)
+    const room = (most: number) => ({ node: 'node_born', most, rooms: {}, other: most })
+    const facts = () => [1, 2].map(() => ({ event: anEvent(webhook.accountId), audit: null }))
+    const births = await Promise.all([2, 1, 0].map((most) => world.store.recordFacts(facts(), most === 0 ? null : room(most))))
+    assert.deepEqual(births.map(({ deliveries }) => deliveries.length), [2, 1, 0]) // biome-ignore format: one line
+    assert.equal(await world.store.unclaimAllBut('node_born', []), 3)
+  })
+
   test('dueWebhooks names who has something due, longest overdue first, and the earliest time to come, also of those overdue', async () => {
     const [first, second, third] = [await backlog(2), await backlog(1), await backlog(1)]
     const { webhookIds, nextDueAt } = await world.store.dueWebhooks(tick(), 1_000)

@@ -172,6 +172,7 @@ export const HOT = [
   'recordChange',
   'recordEvents',
   'recordFact',
+  'recordFacts',
   'settle',
   'ping',
 ] as const satisfies (keyof Store)[]

@@ -76,7 +76,8 @@ describe('the worker of replays', { timeout: 60_000 }, () => {
       const attempt = { number: 1, startedAt: 0, durationMs: 1, statusCode: 200, error: null } as const
       await store.settle(
         claimed.map((one) => ({
-          ...{ deliveryId: one.id, webhookId: one.webhookId, node: 'node_engine', outcome, endedAt: tick() },
+          ...{ deliveryId: one.id, webhookId: one.webhookId, orderKey: one.orderKey, collapseKey: one.collapseKey },
+          ...{ node: 'node_engine', outcome, endedAt: tick() },
           attempt: { ...attempt, responseHeaders: null, responseBody: null },
         })),
       )
