@@ -440,9 +440,7 @@ CREATE INDEX delivery_failed on delivery (webhook_id, id) where state = 'failed'
 
 CREATE INDEX delivery_of_replay on delivery (replay_id, state) where replay_id is not null;
 
-CREATE INDEX delivery_of_type on delivery (webhook_id, event_type, id);
-
-CREATE INDEX delivery_of_webhook on delivery (webhook_id, id);
+CREATE INDEX delivery_of_webhook on delivery (webhook_id, id, event_type);
 
 CREATE INDEX delivery_ordered on delivery (webhook_id, order_key, order_position) where order_key is not null and state = 'waiting';
 

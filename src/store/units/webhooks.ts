@@ -6,7 +6,18 @@ import type { DeliveryState, PlannedDelivery } from '../../webhooks/webhook.ts'
 import { fromWebhook, LISTED, textOf, toAttempt, toDeliveryRecord, toPlanned, toWebhook } from '../rows.ts'
 import type { AttemptTable } from '../tables.ts'
 import { TOTAL_COUNTS } from '../tally.ts'
-import { checkOffset, countOf, found, nextOf, ONE, orTaken, pageOf, TOTAL_COUNTED_MAX, type Work } from '../work.ts'
+import {
+  checkOffset,
+  countOf,
+  found,
+  LOOKED_THROUGH_MAX,
+  nextOf,
+  ONE,
+  orTaken,
+  pageOf,
+  TOTAL_COUNTED_MAX,
+  type Work,
+} from '../work.ts'
 import { note } from './accounts.ts'
 import type { Units } from './units.ts'
 
@@ -102,18 +113,18 @@ export const webhookUnits: Units<WebhookStore> = {
     const { webhookId, state, eventType } = filter
     const webhook = await findRow(work, webhookId)
     let all = db.selectFrom('delivery').where('webhook_id', '=', webhookId)
-    if (eventType !== undefined) all = all.where('event_type', '=', eventType)
     if (page.after !== undefined) all = all.where('id', '<', page.after)
-    // Most of what is stored is delivered, and no index has both type and state: those are looked for in a stretch of the list.
-    const isIndexed = eventType === undefined ? state !== 'delivered' : state === undefined
-    const stretch = all.selectAll().orderBy('id', 'desc').limit(STRETCH_MAX)
-    let query = isIndexed ? all : (db.selectFrom(stretch.as('stretch')) as unknown as typeof all)
+    // Most of what is stored is delivered, and no index begins with a type: those are looked for in a stretch of the list.
+    const isIndexed = eventType === undefined && state !== 'delivered'
+    const stretchMax = state === undefined ? LOOKED_THROUGH_MAX : STRETCH_MAX
+    const end = isIndexed ? undefined : await all.select('id').orderBy('id', 'desc').limit(1).offset(stretchMax - 1).executeTakeFirst() // biome-ignore format: one line
+    const stretch = end === undefined ? all : all.where('id', '>=', end.id)
+    const ofType = eventType === undefined ? stretch : stretch.where('event_type', '=', eventType)
     // Literals, not parameters: SQLite uses a partial index only where it can see the values.
-    query = query.where((e) => e('state', state === undefined ? '<>' : '=', sql.lit<string>(state ?? 'held')))
+    const query = ofType.where((e) => e('state', state === undefined ? '<>' : '=', sql.lit<string>(state ?? 'held')))
     // Of a type alone the index is counted, with the few that are held at the moment.
-    const counted = isIndexed ? all.limit(TOTAL_COUNTED_MAX) : query
+    const counted = state === undefined ? ofType : query
     const rows = await query.select(LISTED).orderBy('id', 'desc').limit(page.limit).offset(page.offset).execute()
-    const end = isIndexed ? undefined : await all.select('id').orderBy('id', 'desc').limit(1).offset(STRETCH_MAX - 1).executeTakeFirst() // biome-ignore format: one line
     return {
       rows: rows.map((row) => toDeliveryRecord(row, webhook?.state === 'active')),
       total: eventType === undefined ? await totalOf(db, webhookId, state) : await countOf(db, counted.select(ONE)),
