@@ -15,6 +15,7 @@ import type { Tell } from './news.ts'
 import type { WorkContext } from './work/context.ts'
 import { listFiles } from './work/list.ts'
 import { moveFile } from './work/move.ts'
+import { sweepWork } from './work/sweep.ts'
 import { Works } from './works.ts'
 
 /** Work that is stopped gets this long to suspend what it has under way, ms. */
@@ -56,6 +57,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
         'not_found',
         `${folder.path} is not enrolled: run \`landfall agent enroll --server URL --token T\` first`,
       )
+    await sweepWork({ folder: folder.path, roots: enrolment.roots, clock: options.clock, log: options.log })
     return await new RunningAgent(folder, enrolment, options).run()
   } finally {
     await lock.stop()

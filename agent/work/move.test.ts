@@ -205,6 +205,7 @@ test('a far side is resumed by the hash of its part, and begun anew where it tel
   const cases = [
     { told: (part: PartialFile) => part.hash(), moved: MIB },
     { told: async () => undefined, moved: 3 * MIB },
+    { told: () => Promise.reject(new TransferFailure('PERMISSION_DENIED', 'It may not be read.')), moved: 3 * MIB },
     { told: async () => sha256Of(Buffer.from('something else')), moved: 3 * MIB },
   ]
   for (const { told, moved } of cases) {

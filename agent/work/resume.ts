@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { addAbortSignal } from 'node:stream'
+import { TRANSFER_FAILURES, TransferFailure } from '../../src/wire/agent/failure.ts'
 import type { PartialFile } from '../clients/client.ts'
 import { addCheckpoint, type Checkpoint } from './journal.ts'
 import type { Stop } from './stop.ts'
@@ -28,11 +29,17 @@ export async function trustedBeginning(
     if (beginning !== undefined) await stop.or(partial.atHand.cut(beginning.bytes))
     return beginning
   }
-  const told = await stop.or(partial.hash())
+  const told = await stop.or(partial.hash().catch(unreadable))
   if (told === undefined) return undefined
   const checkpoint = { bytes: partial.bytes, sha256: told }
   const beginning = await lastFitting(await stop.or(readSource()), [checkpoint], partial.bytes, stop)
   return beginning && { ...beginning, checkpoints: addCheckpoint(checkpoints, checkpoint) }
+}
+
+/** Servers may let a part be written on and not be read; what may work at the next attempt is another matter. */
+function unreadable(error: unknown): undefined {
+  if (error instanceof TransferFailure && !TRANSFER_FAILURES[error.code].isWorthRetrying) return undefined
+  throw error
 }
 
 /** Reads the first bytes up to the last checkpoint within `bytes`, and stops at the first one that does not fit. */
