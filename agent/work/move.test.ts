@@ -12,6 +12,7 @@ import { openClient } from '../clients/open.ts'
 import { Journal } from './journal.ts'
 import { moveFile } from './move.ts'
 import { bytesOf, filesBelow, freshGround, localWork, sha256Of, workBench } from './testing.ts'
+import type { ChildWork } from './testing-child.ts'
 
 const MIB = 1024 * 1024
 /** Tries of what takes longer than a moment: another process, a second. */
@@ -393,9 +394,13 @@ test('a disk that gets full on the way is DISK_FULL, and nothing stays on it', a
   assert.deepEqual(Object.keys(await filesBelow(folder)), ['in/a'])
 })
 
+function startChild(work: ChildWork) {
+  return fork(join(import.meta.dirname, 'testing-child.ts'), [JSON.stringify(work)])
+}
+
 test('killed in the middle, the next process goes on from the last checkpoint', { timeout: 60_000 }, async (t) => {
   const { folder, source, destination, bytes } = await ground(t, bytesOf(60 * MIB))
-  const child = fork(join(import.meta.dirname, 'testing-child.ts'), [folder, source, destination, String(12 * MIB)])
+  const child = startChild({ folder, source, destination, bytesPerSecond: 12 * MIB, postAction: { kind: 'keep' } })
   t.after(() => child.kill('SIGKILL'))
   const journal = new Journal(join(folder, '.agent'))
   await eventually(async () => assert.ok((await journal.read('trf_0123456789ab')) !== undefined), WAITS)
@@ -409,6 +414,26 @@ test('killed in the middle, the next process goes on from the last checkpoint', 
   assert.equal(endOf(bench.reports).bytesTransferred, bytes.length - left)
   assert.deepEqual(await filesBelow(folder), { 'in/a': sha256Of(bytes), 'out/b': sha256Of(bytes) })
 })
+
+for (const [killedAt, hasArrived] of [
+  ['arrived', false],
+  ['arrived', true],
+  ['completed', true],
+] as const) {
+  test(`killed with ${killedAt} on the way, ${hasArrived ? 'after' : 'before'} the server knew of the arrival`, async (t) => {
+    const { folder, source, destination, bytes } = await ground(t)
+    const postAction = { kind: 'delete' } as const
+    const child = startChild({ folder, source, destination, bytesPerSecond: null, postAction, killedAt })
+    await once(child, 'exit')
+    assert.equal((await filesBelow(folder))['out/b'], sha256Of(bytes))
+    const bench = workBench(folder)
+    await moveFile(localWork(source, destination, { postAction, hasArrived }), bench.context)
+    assert.deepEqual(bench.said(), hasArrived ? ['completed'] : ['arrived', 'completed'])
+    assert.equal(endOf(bench.reports).sha256, sha256Of(bytes))
+    assert.deepEqual(await filesBelow(folder), { 'out/b': sha256Of(bytes) })
+    assert.deepEqual(await readdir(join(folder, '.agent/work')), [])
+  })
+}
 
 test('memory does not grow with the file', { timeout: 60_000 }, async (t) => {
   const { folder, source, destination } = await ground(t, new Uint8Array())
