@@ -38,7 +38,7 @@ function plainLines(terminal: Terminal): AgentShow {
   return { news: (news) => terminal.out(printable(newsLine(news))), end: () => terminal.out('stopped') }
 }
 
-interface Bar {
+export interface Bar {
   readonly what: string
   bytes: number
   size: number | null
@@ -108,7 +108,7 @@ function styleOf(news: AgentNews): Parameters<typeof paint>[1] | undefined {
   return ['disconnected', 'contact_lost', 'renewal_failed'].includes(news.type) ? 'yellow' : undefined
 }
 
-function barLine({ what, bytes, size, speed }: Bar): string {
+export function barLine({ what, bytes, size, speed }: Bar): string {
   const share = size === null ? 0 : size === 0 ? 1 : Math.min(bytes / size, 1)
   const full = Math.round(share * BAR_CELLS)
   const bar = '█'.repeat(full) + '░'.repeat(BAR_CELLS - full)

@@ -25,6 +25,13 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
     alerts: async () => (await import('./alerts.ts')).alerts,
   },
   'Agents, transfers and jobs': {
+    agent: async () => [
+      (await import('./agent-enroll.ts')).agentEnroll,
+      (await import('./agent-run.ts')).agentRun,
+      ...(await import('./agent.ts')).agent,
+    ],
+    remote: async () => (await import('./remote.ts')).remote,
+    transfer: async () => (await import('./transfer.ts')).transfer,
     job: async () => (await import('./job.ts')).job,
   },
   'For those who develop receivers': {
