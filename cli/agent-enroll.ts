@@ -11,7 +11,7 @@ export const agentEnroll: Command = {
   usage: 'agent enroll --server URL (--token T | --token-stdin) [--folder F] [--name N] [--root DIR …]',
   options: {
     server: { type: 'string', meaning: 'url of the HTTP API of the server' },
-    token: { type: 'string', meaning: 'enrolment token (`landfall agent token`), or one of an administrator' },
+    token: { type: 'string', meaning: 'enrolment token (`landfall agent token create`), or one of an administrator' },
     'token-stdin': {
       type: 'boolean',
       meaning: 'read the token from standard input: other users of this machine see the arguments',

@@ -5,7 +5,9 @@ import { AGENT_OSES, TOKEN_SECONDS_DEFAULT, TOKEN_SECONDS_MAX, TOKEN_SECONDS_MIN
 import { Type } from '../../base/type.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
 import { body, count, idOf, iso, isoOrNull, nullable, params, query, refTo, text, time } from '../schema.ts'
+import { JobShape, shapesOf as jobShapes } from './jobs.ts'
 import { adminRoute, Deleted, envelope, PageQuery, Pagination, paging, said } from './shapes.ts'
+import { TransferShape, shapesOf as transferShapes } from './transfers.ts'
 
 /** The members of the REST API reference first, then ours. */
 export const AgentShape = Type.Object(
@@ -75,12 +77,25 @@ function tokenShape(token: EnrolmentToken): Static<typeof EnrolmentTokenShape> {
   return { id, name, usesMax, uses, createdAt: iso(createdAt), expiresAt: iso(expiresAt), revokedAt: isoOrNull(revokedAt) }
 }
 
+/** Transfers of an agent that come with it, newest first, and jobs; the lists of each have all. */
+const TRANSFERS_SHOWN = 20
+const JOBS_SHOWN = 100
+
+export const AgentDetailShape = Type.Object(
+  {
+    ...AgentShape.properties,
+    transfers: Type.Array(refTo(TransferShape), { description: `Its last ${TRANSFERS_SHOWN}, newest first.` }),
+    jobs: Type.Array(refTo(JobShape), { description: `Its first ${JOBS_SHOWN}.` }),
+  },
+  { $id: 'AgentDetail' },
+)
+
 const One = envelope({ agent: refTo(AgentShape) })
 const byId = params({ id: idOf('agent') })
 const Name = Type.Optional(text('For people.', { minLength: 1, maxLength: LABEL_CHARS_MAX }))
 
 /** What administrators do with agents. */
-export function addAgentRoutes(api: Api, { agents: { admin } }: ApiNeeds): void {
+export function addAgentRoutes(api: Api, { agents: { admin }, transfers, jobs }: ApiNeeds): void {
   api.get(
     '/agents',
     {
@@ -100,8 +115,32 @@ export function addAgentRoutes(api: Api, { agents: { admin } }: ApiNeeds): void 
 
   api.get(
     '/agents/:id',
-    { schema: { ...adminRoute('getAgent', 'Agents', 'Get an agent', { 200: One }, [404]), params: byId } },
-    async ({ params: { id } }) => said({ agent: agentShape(await admin.find(id)) }),
+    {
+      schema: {
+        ...adminRoute(
+          'getAgent',
+          'Agents',
+          'Get an agent, with its last transfers and its jobs',
+          { 200: envelope({ agent: refTo(AgentDetailShape) }) },
+          [404],
+        ),
+        params: byId,
+      },
+    },
+    async ({ params: { id } }) => {
+      const agent = await admin.find(id)
+      const [moved, planned] = await Promise.all([
+        transfers.admin.list({ agentId: id }, { limit: TRANSFERS_SHOWN, offset: 0 }),
+        jobs.admin.list({ agentId: id }, { limit: JOBS_SHOWN, offset: 0 }),
+      ])
+      return said({
+        agent: {
+          ...agentShape(agent),
+          transfers: await transferShapes(moved.rows, transfers),
+          jobs: await jobShapes(planned.rows, jobs),
+        },
+      })
+    },
   )
 
   api.patch(

@@ -2,7 +2,7 @@ import type { Guards } from '../auth.ts'
 import type { Api, ApiNeeds } from '../needs.ts'
 import { AccountShape, addAccountRoutes } from './accounts.ts'
 import { addAgentCalls, addRegistrationRoute } from './agent-calls.ts'
-import { AgentShape, addAgentRoutes, CertificateShape, EnrolmentTokenShape } from './agents.ts'
+import { AgentDetailShape, AgentShape, addAgentRoutes, CertificateShape, EnrolmentTokenShape } from './agents.ts'
 import { addDeliveryRoutes, DeliveryDetailShape, DeliveryShape } from './deliveries.ts'
 import { addDoctorRoutes, DoctorReportShape } from './doctor.ts'
 import { AuditShape, addEventRoutes, EventShape, EventTypeShape } from './events.ts'
@@ -28,7 +28,7 @@ export const MFTPLUS_SHAPES = [
   ...[MftplusError, Pagination, Health, WebhookShape, DeliveryShape, DeliveryDetailShape, EventShape, EventTypeShape],
   ...[AuditShape, AccountShape, UserShape, KeyShape, AdminTokenShape, DoctorReportShape, PreviewedEventShape],
   ...[HealthShape, FiguresShape, FailureShape, AlertShape, ReplayShape, ExplanationShape],
-  ...[AgentShape, CertificateShape, EnrolmentTokenShape, TransferShape, RemoteShape, JobShape, RunShape],
+  ...[AgentShape, AgentDetailShape, CertificateShape, EnrolmentTokenShape, TransferShape, RemoteShape, JobShape, RunShape],
 ]
 
 /** What agents call, behind the guard of the listener: their key here, their certificate at the agent port. */

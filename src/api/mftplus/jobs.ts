@@ -164,7 +164,7 @@ function runShape(run: Run): Static<typeof RunShape> {
 }
 
 /** Their agents are one question to the store. */
-async function shapesOf(jobs: readonly Job[], { findAgents }: ApiNeeds['jobs']) {
+export async function shapesOf(jobs: readonly Job[], { findAgents }: ApiNeeds['jobs']) {
   const ids = [...new Set(jobs.map(({ agentId }) => agentId))]
   const agents = new Map((ids.length === 0 ? [] : await findAgents(ids)).map((agent) => [agent.id, agent]))
   return jobs.map((job) => jobShape(job, agents.get(job.agentId)))

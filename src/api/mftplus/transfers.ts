@@ -66,7 +66,7 @@ function transferShape(transfer: Transfer, agent: Known | undefined): Static<typ
 }
 
 /** Their agents are one question to the store. */
-async function shapesOf(transfers: readonly Transfer[], { findAgents }: ApiNeeds['transfers']) {
+export async function shapesOf(transfers: readonly Transfer[], { findAgents }: ApiNeeds['transfers']) {
   const ids = [...new Set(transfers.map(({ agentId }) => agentId))]
   const agents = new Map((ids.length === 0 ? [] : await findAgents(ids)).map((agent) => [agent.id, agent]))
   return transfers.map((transfer) => transferShape(transfer, agents.get(transfer.agentId)))
