@@ -7,6 +7,7 @@ import type { Log } from '../src/base/log.ts'
 import { HOUR_MS, SECOND_MS } from '../src/base/units.ts'
 import { AgentPort } from './agent-port.ts'
 import { CertificateKeeper } from './certificate.ts'
+import { idleConnections } from './clients/idle.ts'
 import { openClient } from './clients/open.ts'
 import { type AgentFolder, type Enrolment, lockAgentFolder, openAgentFolder } from './folder.ts'
 import { Link, type LinkEnd } from './link.ts'
@@ -132,6 +133,7 @@ class RunningAgent {
       this.#keeper.stop()
       this.#works.dropAll('stopping')
       await Promise.race([this.#works.stopped(), new Promise<void>((done) => clock.after(STOP_MS, done))])
+      idleConnections.closeAll()
       await this.#port.close()
     }
   }
