@@ -1,36 +1,22 @@
 import assert from 'node:assert/strict'
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdir, open, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { TransferFailure } from '../../src/wire/agent/failure.ts'
-import type { Arrival, PostAction, TransferWork, WorkReport } from '../../src/wire/agent/work.ts'
-import { eventually } from '../../test/eventually.ts'
-import type { Client, PartialFile } from '../clients/client.ts'
-import { openClient } from '../clients/open.ts'
-import { Journal } from './journal.ts'
+import type { PostAction, TransferWork, WorkReport } from '../../src/wire/agent/work.ts'
 import { moveFile } from './move.ts'
-import { bytesOf, filesBelow, freshGround, localWork, sha256Of, workBench } from './testing.ts'
-import type { ChildWork } from './testing-child.ts'
-
-const MIB = 1024 * 1024
-/** Tries of what takes longer than a moment: another process, a second. */
-const WAITS = 1_000_000
-const PART = 'out/.b.trf_0123456789ab.part'
-
-/** `in/a` with these bytes, to be moved to `out/b`. */
-async function ground(t: TestContext, bytes: Uint8Array = bytesOf(3 * MIB)) {
-  const folder = await freshGround(t)
-  await mkdir(join(folder, 'in'))
-  const source = join(folder, 'in/a')
-  await writeFile(source, bytes)
-  return { folder, source, destination: join(folder, 'out/b'), bytes }
-}
-
-function endOf(reports: readonly WorkReport[]) {
-  return reports.at(-1) as WorkReport & { errorCode?: string; error?: string } & Partial<Arrival>
-}
+import {
+  bytesOf,
+  endOf,
+  failingAfter,
+  filesBelow,
+  freshGround,
+  ground,
+  localWork,
+  MIB,
+  sha256Of,
+  withPart,
+  workBench,
+} from './testing.ts'
 
 for (const size of [0, 1, 100 * MIB]) {
   test(`a file of ${size} bytes arrives with its time, verified, and nothing is left beside it`, async (t) => {
@@ -120,106 +106,6 @@ function at(path: string) {
   return { endpoint: { protocol: 'local' }, path } as const
 }
 
-/** The destination's client with one call changed. */
-function withPart(change: (part: PartialFile) => Partial<PartialFile>): { open: typeof openClient } {
-  return {
-    async open(endpoint, context) {
-      const client = await openClient(endpoint, context)
-      return {
-        ...client,
-        async write(path, options) {
-          const part = await client.write(path, options)
-          return { ...part, ...change(part) }
-        },
-      } satisfies Client
-    },
-  }
-}
-
-/** The destination fails once it has taken so many bytes. */
-function failingAfter(bytes: number, code: 'CONNECTION_LOST' | 'DISK_FULL') {
-  let taken = 0
-  return withPart((part) => ({
-    async append(chunk) {
-      taken += chunk.length
-      if (taken > bytes) throw new TransferFailure(code, 'It broke.')
-      await part.append(chunk)
-    },
-  }))
-}
-
-test('a break is gone on with: only the rest is moved', async (t) => {
-  const { folder, source, destination, bytes } = await ground(t, bytesOf(20 * MIB))
-  const broken = workBench(folder, failingAfter(12 * MIB, 'CONNECTION_LOST'))
-  await moveFile(localWork(source, destination), broken.context)
-  assert.equal(endOf(broken.reports).errorCode, 'CONNECTION_LOST')
-  assert.deepEqual(Object.keys(await filesBelow(folder)).sort(), ['in/a', PART])
-
-  const bench = workBench(folder)
-  await moveFile(localWork(source, destination), bench.context)
-  const end = endOf(bench.reports)
-  assert.equal(end.state, 'completed')
-  assert.equal(end.bytesTransferred, 8 * MIB)
-  assert.equal(end.sha256, sha256Of(bytes))
-  assert.deepEqual(await filesBelow(folder), { 'in/a': sha256Of(bytes), 'out/b': sha256Of(bytes) })
-})
-
-const untrusted: { name: string; spoil: (at: { folder: string; source: string }) => Promise<unknown> }[] = [
-  { name: 'a part that was tampered with', spoil: ({ folder }) => spoilByte(join(folder, PART), 1000) },
-  { name: 'a part that is too short for its checkpoint', spoil: ({ folder }) => writeFile(join(folder, PART), bytesOf(5)) },
-  {
-    name: 'a journal that cannot be read',
-    spoil: ({ folder }) => writeFile(join(folder, '.agent/work/trf_0123456789ab.json'), '{'),
-  },
-  { name: 'a source that changed its time', spoil: ({ source }) => utimes(source, 5, 5) },
-]
-for (const { name, spoil } of untrusted) {
-  test(`${name} is not trusted: the file is moved anew`, async (t) => {
-    const { folder, source, destination, bytes } = await ground(t)
-    const broken = workBench(folder, failingAfter(2 * MIB, 'CONNECTION_LOST'))
-    await moveFile(localWork(source, destination), broken.context)
-    await spoil({ folder, source })
-    const bench = workBench(folder)
-    await moveFile(localWork(source, destination), bench.context)
-    assert.equal(endOf(bench.reports).bytesTransferred, bytes.length)
-    assert.deepEqual(await filesBelow(folder), { 'in/a': sha256Of(bytes), 'out/b': sha256Of(bytes) })
-  })
-}
-
-async function spoilByte(path: string, position: number): Promise<void> {
-  const file = await open(path, 'r+')
-  await file.write(Buffer.from([7, 7, 7]), 0, 3, position)
-  await file.close()
-}
-
-test('a part that grew a torn end is cut back to what is proven', async (t) => {
-  const { folder, source, destination, bytes } = await ground(t)
-  await moveFile(localWork(source, destination), workBench(folder, failingAfter(2 * MIB, 'CONNECTION_LOST')).context)
-  await writeFile(join(folder, PART), Buffer.alloc(100_000), { flag: 'a' })
-  const bench = workBench(folder)
-  await moveFile(localWork(source, destination), bench.context)
-  assert.equal(endOf(bench.reports).bytesTransferred, MIB)
-  assert.equal((await filesBelow(folder))['out/b'], sha256Of(bytes))
-})
-
-test('a far side is resumed by the hash of its part, and begun anew where it tells none or another', async (t) => {
-  const cases = [
-    { told: (part: PartialFile) => part.hash(), moved: MIB },
-    { told: async () => undefined, moved: 3 * MIB },
-    { told: () => Promise.reject(new TransferFailure('PERMISSION_DENIED', 'It may not be read.')), moved: 3 * MIB },
-    { told: async () => sha256Of(Buffer.from('something else')), moved: 3 * MIB },
-  ]
-  for (const { told, moved } of cases) {
-    const { folder, source, destination, bytes } = await ground(t)
-    await moveFile(localWork(source, destination), workBench(folder, failingAfter(2 * MIB, 'CONNECTION_LOST')).context)
-    const far = withPart((part) => ({ atHand: undefined as never, hash: () => told(part) }))
-    const bench = workBench(folder, far)
-    await moveFile(localWork(source, destination), bench.context)
-    assert.equal(endOf(bench.reports).bytesTransferred, moved)
-    assert.equal((await filesBelow(folder))['out/b'], sha256Of(bytes))
-  }
-})
-
 test('a source that changes while it is read fails the transfer, and the old file stays', async (t) => {
   const changes = [
     { name: 'grows', change: (source: string) => writeFile(source, 'more', { flag: 'a' }) },
@@ -245,92 +131,6 @@ test('a source that changes while it is read fails the transfer, and the old fil
     assert.deepEqual(await readdir(join(folder, 'out')), ['b'])
     assert.equal(await readFile(destination, 'utf8'), 'old')
   }
-})
-
-const stops = [
-  { reason: 'cancelled', said: ['cancelled'], keeps: false },
-  { reason: 'stopping', said: [], keeps: true },
-  { reason: 'contact lost', said: [], keeps: true },
-  { reason: 'lease lost', said: [], keeps: true },
-] as const
-for (const { reason, said, keeps } of stops) {
-  test(`${reason} in the middle: stopped within a second, the part is ${keeps ? 'kept' : 'gone'}`, async (t) => {
-    const { folder, source, destination } = await ground(t)
-    const bench = workBench(folder)
-    const moving = moveFile(localWork(source, destination, { bytesPerSecond: 512 * 1024 }), bench.context)
-    await eventually(async () => assert.ok((await stat(join(folder, PART))).size > 0))
-    const stoppedAt = performance.now()
-    bench.stop(reason)
-    await moving
-    assert.ok(performance.now() - stoppedAt < 1000)
-    assert.deepEqual(bench.said(), said)
-    assert.deepEqual(Object.keys(await filesBelow(folder)).sort(), keeps ? ['in/a', PART] : ['in/a'])
-  })
-}
-
-test('a side that hangs does not hold up the report of being cancelled', async (t) => {
-  const { folder, source, destination } = await ground(t)
-  const released = Promise.withResolvers<void>()
-  const bench = workBench(
-    folder,
-    withPart((part) => ({
-      append: () => new Promise(() => {}),
-      discard: () => released.promise.then(() => part.discard()),
-    })),
-  )
-  const moving = moveFile(localWork(source, destination), bench.context)
-  await eventually(async () => assert.ok(await stat(join(folder, PART))))
-  const stoppedAt = performance.now()
-  bench.stop('cancelled')
-  await eventually(async () => assert.deepEqual(bench.said(), ['cancelled']), WAITS)
-  assert.ok(performance.now() - stoppedAt < 1000)
-  released.resolve()
-  await moving
-  assert.deepEqual(Object.keys(await filesBelow(folder)), ['in/a'])
-})
-
-test('an answer of no stops the work and reports no more', async (t) => {
-  const { folder, source, destination } = await ground(t)
-  const bench = workBench(folder, { answers: () => false })
-  await moveFile(localWork(source, destination, { bytesPerSecond: 10 * MIB }), bench.context)
-  assert.deepEqual(bench.said(), [])
-  assert.equal(bench.reports.length, 1)
-  await assert.rejects(stat(destination))
-})
-
-test('what takes too long is DEADLINE_EXCEEDED and leaves nothing', async (t) => {
-  const { folder, source, destination } = await ground(t)
-  const bench = workBench(folder)
-  await moveFile(localWork(source, destination, { bytesPerSecond: 512 * 1024, deadlineMs: 200 }), bench.context)
-  assert.equal(endOf(bench.reports).errorCode, 'DEADLINE_EXCEEDED')
-  assert.deepEqual(Object.keys(await filesBelow(folder)), ['in/a'])
-})
-
-test('cancelled before it has begun, a transfer takes the part of an earlier attempt with it', async (t) => {
-  const { folder, source, destination } = await ground(t)
-  await moveFile(localWork(source, destination), workBench(folder, failingAfter(2 * MIB, 'CONNECTION_LOST')).context)
-  await stat(join(folder, PART))
-  const bench = workBench(folder)
-  bench.stop('cancelled')
-  await moveFile(localWork(source, destination), bench.context)
-  assert.deepEqual(bench.said(), ['cancelled'])
-  assert.deepEqual(Object.keys(await filesBelow(folder)), ['in/a'])
-  assert.deepEqual(await readdir(join(folder, '.agent/work')), [])
-})
-
-test('a break before the part is come to leaves it and its journal to the next attempt', async (t) => {
-  const { folder, source, destination } = await ground(t)
-  await moveFile(localWork(source, destination), workBench(folder, failingAfter(2 * MIB, 'CONNECTION_LOST')).context)
-  const unreachable = workBench(folder, {
-    open: async () => {
-      throw new TransferFailure('CONNECTION_REFUSED', 'Nobody is there.')
-    },
-  })
-  await moveFile(localWork(source, destination), unreachable.context)
-  assert.equal(endOf(unreachable.reports).errorCode, 'CONNECTION_REFUSED')
-  const bench = workBench(folder)
-  await moveFile(localWork(source, destination), bench.context)
-  assert.equal(endOf(bench.reports).bytesTransferred, MIB)
 })
 
 const actions: { name: string; action: PostAction; left: string[] }[] = [
@@ -393,47 +193,6 @@ test('a disk that gets full on the way is DISK_FULL, and nothing stays on it', a
   assert.equal(endOf(bench.reports).errorCode, 'DISK_FULL')
   assert.deepEqual(Object.keys(await filesBelow(folder)), ['in/a'])
 })
-
-function startChild(work: ChildWork) {
-  return fork(join(import.meta.dirname, 'testing-child.ts'), [JSON.stringify(work)])
-}
-
-test('killed in the middle, the next process goes on from the last checkpoint', { timeout: 60_000 }, async (t) => {
-  const { folder, source, destination, bytes } = await ground(t, bytesOf(60 * MIB))
-  const child = startChild({ folder, source, destination, bytesPerSecond: 12 * MIB, postAction: { kind: 'keep' } })
-  t.after(() => child.kill('SIGKILL'))
-  const journal = new Journal(join(folder, '.agent'))
-  await eventually(async () => assert.ok((await journal.read('trf_0123456789ab')) !== undefined), WAITS)
-  child.kill('SIGKILL')
-  await once(child, 'exit')
-  const left = (await journal.read('trf_0123456789ab'))!.checkpoints.at(-1)!.bytes
-  assert.deepEqual(Object.keys(await filesBelow(folder)).sort(), ['in/a', PART])
-
-  const bench = workBench(folder)
-  await moveFile(localWork(source, destination), bench.context)
-  assert.equal(endOf(bench.reports).bytesTransferred, bytes.length - left)
-  assert.deepEqual(await filesBelow(folder), { 'in/a': sha256Of(bytes), 'out/b': sha256Of(bytes) })
-})
-
-for (const [killedAt, hasArrived] of [
-  ['arrived', false],
-  ['arrived', true],
-  ['completed', true],
-] as const) {
-  test(`killed with ${killedAt} on the way, ${hasArrived ? 'after' : 'before'} the server knew of the arrival`, async (t) => {
-    const { folder, source, destination, bytes } = await ground(t)
-    const postAction = { kind: 'delete' } as const
-    const child = startChild({ folder, source, destination, bytesPerSecond: null, postAction, killedAt })
-    await once(child, 'exit')
-    assert.equal((await filesBelow(folder))['out/b'], sha256Of(bytes))
-    const bench = workBench(folder)
-    await moveFile(localWork(source, destination, { postAction, hasArrived }), bench.context)
-    assert.deepEqual(bench.said(), hasArrived ? ['completed'] : ['arrived', 'completed'])
-    assert.equal(endOf(bench.reports).sha256, sha256Of(bytes))
-    assert.deepEqual(await filesBelow(folder), { 'out/b': sha256Of(bytes) })
-    assert.deepEqual(await readdir(join(folder, '.agent/work')), [])
-  })
-}
 
 test('memory does not grow with the file', { timeout: 60_000 }, async (t) => {
   const { folder, source, destination } = await ground(t, new Uint8Array())

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { type Clock, systemClock } from '../../src/base/clock.ts'
 import { silentLog } from '../../src/base/log.ts'
-import type { Endpoint, TransferWork, WorkReport } from '../../src/wire/agent/work.ts'
-import type { Client } from '../clients/client.ts'
+import { TransferFailure } from '../../src/wire/agent/failure.ts'
+import type { Arrival, Endpoint, TransferWork, WorkReport } from '../../src/wire/agent/work.ts'
+import type { Client, PartialFile } from '../clients/client.ts'
 import { openClient } from '../clients/open.ts'
 import type { StopReason, WorkContext } from './context.ts'
 
@@ -111,4 +112,49 @@ export async function filesBelow(folder: string): Promise<Record<string, string>
     found[path.slice(folder.length + 1)] = sha256Of(await readFile(path))
   }
   return found
+}
+
+export const MIB = 1024 * 1024
+/** The part of `localWork` that brings `out/b`. */
+export const PART = 'out/.b.trf_0123456789ab.part'
+
+/** `in/a` with these bytes, to be moved to `out/b`. */
+export async function ground(t: TestContext, bytes: Uint8Array = bytesOf(3 * MIB)) {
+  const folder = await freshGround(t)
+  await mkdir(join(folder, 'in'))
+  const source = join(folder, 'in/a')
+  await writeFile(source, bytes)
+  return { folder, source, destination: join(folder, 'out/b'), bytes }
+}
+
+export function endOf(reports: readonly WorkReport[]) {
+  return reports.at(-1) as WorkReport & { errorCode?: string; error?: string } & Partial<Arrival>
+}
+
+/** The destination's client with one call changed. */
+export function withPart(change: (part: PartialFile) => Partial<PartialFile>): { open: typeof openClient } {
+  return {
+    async open(endpoint, context) {
+      const client = await openClient(endpoint, context)
+      return {
+        ...client,
+        async write(path, options) {
+          const part = await client.write(path, options)
+          return { ...part, ...change(part) }
+        },
+      } satisfies Client
+    },
+  }
+}
+
+/** The destination fails once it has taken so many bytes. */
+export function failingAfter(bytes: number, code: 'CONNECTION_LOST' | 'DISK_FULL') {
+  let taken = 0
+  return withPart((part) => ({
+    async append(chunk) {
+      taken += chunk.length
+      if (taken > bytes) throw new TransferFailure(code, 'It broke.')
+      await part.append(chunk)
+    },
+  }))
 }
