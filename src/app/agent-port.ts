@@ -1,12 +1,17 @@
 import { createAgentPort } from '../api/agents/server.ts'
+import { createSpaces } from '../api/agents/spaces.ts'
 import { addAgentFace, addSharedFace } from '../api/mftplus/face.ts'
 import type { Api, ApiNeeds } from '../api/needs.ts'
 import type { Clock } from '../base/clock.ts'
+import { AppError } from '../base/error.ts'
 import type { Running } from '../base/lifecycle.ts'
 import type { Log } from '../base/log.ts'
 import type { Settings } from '../config/settings.ts'
+import type { Files } from '../files/files.ts'
 import type { Store } from '../store/store.ts'
+import { grantsOfListing, grantsOfTransfer, type SpaceGrant } from '../transfers/space-grant.ts'
 import type { AgentDesk } from './agents.ts'
+import type { JobDesk } from './jobs.ts'
 import type { TransferDesk } from './transfers.ts'
 
 export interface AgentDoorParts {
@@ -14,6 +19,8 @@ export interface AgentDoorParts {
   readonly settings: Pick<Settings, 'agentAddress' | 'agentHeartbeatMs' | 'agentRenewBeforeMs'>
   readonly agents: AgentDesk
   readonly work: Pick<TransferDesk, 'dispatcher'>
+  readonly jobs: Pick<JobDesk, 'listings'>
+  readonly files: Pick<Files, 'openSpace'>
   /** Of the documented calls, which agents may also make here. */
   readonly needs: ApiNeeds
   readonly clock: Clock
@@ -23,16 +30,70 @@ export interface AgentDoorParts {
 /** Opens the door for agents. From then on, those that register hear where it is. */
 export async function openAgentDoor(parts: AgentDoorParts): Promise<Running & { address: { host: string; port: number } }> {
   const { store, settings, agents, work, needs, clock, log } = parts
+  const spaces = createSpaces({
+    grantsOf: (agentId, lease) => grantsOf(parts, agentId, lease),
+    openSpace: (who) => openSpace(parts, who),
+    ...{ clock, log },
+  })
   const port = createAgentPort({
     ...{ agents: store, authority: agents.authority, presence: agents.needs.presence, enrolment: agents.needs.enrolment },
     dispatcher: work.dispatcher,
     orders: { heartbeatMs: settings.agentHeartbeatMs, renewBeforeMs: settings.agentRenewBeforeMs },
-    addRoutes: (api) => addDocumentedCalls(api, needs),
+    addRoutes(api) {
+      addDocumentedCalls(api, needs)
+      spaces.addRoutes(api)
+    },
     ...{ clock, log },
   })
   const address = await port.start(settings.agentAddress)
   agents.listens(address)
-  return { address, stop: () => port.stop() }
+  return {
+    address,
+    async stop() {
+      await port.stop()
+      await spaces.stop()
+    },
+  }
+}
+
+/** What the work of a lease may do in spaces; undefined: this agent does not hold it. */
+async function grantsOf(
+  { store, jobs }: Pick<AgentDoorParts, 'store' | 'jobs'>,
+  agentId: string,
+  lease: string,
+): Promise<readonly SpaceGrant[] | undefined> {
+  const transfer = await store.findTransferByLease(lease)
+  if (transfer !== undefined)
+    return transfer.agentId === agentId && transfer.status === 'running' ? grantsOfTransfer(transfer) : undefined
+  const job = await jobs.listings.jobOf(agentId, lease)
+  return job && grantsOfListing(job.sourcePath)
+}
+
+/** The space of a user as it is at each request, whatever changes meanwhile. */
+async function openSpace(
+  { store, files }: Pick<AgentDoorParts, 'store' | 'files'>,
+  { account, user: name, address }: { account: string; user: string; address: string },
+) {
+  async function find() {
+    const user = await store.findUser({ accountSlug: account, name })
+    if (user === undefined || user.disabled)
+      throw new AppError('permission_denied', `the user ${account}/${name} is gone or disabled`)
+    return user
+  }
+  let user = await find()
+  const space = files.openSpace({
+    get user() {
+      return user
+    },
+    address,
+    door: 'api',
+  })
+  return {
+    space,
+    async refresh() {
+      user = await find()
+    },
+  }
 }
 
 /** What the contract has agents call, at the same paths, with the certificate in place of `X-API-Key`. */

@@ -192,7 +192,7 @@ async function start(settings: Settings, storeToOpen: StoreToOpen, hooks: AppHoo
     version: VERSION,
   }
   const agentDoor = await openAgentDoor({
-    ...{ store, settings, agents, work, needs, clock },
+    ...{ store, settings, agents, work, jobs, files, needs, clock },
     log: log.child({ part: 'agent port' }),
   })
   life.add('the agent port', agentDoor)

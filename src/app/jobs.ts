@@ -4,7 +4,7 @@ import type { Running } from '../base/lifecycle.ts'
 import type { Log } from '../base/log.ts'
 import type { Recorder } from '../events/record.ts'
 import { createJobAdmin } from '../jobs/administer.ts'
-import { createListings } from '../jobs/listing.ts'
+import { createListings, type Listings } from '../jobs/listing.ts'
 import { createMoving } from '../jobs/moving.ts'
 import { createRuns } from '../jobs/runs.ts'
 import { Scheduler } from '../jobs/scheduler.ts'
@@ -22,6 +22,7 @@ export interface JobDeskParts {
 /** What people and agents ask about jobs. Runs begin and end only from `start` to `stop`. */
 export interface JobDesk extends Running {
   readonly needs: Pick<ApiNeeds, 'jobs'>
+  readonly listings: Pick<Listings, 'jobOf'>
   start(): void
 }
 
@@ -43,6 +44,7 @@ export function createJobDesk({ store, desk, recorder, clock, log }: JobDeskPart
         findAgents: (ids) => store.findAgents(ids),
       },
     },
+    listings,
     start: () => scheduler.start(),
     stop: () => scheduler.stop(),
   }

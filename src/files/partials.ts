@@ -54,7 +54,7 @@ export async function discardPartials({ store, backend, node }: Context, userId:
 export function partialAttributes({ prefixBytes, updatedAt }: Partial): Attributes {
   const at = Math.floor(updatedAt / SECOND_MS)
   const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
-  return { kind: 'file', size: prefixBytes, mode: 0o600, ...owner, accessedAt: at, modifiedAt: at, links: 1 }
+  return { kind: 'file', size: prefixBytes, mode: 0o600, ...owner, accessedAt: at, modifiedAt: at, links: 1, isUnfinished: true }
 }
 
 /** The row of an upload in progress, or of a cut one (`node` null). */

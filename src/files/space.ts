@@ -78,6 +78,8 @@ export interface Attributes {
   accessedAt: number
   modifiedAt: number
   links: number
+  /** A file on its way, which shows at its path where no whole file is. */
+  isUnfinished?: true
 }
 
 export interface AttributeChanges {

@@ -76,7 +76,7 @@ export function createUserSpace(context: Context, session: Session): Space {
   /** What shows at a path where no whole file is: an own upload in progress, or a cut one. */
   async function unfinishedAt(path: Buffer): Promise<Attributes | undefined> {
     const upload = uploadAt(path)
-    if (upload !== undefined) return upload.attributes()
+    if (upload !== undefined) return unfinished(upload)
     const partial = await store.findPartial(session.user.id, toStoredPath(path))
     return partial === undefined ? undefined : partialAttributes(partial)
   }
@@ -85,12 +85,16 @@ export function createUserSpace(context: Context, session: Session): Space {
   async function unfinishedIn(folder: Buffer, limit: number): Promise<DirectoryEntry[]> {
     const own = [...uploads.values()].map((those) => those.at(-1)!).filter(({ target }) => folderOf(target).equals(folder))
     const entries = await Promise.all(
-      own.map(async (upload) => ({ name: nameOf(upload.target), attributes: await upload.attributes() })),
+      own.map(async (upload) => ({ name: nameOf(upload.target), attributes: await unfinished(upload) })),
     )
     for (const partial of await store.listPartials(session.user.id, toStoredPath(folder), limit)) {
       entries.push({ name: nameOf(fromStoredPath(partial.path)), attributes: partialAttributes(partial) })
     }
     return entries
+  }
+
+  async function unfinished(upload: Upload): Promise<Attributes> {
+    return { ...(await upload.attributes()), isUnfinished: true }
   }
 
   function enter(upload: Upload): void {

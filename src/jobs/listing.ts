@@ -44,6 +44,8 @@ export interface DryRun {
 export interface Listings extends WorkSource {
   /** What a run would move now. `conflict` where the agent does not answer in time. */
   dryRun(job: Job): Promise<DryRun>
+  /** The job that this agent looks for the files of, on this lease. */
+  jobOf(agentId: string, lease: string): Promise<Job | undefined>
 }
 
 interface WaitingDryRun {
@@ -169,6 +171,12 @@ export function createListings({ store, moving, runs, clock, log }: ListingParts
     async held(agentId) {
       const held = await store.heldListings(agentId, LISTINGS_MAX)
       return held.map(({ lease, cancelAskedAt }) => ({ lease: lease!, isCancelled: cancelAskedAt !== null }))
+    },
+    async jobOf(agentId, lease) {
+      const dryRun = dryRuns.get(lease)
+      if (dryRun !== undefined) return dryRun.agentId === agentId ? dryRun.job : undefined
+      const run = await store.findRunByLease(lease)
+      return run?.agentId === agentId && run.status === 'running' ? store.findJob(run.jobId) : undefined
     },
     async dryRun(job) {
       if (dryRuns.size >= LISTINGS_MAX)

@@ -216,3 +216,5 @@ export interface Heartbeat {
   /** MiB that its process holds. */
   readonly memory: number
 }
+/** Bytes of a file that an agent sends into a space with one request, at most: so many are in its memory, and no request takes long. */
+export const SPACE_PIECE_BYTES_MAX = 4 * 1024 * 1024
