@@ -10,6 +10,7 @@ import type { Client, Entry, FileFacts } from './client.ts'
 import { idleConnections } from './idle.ts'
 import type { ClientContext } from './open.ts'
 import { openPartial, type RenameSteps } from './rename.ts'
+import { renameOver } from './replace.ts'
 import { SftpReadable } from './sftp-read.ts'
 import { SftpSession } from './sftp-session.ts'
 import { replyFailure } from './sftp-status.ts'
@@ -130,29 +131,17 @@ class SftpFiles implements RenameSteps {
     await this.makeFolders(folder)
   }
 
-  /**
-   * In one step where the server offers it. Plain RENAME of version 3 refuses to replace: then what is there is given a hidden name, which it loses again if the
-   * file cannot take its place. Should everything stop between the two, the hidden one is left, and the next attempt puts the new file in place.
-   */
+  /** In one step where the server offers it: RENAME of version 3 refuses to replace. */
   async rename(from: string, to: string): Promise<void> {
-    const [source, target, about] = [bytesOf(from), bytesOf(to), `renaming ${from} to ${to}`]
+    const about = `renaming ${from} to ${to}`
+    const [source, target] = [bytesOf(from), bytesOf(to)]
     if (this.#session.offers(EXTENSION.POSIX_RENAME)) {
       await this.#session.tell({ kind: 'posix_rename', from: source, to: target }, about)
       return
     }
-    const plain = { kind: 'rename', from: source, to: target } as const
-    const reply = await this.#session.ask(plain)
-    if (reply.kind === 'status' && reply.code === STATUS.OK) return
-    if ((await this.stat(to))?.kind !== 'file') throw replyFailure(reply, about)
-    const aside = bytesOf(`${from}.old`)
-    await this.#session.tell({ kind: 'rename', from: target, to: aside }, about)
-    try {
-      await this.#session.tell(plain, about)
-    } catch (error) {
-      await this.#session.tell({ kind: 'rename', from: aside, to: target }, about)
-      throw error
-    }
-    await this.remove(`${from}.old`)
+    const plain = (one: string, other: string) =>
+      this.#session.tell({ kind: 'rename', from: bytesOf(one), to: bytesOf(other) }, about)
+    await renameOver({ stat: (path) => this.stat(path), rename: plain, remove: (path) => this.remove(path) }, from, to)
   }
 
   /** Sent and not waited for: what follows is handled after it. */

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 
 /** Stands between a client and a server on loopback, and breaks the line when told. */
 export interface Relay {
@@ -9,11 +9,16 @@ export interface Relay {
   stop(): Promise<void>
 }
 
-export async function startRelay(targetPort: number, targetHost = '127.0.0.1'): Promise<Relay> {
+/** `also`: more ports of the target, which are listened to under the same numbers, on `host`; bytes of all count together. */
+export async function startRelay(
+  targetPort: number,
+  targetHost = '127.0.0.1',
+  { host = '127.0.0.1', also = [] }: { readonly host?: string; readonly also?: readonly number[] } = {},
+): Promise<Relay> {
   const sockets = new Set<Socket>()
   let left = Number.POSITIVE_INFINITY
-  const server = createServer((near) => {
-    const far = connect(targetPort, targetHost)
+  const lead = (port: number) => (near: Socket) => {
+    const far = connect(port, targetHost)
     for (const [from, to] of [
       [near, far],
       [far, near],
@@ -31,27 +36,37 @@ export async function startRelay(targetPort: number, targetHost = '127.0.0.1'): 
         }
       })
       from.on('end', () => to.end())
-      from.on('error', () => to.resetAndDestroy())
+      from.on('error', () => reset(to))
       from.on('close', () => {
         sockets.delete(from)
         to.end()
       })
     }
-  })
-  function cut(): void {
-    for (const socket of sockets) socket.resetAndDestroy()
   }
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
+  function cut(): void {
+    for (const socket of sockets) reset(socket)
+  }
+  async function listen(target: number, port: number): Promise<Server> {
+    const server = createServer(lead(target)).listen(port, host)
+    await once(server, 'listening')
+    return server
+  }
+  const servers = await Promise.all([listen(targetPort, 0), ...also.map((port) => listen(port, port))])
   return {
-    port: (server.address() as AddressInfo).port,
+    port: (servers[0]!.address() as AddressInfo).port,
     cutAfter(bytes) {
       left = bytes
     },
     async stop() {
-      server.close()
+      const closed = servers.map((server) => once(server.close(), 'close'))
       cut()
-      if (server.listening) await once(server, 'close')
+      await Promise.all(closed)
     },
   }
+}
+
+/** libuv refuses to reset what is shutting down, and Node then leaves it open for ever. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy()
+  else socket.resetAndDestroy()
 }
