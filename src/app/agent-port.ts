@@ -16,7 +16,7 @@ import type { TransferDesk } from './transfers.ts'
 
 export interface AgentDoorParts {
   readonly store: Store
-  readonly settings: Pick<Settings, 'agentAddress' | 'agentHeartbeatMs' | 'agentRenewBeforeMs'>
+  readonly settings: Pick<Settings, 'agentAddress' | 'agentHeartbeatMs' | 'agentSilentMs' | 'agentRenewBeforeMs'>
   readonly agents: AgentDesk
   readonly work: Pick<TransferDesk, 'dispatcher'>
   readonly jobs: Pick<JobDesk, 'listings'>
@@ -38,7 +38,7 @@ export async function openAgentDoor(parts: AgentDoorParts): Promise<Running & { 
   const port = createAgentPort({
     ...{ agents: store, authority: agents.authority, presence: agents.needs.presence, enrolment: agents.needs.enrolment },
     dispatcher: work.dispatcher,
-    orders: { heartbeatMs: settings.agentHeartbeatMs, renewBeforeMs: settings.agentRenewBeforeMs },
+    orders: { heartbeatMs: heartbeatMsOf(settings), renewBeforeMs: settings.agentRenewBeforeMs },
     addRoutes(api) {
       addDocumentedCalls(api, needs)
       spaces.addRoutes(api)
@@ -94,6 +94,13 @@ async function openSpace(
       user = await find()
     },
   }
+}
+
+/** Heartbeats that fit into the silence after which an agent counts as lost: one or two may come late, or not at all. */
+const HEARTBEATS_IN_SILENCE = 3
+
+function heartbeatMsOf({ agentHeartbeatMs, agentSilentMs }: AgentDoorParts['settings']): number {
+  return Math.min(agentHeartbeatMs, Math.floor(agentSilentMs / HEARTBEATS_IN_SILENCE))
 }
 
 /** What the contract has agents call, at the same paths, with the certificate in place of `X-API-Key`. */
