@@ -13,8 +13,8 @@ const HEADERS_MS = 10 * SECOND_MS
 const REQUEST_MS = 5 * MINUTE_MS
 /** Heartbeats come more often than this: their connection stays. */
 const KEEP_ALIVE_MS = 75 * SECOND_MS
-/** A connection on which nothing moves, ms; streams beat more often. */
-const IDLE_MS = 2 * MINUTE_MS
+/** A connection on which nothing moves, ms: streams beat more often, and hashing what a space already has of a large file may take minutes. */
+const IDLE_MS = 15 * MINUTE_MS
 /** A peer without power or network is noticed by the system after this and some probes, ms. */
 const PROBE_MS = 30 * SECOND_MS
 /** In all; each is either still in its handshake or of an agent, which has a bound of its own. */
