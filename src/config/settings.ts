@@ -31,7 +31,7 @@ export const SETTINGS = {
   masterKeyLost: choice(
     ['refuse', 'accept'],
     'refuse',
-    'A master key that opens no stored secret: refuse to start, or accept that deliveries of these webhooks wait for a new one.',
+    'A master key that opens no stored secret: refuse to start, or accept that webhooks and remotes wait for new ones and agents are enrolled anew.',
   ),
   egressAllow: list(
     'Private networks that webhooks may reach: CIDRs, separated by commas. An account may have a list of its own.',
