@@ -154,7 +154,7 @@ export async function openWorld() {
     ...{ store, recorder, clock, log, node: 'node_api' },
     seal: createSeal(new Uint8Array(MASTER_KEY_BYTES)),
   })
-  const jobs = createJobDesk({ store, desk: work, recorder, clock, log })
+  const jobs = createJobDesk({ store, desk: work, recorder, clock, log, node: 'node_api' })
   const settings = { keyRateWindowMs: HOUR_MS }
   const api = createApi({
     accounts,

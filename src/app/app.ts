@@ -167,7 +167,7 @@ async function start(settings: Settings, storeToOpen: StoreToOpen, hooks: AppHoo
   })
   agents.start()
   life.add('the watch over agents', agents)
-  const jobs = createJobDesk({ store, desk: work, recorder, clock, log: log.child({ part: 'jobs' }) })
+  const jobs = createJobDesk({ store, desk: work, recorder, clock, node, log: log.child({ part: 'jobs' }) })
   work.start()
   life.add('transfers', work)
   jobs.start()

@@ -17,6 +17,7 @@ export interface JobDeskParts {
   readonly recorder: Recorder
   readonly clock: Clock
   readonly log: Log
+  readonly node: string
 }
 
 /** What people and agents ask about jobs. Runs begin and end only from `start` to `stop`. */
@@ -27,13 +28,13 @@ export interface JobDesk extends Running {
 }
 
 /** Before the transfer desk starts: listings are handed out together with its transfers. */
-export function createJobDesk({ store, desk, recorder, clock, log }: JobDeskParts): JobDesk {
+export function createJobDesk({ store, desk, recorder, clock, log, node }: JobDeskParts): JobDesk {
   const moving = createMoving({
     ...{ store, places: desk.places, transfers: desk.transfers, dispatcher: desk.dispatcher, clock },
     hasUser: async (accountSlug, name) => (await store.findUser({ accountSlug, name })) !== undefined,
   })
   const runs = createRuns({ store, moving, recorder, clock, log })
-  const listings = createListings({ store, moving, runs, clock, log })
+  const listings = createListings({ store, moving, runs, clock, log, node })
   const scheduler = new Scheduler({ store, runs, clock, log })
   const wake = () => scheduler.wake()
   desk.join(listings, wake)

@@ -49,7 +49,7 @@ test('a round deletes all that is old, step by step with pauses, says so once, a
   assert.deepEqual(steps.slice(0, 4).map(({ kind, after }) => [kind, after]), [['deliveries', null], ['deliveries', 'on'], ['deliveries', 'on'], ['events', null]]) // biome-ignore format: one line
   assert.ok(steps.every((step) => step.limit === PURGE_ROWS))
   const ages = new Map(steps.map(({ kind, before }) => [kind, Math.round((NOW - before) / DAY_MS)]))
-  assert.deepEqual([...ages], [['deliveries', 30], ['events', 30], ['minutes', 2], ['hours', 400], ['replays', 30], ['alerts', 30], ['webhooks', 30], ['audit', 400]]) // biome-ignore format: one line
+  assert.deepEqual([...ages], [['deliveries', 30], ['events', 30], ['minutes', 2], ['hours', 400], ['replays', 30], ['alerts', 30], ['webhooks', 30], ['transfers', 30], ['runs', 30], ['jobs', 30], ['audit', 400]]) // biome-ignore format: one line
   assert.equal(lines.length, 1)
   const { tookMs, ...counts } = lines[0] as { tookMs: number }
   assert.deepEqual(counts, { deliveries: PURGE_ROWS * 2 + 1, events: 5, minutes: 3 })

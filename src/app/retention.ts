@@ -94,6 +94,9 @@ export class Retention implements Running {
     await this.#purge('replays', old)
     await this.#purge('alerts', old)
     await this.#purge('webhooks', old)
+    await this.#purge('transfers', old)
+    await this.#purge('runs', old)
+    await this.#purge('jobs', old)
     await this.#purge('audit', now - settings.auditRetentionMs)
     if (settings.retentionBytesMax > 0) await this.#shrink(now)
     if (Object.keys(this.#deleted).length > 0) {

@@ -24,6 +24,7 @@ export interface ListingParts {
   readonly runs: Runs
   readonly clock: Clock
   readonly log: Log
+  readonly node: string
 }
 
 /** What a dry run found. */
@@ -55,7 +56,7 @@ interface WaitingDryRun {
   answer(report: WorkReport): void
 }
 
-export function createListings({ store, moving, runs, clock, log }: ListingParts): Listings {
+export function createListings({ store, moving, runs, clock, log, node }: ListingParts): Listings {
   /** Dry runs are nobody's but of who waits for them: a process that dies takes them along. */
   const dryRuns = new Map<string, WaitingDryRun>()
 
@@ -80,7 +81,7 @@ export function createListings({ store, moving, runs, clock, log }: ListingParts
       }
     }
     const leases = Array.from({ length: limit - work.length }, newLease)
-    for (const run of await store.takeListings(agentId, leases, clock.now())) {
+    for (const run of await store.takeListings(agentId, node, leases, clock.now())) {
       try {
         const job = await store.findJob(run.jobId)
         if (job === undefined) await runs.fail(run, 'its job was removed')

@@ -52,8 +52,8 @@ export interface JobStore {
   latestRun(jobId: string): Promise<Run | undefined>
   /** Under way, with ids after this one; at most `limit`. */
   openRuns(after: string, limit: number): Promise<Run[]>
-  /** Hands out the listings that are due for this agent, a lease each; those that are being cancelled are not. */
-  takeListings(agentId: string, leases: readonly string[], now: number): Promise<Run[]>
+  /** Hands out the listings that are due for this agent, a lease each; those that are being cancelled are not, nor any where another node than `node` holds its stream. */
+  takeListings(agentId: string, node: string, leases: readonly string[], now: number): Promise<Run[]>
   heldListings(agentId: string, limit: number): Promise<Run[]>
   /**
    * Only while status, phase, lease and what was asked for are as in `before`; the transfers that a listing led to are made in the same transaction. False: nothing was

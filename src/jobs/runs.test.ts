@@ -8,7 +8,8 @@ import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import { createRecorder } from '../events/record.ts'
 import { openFresh } from '../store/sqlite/testing.ts'
 import type { Store } from '../store/store.ts'
-import { anAudit } from '../store/testing.ts'
+import { anAudit, anEvent } from '../store/testing.ts'
+import { anAgent } from '../transfers/testing.ts'
 import { newTransfer, type Transfer } from '../transfers/transfer.ts'
 import type { ListedFile, WorkReport } from '../wire/agent/work.ts'
 import type { Job, JobOptions, Run } from './job.ts'
@@ -78,7 +79,7 @@ describe('runs of jobs, on a real store', () => {
     }
     const parts = { store: { ...store, ...agents }, moving, recorder: createRecorder(clock), clock, log: silentLog }
     runs = createRuns(parts)
-    listings = createListings({ ...parts, runs })
+    listings = createListings({ ...parts, runs, node: 'node_a' })
     scheduler = new Scheduler({ store, runs, clock, log: silentLog })
   }
 
@@ -93,7 +94,9 @@ describe('runs of jobs, on a real store', () => {
 
   async function aJob(options: Partial<JobOptions> = {}, more: Partial<Job> = {}): Promise<Job> {
     const now = time.clock.now()
-    const ids = { id: newId('job', now), agentId: newId('agent', now) }
+    const agent = anAgent(now)
+    await store.registerAgent(agent, null, null, anEvent(null, { type: 'agent.registered' }), anAudit('agent.register'))
+    const ids = { id: newId('job', now), agentId: agent.id }
     const job = jobOf({ ...ids, createdAt: now, updatedAt: now, nextRunAt: DUE, ...more, options: { ...OPTIONS, ...options } })
     await store.createJob(job, anAudit('job.create'))
     return job
@@ -350,6 +353,7 @@ describe('runs of jobs, on a real store', () => {
     await store.createTransfers([open], [], null)
     assert.equal(await runs.endForeign(run, null), false)
     await end([open], 'failed')
+    await time.pass(1)
     assert.equal(await runs.endForeign(run, null), true)
     assert.deepEqual(await said(job), ['job.started', 'job.failed: 1 of 1 transfers did not complete'])
   })

@@ -1,5 +1,8 @@
 /** What is deleted when it is old, one kind at a time. Deliveries go with their attempts and before their events. */
-export const PURGED_KINDS = ['deliveries', 'events', 'minutes', 'hours', 'replays', 'alerts', 'webhooks', 'audit'] as const
+export const PURGED_KINDS = [
+  ...(['deliveries', 'events', 'minutes', 'hours', 'replays', 'alerts', 'webhooks'] as const),
+  ...(['transfers', 'runs', 'jobs', 'audit'] as const),
+] as const
 export type PurgedKind = (typeof PURGED_KINDS)[number]
 
 export interface PurgeStep {
@@ -24,7 +27,8 @@ export interface Purged {
 export interface RetentionStore {
   /**
    * Deletes, oldest first. Kept, however old: deliveries that are held or wait, events of a delivery that is stored or of an open intent,
-   * running replays, open alerts, webhooks that were not removed or of which a delivery is stored.
+   * running replays, open alerts, webhooks that were not removed or of which a delivery is stored, transfers and runs that have not ended, the last run
+   * of each job, jobs that were not removed and what these have moved.
    */
   purge(step: PurgeStep): Promise<Purged>
   /** Bytes that the stored rows take; on PostgreSQL an estimate from its statistics. */

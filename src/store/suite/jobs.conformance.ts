@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { newId } from '../../base/id.ts'
 import type { Job, Run } from '../../jobs/job.ts'
 import { jobOf, runOf } from '../../jobs/testing.ts'
+import { anAgent } from '../../transfers/testing.ts'
 import { newTransfer, type Transfer } from '../../transfers/transfer.ts'
 import type { World } from '../conformance.ts'
 import { anAudit, anEvent, tick } from '../testing.ts'
@@ -13,7 +14,9 @@ const ALONE = { isAlone: true }
 export function jobCases(world: World): void {
   async function aJob(more: Partial<Job> = {}): Promise<Job> {
     const at = tick()
-    const job = jobOf({ id: newId('job', at), agentId: newId('agent', at), createdAt: at, updatedAt: at, nextRunAt: at, ...more })
+    const agent = anAgent(at)
+    await world.store.registerAgent(agent, null, null, anEvent(null, { type: 'agent.registered' }), anAudit('agent.register'))
+    const job = jobOf({ id: newId('job', at), agentId: agent.id, createdAt: at, updatedAt: at, nextRunAt: at, ...more })
     await world.store.createJob(job, anAudit('job.create'))
     return job
   }
@@ -123,7 +126,7 @@ export function jobCases(world: World): void {
     const run = aRun(job)
     await begin(run)
     const both = await Promise.all(
-      ['one', 'two'].map((lease) => world.store.takeListings(job.agentId, [`${run.id}${lease}`], run.dueAt)),
+      ['one', 'two'].map((lease) => world.store.takeListings(job.agentId, 'node_a', [`${run.id}${lease}`], run.dueAt)),
     )
     const [taken] = both.flat()
     assert.equal(both.flat().length, 1)
@@ -131,8 +134,8 @@ export function jobCases(world: World): void {
     assert.deepEqual(await world.store.findRunByLease(taken!.lease!), taken)
     assert.deepEqual(await world.store.heldListings(job.agentId, 10), [taken])
     assert.equal(await world.store.changeRun({ ...taken!, lease: null, dueAt: run.dueAt + 5 }, taken!, [], []), true)
-    assert.deepEqual(await world.store.takeListings(job.agentId, ['x'], run.dueAt + 4), [])
-    assert.equal((await world.store.takeListings(job.agentId, [`${run.id}again`], run.dueAt + 5))[0]?.listings, 2)
+    assert.deepEqual(await world.store.takeListings(job.agentId, 'node_a', ['x'], run.dueAt + 4), [])
+    assert.equal((await world.store.takeListings(job.agentId, 'node_a', [`${run.id}again`], run.dueAt + 5))[0]?.listings, 2)
   })
 
   test('a listing that is being cancelled is not handed out', async () => {
@@ -140,7 +143,7 @@ export function jobCases(world: World): void {
     const run = aRun(job)
     await begin(run)
     await world.store.changeRun({ ...run, cancelAskedAt: tick() }, run, [], [])
-    assert.deepEqual(await world.store.takeListings(job.agentId, ['y'], Number.MAX_SAFE_INTEGER), [])
+    assert.deepEqual(await world.store.takeListings(job.agentId, 'node_a', ['y'], Number.MAX_SAFE_INTEGER), [])
   })
 
   test('what a listing found becomes transfers with its end, or nothing does', async () => {
@@ -182,6 +185,7 @@ export function jobCases(world: World): void {
       bytesTransferred: 10,
       sha256,
       completedAt: tick(),
+      arrivedAt: tick(),
       progress: 100,
     }
     assert.deepEqual(await world.store.changeTransfers([{ basis: transfer, after, events: [], entry: null }]), [true])
@@ -200,5 +204,52 @@ export function jobCases(world: World): void {
       open: 0,
       bytes: 10,
     })
+  })
+
+  test('an agent whose stream another node holds gets no listing of this one', async () => {
+    const job = await aJob()
+    const run = aRun(job)
+    await begin(run)
+    await world.store.openStream(job.agentId, 'node_b', tick())
+    assert.deepEqual(await world.store.takeListings(job.agentId, 'node_a', ['z'], run.dueAt), [])
+    assert.equal((await world.store.takeListings(job.agentId, 'node_b', [`${run.id}b`], run.dueAt)).length, 1)
+  })
+
+  test('what is old goes: ended runs but the last one, and removed jobs with all they moved', async () => {
+    const [job, removed] = [await aJob(), await aJob()]
+    const [old, last, skipped, gone] = [
+      aRun(job, { status: 'completed', phase: null, completedAt: 1 }),
+      aRun(job, { status: 'failed', phase: null, completedAt: 1 }),
+      aRun(job, { status: 'skipped', phase: null, completedAt: 1 }),
+      aRun(removed, { status: 'completed', phase: null, completedAt: 1 }),
+    ]
+    for (const run of [old, last, skipped, gone]) await begin(run)
+    const open = aRun(job)
+    await world.store.removeJob(removed.id, 1, anAudit('job.remove'))
+    const before = tick()
+    for (const kind of ['runs', 'jobs'] as const) {
+      for (let after: string | null = ''; after !== null; )
+        after = (await world.store.purge({ kind, before, after, limit: 100 })).next
+    }
+    const left = (await world.store.listRuns(job.id, PAGE)).rows.map(({ id }) => id)
+    assert.deepEqual(left.sort(), [last.id, skipped.id].sort())
+    assert.equal(await world.store.findAnyJob(removed.id), undefined)
+    assert.equal(await world.store.findRun(gone.id), undefined)
+    assert.equal((await world.store.findAnyJob(job.id))?.id, job.id)
+    await begin(open)
+    assert.equal((await world.store.latestRun(job.id))?.id, open.id)
+  })
+
+  test('old transfers go once they have ended', async () => {
+    const job = await aJob()
+    const run = aRun(job)
+    await begin(run)
+    const [ended, open] = [aTransfer(run, { status: 'failed', completedAt: 1 }), aTransfer(run)]
+    await world.store.createTransfers([ended, open], [], null)
+    const before = tick()
+    for (let after: string | null = ''; after !== null; )
+      after = (await world.store.purge({ kind: 'transfers', before, after, limit: 100 })).next
+    assert.equal(await world.store.findTransfer(ended.id), undefined)
+    assert.equal((await world.store.findTransfer(open.id))?.id, open.id)
   })
 }

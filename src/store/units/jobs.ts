@@ -8,7 +8,7 @@ import { storable } from '../rows.ts'
 import type { JobTable, RunTable } from '../tables.ts'
 import { countOf, found, ONE, pageOf, TOTAL_COUNTED_MAX, type Work } from '../work.ts'
 import { note } from './accounts.ts'
-import { insertTransfers } from './transfers.ts'
+import { insertTransfers, mayTake } from './transfers.ts'
 import type { Units } from './units.ts'
 
 /** Parameters of one query stay far below what the databases take. */
@@ -167,7 +167,9 @@ export const jobUnits: Units<JobStore> = {
     return rows.map(toRun)
   },
 
-  async takeListings({ db }, agentId, leases, now) {
+  async takeListings(work, agentId, node, leases, now) {
+    if (!(await mayTake(work, agentId, node))) return []
+    const { db } = work
     const due = await db
       .selectFrom('run')
       .select('id')

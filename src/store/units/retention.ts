@@ -15,6 +15,9 @@ const PURGES: Record<PurgedKind, Purge> = {
   replays: purgeReplays,
   alerts: purgeAlerts,
   webhooks: purgeWebhooks,
+  transfers: purgeTransfers,
+  runs: purgeRuns,
+  jobs: purgeJobs,
   audit: purgeAudit,
 }
 
@@ -127,6 +130,69 @@ async function purgeWebhooks({ db }: Work, { before, limit }: PurgeStep): Promis
     await db.deleteFrom('webhook').where('id', 'in', ids).execute()
   }
   return all(ids.length, limit)
+}
+
+async function purgeTransfers({ db }: Work, { before, limit }: PurgeStep): Promise<Purged> {
+  const old = db
+    .selectFrom('transfer')
+    .select('id')
+    .where('id', '<', idBound('transfer', before))
+    .where('completed_at', '<', before)
+  const oldest = old.orderBy('id').limit(limit)
+  const { numDeletedRows } = await db.deleteFrom('transfer').where('id', 'in', oldest).executeTakeFirstOrThrow()
+  return all(Number(numDeletedRows), limit)
+}
+
+/** What a job did last says whether others may run. */
+async function purgeRuns({ db }: Work, { before, limit }: PurgeStep): Promise<Purged> {
+  const old = db
+    .selectFrom('run')
+    .select('id')
+    .where('id', '<', idBound('run', before))
+    .where('completed_at', '<', before)
+    .where((e) =>
+      e.exists(
+        e
+          .selectFrom('run as later')
+          .select('later.id')
+          .whereRef('later.job_id', '=', 'run.job_id')
+          .whereRef('later.id', '>', 'run.id')
+          .where('later.status', '<>', 'skipped'),
+      ),
+    )
+  const oldest = old.orderBy('id').limit(limit)
+  const { numDeletedRows } = await db.deleteFrom('run').where('id', 'in', oldest).executeTakeFirstOrThrow()
+  return all(Number(numDeletedRows), limit)
+}
+
+/** A removed job goes after what it is remembered to have moved, and with its runs. */
+async function purgeJobs({ db }: Work, { before, limit }: PurgeStep): Promise<Purged> {
+  const removed = await db
+    .selectFrom('job')
+    .select('id')
+    .where('removed_at', '<', before)
+    .where((e) =>
+      e.not(e.exists(e.selectFrom('run').select('run.id').whereRef('run.job_id', '=', 'job.id').where('status', '=', 'running'))),
+    )
+    .limit(limit)
+    .execute()
+  let left = limit
+  for (const { id } of removed) {
+    const moved = db.selectFrom('moved_file').select('path_hash').where('job_id', '=', id).limit(left)
+    const files = await db
+      .deleteFrom('moved_file')
+      .where('job_id', '=', id)
+      .where('path_hash', 'in', moved)
+      .executeTakeFirstOrThrow()
+    left -= Number(files.numDeletedRows)
+    const runs = db.selectFrom('run').select('id').where('job_id', '=', id).limit(left)
+    const gone = left > 0 ? await db.deleteFrom('run').where('id', 'in', runs).executeTakeFirstOrThrow() : null
+    left -= Number(gone?.numDeletedRows ?? 0)
+    if (left <= 0) break
+    await db.deleteFrom('job').where('id', '=', id).execute()
+    left--
+  }
+  return all(limit - left, limit)
 }
 
 async function purgeAudit({ db }: Work, { before, limit }: PurgeStep): Promise<Purged> {

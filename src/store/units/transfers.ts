@@ -204,7 +204,7 @@ const INSERTED_AT_ONCE = 500
  * Whether this node may hand work to the agent. The row stays locked until the end of the transaction: of two that take for one agent the
  * second sees what the first took.
  */
-async function mayTake(work: Work, agentId: string, node: string): Promise<boolean> {
+export async function mayTake(work: Work, agentId: string, node: string): Promise<boolean> {
   const agent = await work.db
     .selectFrom('agent')
     .select(['revoked_at', 'stream_node'])
