@@ -2,13 +2,11 @@ import type { KeyObject, X509Certificate } from 'node:crypto'
 import { buildConnector, Client, Dispatcher, Pool } from 'undici'
 import type { Clock } from '../src/base/clock.ts'
 import { KIB, SECOND_MS } from '../src/base/units.ts'
-import { type Hello, LINE_BYTES_MAX, type ServerMessage } from '../src/wire/agent/work.ts'
+import { type Hello, LINE_BYTES_MAX, SERVER_NAME, type ServerMessage } from '../src/wire/agent/work.ts'
 import type { ServerAccess } from './clients/open.ts'
 import { readLines } from './lines.ts'
 import { deadline } from './rest.ts'
 
-/** The only name in the server's certificate, whatever the address that is dialled. */
-const SERVER_NAME = 'landfall-server'
 /** Time for TCP and TLS. */
 const DIAL_MS = 10 * SECOND_MS
 /** Time for the answer of a request, its body and ours included. */

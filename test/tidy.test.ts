@@ -36,7 +36,7 @@ const LAYERS: Record<string, { folders: readonly string[]; packages?: readonly s
   app: { folders: '*' as unknown as string[] },
   agent: {
     folders: ['wire'],
-    packages: ['ssh2', 'basic-ftp', '@aws-sdk/client-s3', 'undici', '@peculiar/x509'],
+    packages: ['ssh2', 'basic-ftp', '@aws-sdk/client-s3', 'undici'],
   },
   cli: { folders: ['config', 'app', 'agent', 'sdk'], packages: ['ssh2'] },
   sdk: { folders: [], noBase: true },

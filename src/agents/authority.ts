@@ -4,6 +4,7 @@ import { AppError } from '../base/error.ts'
 import { newId } from '../base/id.ts'
 import { type Seal, SealError } from '../base/seal.ts'
 import { DAY_MS, MINUTE_MS, SECOND_MS } from '../base/units.ts'
+import { SERVER_NAME } from '../wire/agent/work.ts'
 import type { Authority, Certificate } from './agent.ts'
 import type { AgentStore } from './port.ts'
 import { hashOf, publicKeyHashOf, readRequest } from './request.ts'
@@ -17,8 +18,6 @@ export const SERVER_CERTIFICATE_DAYS = 90
 const AUTHORITY_DAYS = 20 * 365
 /** Certificates begin this long before they are made, so that clocks which are a little slow take them, ms. */
 const CLOCK_SKEW_MS = 5 * MINUTE_MS
-/** What agents dial, whatever the address is: the only name in the server's certificate. */
-export const SERVER_NAME = 'landfall-server'
 const SERIAL_BYTES = 16
 
 /** Landfall's own certificate authority: the one that agents pin and that the agent port trusts, and no other. */

@@ -5,10 +5,10 @@ import { connect as connectPlain } from 'node:net'
 import { after, before, test } from 'node:test'
 import { connect } from 'node:tls'
 import { eventually } from '../../../test/eventually.ts'
-import { createAuthority, SERVER_NAME } from '../../agents/authority.ts'
+import { createAuthority } from '../../agents/authority.ts'
 import { DAY_MS, SECOND_MS } from '../../base/units.ts'
 import { anAudit } from '../../store/testing.ts'
-import { BEAT_MS, LISTED_FILES_MAX, REPORT_BYTES_MAX, type TransferWork } from '../../wire/agent/work.ts'
+import { BEAT_MS, LISTED_FILES_MAX, REPORT_BYTES_MAX, SERVER_NAME, type TransferWork } from '../../wire/agent/work.ts'
 import { HELLO, makeRequest, openPort, type PortWorld } from './testing.ts'
 
 let world: PortWorld

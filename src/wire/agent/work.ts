@@ -195,6 +195,8 @@ export interface Hello {
   readonly os: 'linux' | 'windows' | 'darwin'
 }
 
+/** What agents dial, whatever the address is: the only name in the server's certificate. */
+export const SERVER_NAME = 'landfall-server'
 /** An agent without an answer of the server for this long stops what it does, ms, counted from when it sent what was answered last. */
 export const STOP_AFTER_MS = 60_000
 /** What a silent agent held is handed out again after this at the earliest, ms: later than it has stopped, whatever the delays. */
