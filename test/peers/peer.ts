@@ -1,7 +1,7 @@
 import type { ServerAccess } from '../../agent/clients/open.ts'
 import type { Endpoint } from '../../src/wire/agent/work.ts'
 
-/** A server that files are moved from and to in tests: one module a kind in this folder, which exports `kind: PeerKind` (or `kinds`) and takes part in test/flow/matrix.test.ts by being there. */
+/** A server that files are moved from and to in tests: one module a kind in this folder, which exports `kind: PeerKind` (or `kinds`) and takes part in test/flow/matrix.ts by being there. */
 export interface PeerKind {
   /** `sftp (OpenSSH)`. */
   readonly name: string

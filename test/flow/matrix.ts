@@ -22,7 +22,12 @@ const BROKEN = ['CONNECTION_LOST', 'CONNECTION_REFUSED', 'TIMEOUT', 'PROTOCOL_ER
 const DIRECTIONS = ['pull', 'push'] as const
 type Direction = (typeof DIRECTIONS)[number]
 
-for (const kind of await peerKinds()) {
+/** Declares the tests of every peer whose module is wanted: one file of tests for each few, so that none takes minutes. */
+export async function testMatrix(isWanted: (module: string) => boolean): Promise<void> {
+  for (const kind of await peerKinds(isWanted)) testKind(kind)
+}
+
+function testKind(kind: PeerKind): void {
   describe(`transfers: ${kind.name}`, { skip: kind.missing ?? false, timeout: 240_000 }, () => {
     let peer: Peer
     let folder: string
@@ -181,10 +186,10 @@ for (const kind of await peerKinds()) {
   })
 }
 
-async function peerKinds(): Promise<PeerKind[]> {
+async function peerKinds(isWanted: (module: string) => boolean): Promise<PeerKind[]> {
   const peers = join(import.meta.dirname, '../peers')
   const kinds: PeerKind[] = []
-  for (const name of (await readdir(peers)).sort()) {
+  for (const name of (await readdir(peers)).filter(isWanted).sort()) {
     const module = (await import(join(peers, name))) as { kind?: PeerKind; kinds?: readonly PeerKind[] }
     kinds.push(...(module.kinds ?? (module.kind ? [module.kind] : [])))
   }
