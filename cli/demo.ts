@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Client, createClient } from './client.ts'
 import type { Call, Command } from './command.ts'
-import { type Arrival, Receiver } from './demo/receiver.ts'
+import { type Arrival, type DemoDialect, Receiver } from './demo/receiver.ts'
 import { DemoServer } from './demo/server.ts'
 import { paint } from './terminal.ts'
 
@@ -14,7 +14,7 @@ const ARRIVAL_MS = 20_000
 
 export const demo: Command = {
   name: 'demo',
-  summary: 'show the whole loop: upload, signed webhooks, retries, a crash',
+  summary: 'show the whole loop: upload, signed webhooks, retries, a crash, an agent',
   usage: 'demo [--exit]',
   options: { exit: { type: 'boolean', meaning: 'end by itself: status 0 only if everything arrived and verified' } },
   async run(call) {
@@ -25,6 +25,7 @@ export const demo: Command = {
       await aFileArrives(stage)
       await aReceiverRecovers(stage)
       await aCrashInBetween(stage)
+      await anAgentFetchesAFile(stage)
       stage.say(
         'done',
         { docs: `${stage.server.ready.http}/docs` },
@@ -60,6 +61,8 @@ class Stage {
   readonly #secrets: { mftplus: string; trueftp: string }
   readonly #call: Call
   readonly #folder: string
+  #receiverUrl = ''
+  #lastLine = ''
 
   constructor(call: Call, folder: string) {
     this.#call = call
@@ -71,16 +74,32 @@ class Stage {
   }
 
   async open(): Promise<void> {
-    const receiverUrl = await this.receiver.start()
+    this.#receiverUrl = await this.receiver.start()
     await this.startServer()
     this.say('server', { ...this.server.ready }, `server up: SFTP ${this.server.ready.sftp}, API ${this.server.ready.http}`)
     await this.client.call('POST', '/api/accounts/default/users', { name: this.login.username, password: this.login.password })
     this.say('user', { login: this.login.username }, `user ${this.login.username} made`)
-    for (const dialect of ['mftplus', 'trueftp'] as const) {
-      const retry = { delaysSeconds: [1, 1] }
-      const body = { url: `${receiverUrl}/${dialect}`, events: ['file.*'], dialect, secret: this.#secrets[dialect], retry }
-      const { webhook } = await this.client.call<{ webhook: { id: string } }>('POST', '/api/webhooks', body)
-      this.say('webhook', { id: webhook.id, dialect }, `webhook ${webhook.id} made (${dialect})`)
+    for (const dialect of ['mftplus', 'trueftp'] as const) await this.webhook(dialect, ['file.*'])
+  }
+
+  async webhook(dialect: DemoDialect, events: string[]): Promise<void> {
+    const retry = { delaysSeconds: [1, 1] }
+    const body = { url: `${this.#receiverUrl}/${dialect}`, events, dialect, secret: this.#secrets[dialect], retry }
+    const { webhook } = await this.client.call<{ webhook: { id: string } }>('POST', '/api/webhooks', body)
+    this.say('webhook', { id: webhook.id, dialect, events }, `  webhook   ${webhook.id} made (${dialect}, ${events})`)
+  }
+
+  /** Somebody else's server, with one user who has a file for us. */
+  async openPartner(login: { username: string; password: string }): Promise<DemoServer> {
+    const token = `lfadm_${secret()}`
+    const log = openSync(join(this.#folder, 'partner.log'), 'a', 0o600)
+    try {
+      const partner = await DemoServer.start(join(this.#folder, 'partner'), token, log)
+      const client = createClient(partner.ready.http, token)
+      await client.call('POST', '/api/accounts/default/users', { name: login.username, password: login.password })
+      return partner
+    } finally {
+      closeSync(log)
     }
   }
 
@@ -124,11 +143,37 @@ class Stage {
     return closedAt
   }
 
+  /** A bar that is drawn over itself on a terminal, and a line for each tenth elsewhere. */
+  progress(fields: { status: string; progress: number; bytesTransferred: number }, line: string): void {
+    const { status, progress } = fields
+    const isOver = status !== 'queued' && status !== 'running'
+    if (!this.#call.json && process.stdout.isTTY === true) {
+      process.stdout.write(
+        `\r\u001b[K${[...`  agent     ${line}`].slice(0, process.stdout.columns - 1).join('')}${isOver ? '\n' : ''}`,
+      )
+      return
+    }
+    const tenth = `${status} ${Math.floor(progress / 10)}`
+    if (tenth !== this.#lastLine) this.say('progress', fields, `  agent     ${line}`)
+    this.#lastLine = tenth
+  }
+
+  /** Waits for one delivery and tells it. */
+  async expectOne(matches: (arrival: Arrival) => boolean): Promise<void> {
+    const [arrival] = await this.receiver.waitFor(1, matches, ARRIVAL_MS)
+    const { dialect, event, eventId, deliveryId, status } = verified(arrival!)
+    const told = { dialect, event, eventId, deliveryId, status: status ?? null, verified: true }
+    this.say(
+      'delivery',
+      told,
+      `  delivery  ${dialect} ${event} ${paint(this.#call.terminal, 'green', 'signature verified')}, answered ${status}`,
+    )
+  }
+
   /** Waits for deliveries of this path and tells each; throws when one does not verify. */
   async expect(count: number, path: string, closedAt: number, matches: (arrival: Arrival) => boolean): Promise<Arrival[]> {
     const arrivals = await this.receiver.waitFor(count, (arrival) => arrival.path === path && matches(arrival), ARRIVAL_MS)
-    for (const arrival of arrivals) {
-      if (arrival.problem !== undefined) throw new Error(`a delivery did not verify: ${arrival.problem}`)
+    for (const arrival of arrivals.map(verified)) {
       const { dialect, event, eventId, deliveryId, status } = arrival
       const after = arrival.at - closedAt
       const answer = status === undefined ? 'not answered' : `answered ${status}`
@@ -178,6 +223,34 @@ async function aCrashInBetween(stage: Stage): Promise<void> {
   await stage.expect(2, path, closedAt, (arrival) => arrival.status !== undefined)
 }
 
+async function anAgentFetchesAFile(stage: Stage): Promise<void> {
+  stage.chapter("4. An agent fetches a file from somebody else's SFTP server")
+  const { builtinAgent, fetched, makeRemote, placeFile } = await import('./demo/agent.ts')
+  const login = { username: 'shop', password: secret() }
+  const partner = await stage.openPartner(login)
+  try {
+    const path = await placeFile(partner.ready, login)
+    stage.say('partner', { sftp: partner.ready.sftp, path }, `  partner   another server at ${partner.ready.sftp} has ${path}`)
+    const agent = await builtinAgent(stage.client)
+    const remoteId = await makeRemote(stage.client, partner.ready, login)
+    await stage.webhook('mftplus', ['transfer.*'])
+    const destinationPath = `space://default/${stage.login.username}/from-partner.bin`
+    const transfer = await fetched(
+      stage.client,
+      { agentId: agent.id, remoteId, sourceUrl: path, destinationPath },
+      (row, line) => {
+        stage.progress({ status: row.status, progress: row.progress, bytesTransferred: row.bytesTransferred }, line)
+      },
+    )
+    if (transfer.status !== 'completed')
+      throw new Error(`the transfer ${transfer.id} is ${transfer.status}: ${transfer.errorMessage}`)
+    const of = (event: string) => (arrival: Arrival) => arrival.transferId === transfer.id && arrival.event === event
+    for (const event of ['transfer.created', 'transfer.progress', 'transfer.completed']) await stage.expectOne(of(event))
+  } finally {
+    await partner.stop()
+  }
+}
+
 async function stayUp(stage: Stage): Promise<void> {
   const { http, sftp } = stage.server.ready
   const port = sftp.slice(sftp.lastIndexOf(':') + 1)
@@ -195,6 +268,11 @@ async function stayUp(stage: Stage): Promise<void> {
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
   })
+}
+
+function verified(arrival: Arrival): Arrival {
+  if (arrival.problem !== undefined) throw new Error(`a delivery did not verify: ${arrival.problem}`)
+  return arrival
 }
 
 function secret(): string {

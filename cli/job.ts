@@ -1,6 +1,7 @@
 import { connect } from './client.ts'
 import { type Call, type Command, CommandError, listOf, many, optional, required, SERVER_OPTIONS } from './command.ts'
 import { durationSeconds } from './duration.ts'
+import { type Named, oneOf } from './named.ts'
 import { paint, table } from './terminal.ts'
 
 interface JobRow {
@@ -60,10 +61,10 @@ const SHAPING = {
 const add: Command = {
   name: 'job add',
   summary: 'create a job: files moved on a schedule',
-  usage: "job add NAME --agent ID [--remote ID] --pull|--push --from PATH --to PATH --schedule '0 2 * * *'",
+  usage: "job add NAME --agent AGENT [--remote REMOTE] --pull|--push --from PATH --to PATH --schedule '0 2 * * *'",
   options: {
-    agent: { type: 'string', meaning: 'id of the agent that moves the files' },
-    remote: { type: 'string', meaning: 'id of the far side; none: files of the agent and space://account/user/path' },
+    agent: { type: 'string', meaning: 'name or id of the agent that moves the files' },
+    remote: { type: 'string', meaning: 'name or id of the far side; none: files of the agent and space://account/user/path' },
     pull: { type: 'boolean', meaning: 'the agent fetches (default)' },
     push: { type: 'boolean', meaning: 'the agent sends' },
     from: { type: 'string', meaning: 'a path or a glob: /out/*.csv, /out/**' },
@@ -76,10 +77,11 @@ const add: Command = {
   async run(call) {
     if (call.flags.pull === true && call.flags.push === true) throw new CommandError('--pull and --push: give one of them')
     const client = await connect(call)
+    const remote = optional(call, 'remote')
     const { job } = await client.call<{ job: JobRow }>('POST', '/api/jobs', {
       name: call.words[0],
-      agentId: required(call, 'agent'),
-      remoteId: optional(call, 'remote'),
+      agentId: (await oneOf<Named>(client, 'agent', required(call, 'agent'))).id,
+      remoteId: remote === undefined ? undefined : (await oneOf<Named>(client, 'remote', remote)).id,
       direction: call.flags.push === true ? 'push' : 'pull',
       sourcePath: required(call, 'from'),
       destinationPath: required(call, 'to'),
@@ -95,12 +97,12 @@ const add: Command = {
 const list: Command = {
   name: 'job list',
   summary: 'list jobs and when they are due',
-  usage: 'job list [--agent ID]',
-  options: { agent: { type: 'string', meaning: 'only of this agent' }, ...SERVER_OPTIONS },
+  usage: 'job list [--agent AGENT]',
+  options: { agent: { type: 'string', meaning: 'only of this agent, by name or id' }, ...SERVER_OPTIONS },
   async run(call) {
     const client = await connect(call)
     const agent = optional(call, 'agent')
-    const only = agent === undefined ? '' : `&agentId=${encodeURIComponent(agent)}`
+    const only = agent === undefined ? '' : `&agentId=${(await oneOf<Named>(client, 'agent', agent)).id}`
     const { jobs } = await client.call<{ jobs: JobRow[] }>('GET', `/api/jobs?limit=100${only}`)
     const rows = jobs.map((job) => [
       ...[job.name, job.enabled ? 'on' : 'paused', job.agent?.name ?? job.agentId, `${job.schedule} ${job.timeZone}`],

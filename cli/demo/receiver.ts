@@ -17,6 +17,7 @@ export interface Arrival {
   readonly eventId: string | undefined
   readonly deliveryId: string
   readonly path: string | undefined
+  readonly transferId: string | undefined
   readonly problem: VerifyProblem | undefined
   /** The status that was answered; undefined while the receiver holds its answer back. */
   readonly status: number | undefined
@@ -84,6 +85,7 @@ export class Receiver {
       eventId: message.id,
       deliveryId: message.delivery_id ?? String(request.headers['x-webhook-id']),
       path: message.data.path,
+      transferId: message.data.transferId,
       problem,
     }
     const decided = problem === undefined ? this.behaviour(arrival) : 401

@@ -9,12 +9,13 @@ const ENTRY = fileURLToPath(new URL('../../cli/landfall.js', import.meta.url))
 interface Line {
   kind: string
   dialect?: string
+  event?: string
   status?: number | null
   verified?: boolean
   deliveryId?: string
 }
 
-test('the demo shows an upload, a recovery and a crash, and everything verifies', async () => {
+test('the demo shows an upload, a recovery, a crash and an agent, and everything verifies', async () => {
   const { stdout } = await promisify(execFile)(process.execPath, [ENTRY, 'demo', '--exit', '--json'])
   const lines = stdout
     .trim()
@@ -30,6 +31,13 @@ test('the demo shows an upload, a recovery and a crash, and everything verifies'
   assert.equal(failing.length, 2)
   const [recovered] = deliveries.filter(({ deliveryId, status }) => deliveryId === failing[0]!.deliveryId && status === 204)
   assert(recovered, 'the delivery that failed twice arrived at last')
-  const afterTheCrash = lines.slice(kinds.indexOf('restarted')).filter(({ kind }) => kind === 'delivery')
+  const [restarted, partner] = [kinds.indexOf('restarted'), kinds.indexOf('partner')]
+  const afterTheCrash = lines.slice(restarted, partner).filter(({ kind }) => kind === 'delivery')
   assert.deepEqual(afterTheCrash.map(({ dialect }) => dialect).sort(), ['mftplus', 'trueftp'])
+  const ofTheAgent = lines.slice(partner)
+  assert(ofTheAgent.some(({ kind }) => kind === 'progress'))
+  assert.deepEqual(
+    ofTheAgent.filter(({ kind }) => kind === 'delivery').map(({ event }) => event),
+    ['transfer.created', 'transfer.progress', 'transfer.completed'],
+  )
 })
