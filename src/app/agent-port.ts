@@ -1,4 +1,4 @@
-import { createAgentPort } from '../api/agents/server.ts'
+import { type AgentPort, createAgentPort } from '../api/agents/server.ts'
 import { createSpaces } from '../api/agents/spaces.ts'
 import { addAgentFace, addSharedFace } from '../api/mftplus/face.ts'
 import type { Api, ApiNeeds } from '../api/needs.ts'
@@ -27,8 +27,13 @@ export interface AgentDoorParts {
   readonly log: Log
 }
 
+export interface AgentDoor extends Running {
+  readonly address: { readonly host: string; readonly port: number }
+  readonly stats: AgentPort['stats']
+}
+
 /** Opens the door for agents. From then on, those that register hear where it is. */
-export async function openAgentDoor(parts: AgentDoorParts): Promise<Running & { address: { host: string; port: number } }> {
+export async function openAgentDoor(parts: AgentDoorParts): Promise<AgentDoor> {
   const { store, settings, agents, work, needs, clock, log } = parts
   const spaces = createSpaces({
     grantsOf: (agentId, lease) => grantsOf(parts, agentId, lease),
@@ -49,6 +54,7 @@ export async function openAgentDoor(parts: AgentDoorParts): Promise<Running & { 
   agents.listens(address)
   return {
     address,
+    stats: () => port.stats(),
     async stop() {
       await port.stop()
       await spaces.stop()

@@ -23,7 +23,7 @@ import { createWatch } from '../watch/watch.ts'
 import { createEngine, type Engine } from '../webhooks/engine.ts'
 import type { Recovery } from '../webhooks/recovery/recovery.ts'
 import { checkMasterKey } from '../webhooks/secrets/reseal.ts'
-import { openAgentDoor } from './agent-port.ts'
+import { type AgentDoor, openAgentDoor } from './agent-port.ts'
 import { createAgentDesk } from './agents.ts'
 import { openBuiltinAgent } from './builtin-agent.ts'
 import { lastNode, openDataFolder, removeRunning, writeNode, writeRunning } from './data-folder.ts'
@@ -45,6 +45,8 @@ export interface App {
   readonly adminToken: string | undefined
   /** What the engine does, for benchmarks and health. */
   readonly engine: Pick<Engine, 'stats'>
+  /** Who is at the agent port, and who was refused. */
+  readonly agentPort: Pick<AgentDoor, 'stats'>
   /** No new work; attempts in flight get `stopDeadlineMs`; everything else is durable already. */
   stop(): Promise<void>
 }
@@ -219,7 +221,7 @@ async function start(settings: Settings, storeToOpen: StoreToOpen, hooks: AppHoo
   await writeRunning(folder, { pid: process.pid, http: url, agents: addresses.agents, token: localToken })
   life.add('the note of the running server', { stop: () => removeRunning(folder) })
   life.add('the built-in agent', await openBuiltinAgent({ folder, settings, addresses, desk: agents, store, clock, log }))
-  return { addresses, adminToken, engine, stop: () => life.stop() }
+  return { addresses, adminToken, engine, agentPort: agentDoor, stop: () => life.stop() }
 }
 
 /** `auto`: loopback is reachable by webhooks while nobody from outside can reach this server. */

@@ -54,6 +54,7 @@ export function createCertificateGuard(needs: {
   presence: Pick<Presence, 'seen'>
   connections: Connections
   clock: Pick<Clock, 'now'>
+  onRefused: () => void
 }) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const socket = request.raw.socket as TLSSocket
@@ -63,6 +64,7 @@ export function createCertificateGuard(needs: {
       request.certificate = certificate
       await letIn(request, agent, needs.presence)
     } catch (error) {
+      needs.onRefused()
       // Nothing more is to come from this connection.
       reply.header('connection', 'close')
       throw error

@@ -40,7 +40,16 @@ export interface AgentPortNeeds {
 export interface AgentPort extends Running {
   /** Listens; port 0 lets the system choose one. */
   start(address: { host: string; port: number }): Promise<{ host: string; port: number }>
-  stats(): { readonly streams: number; readonly connections: number; readonly refusedHandshakes: number }
+  stats(): AgentPortStats
+}
+
+export interface AgentPortStats {
+  /** Open now. */
+  readonly streams: number
+  readonly connections: number
+  /** Since the start: without a certificate of our authority, and with one that does not count (any more). */
+  readonly refusedHandshakes: number
+  readonly refusedRequests: number
 }
 
 /** Requests in flight get this long when the server stops, ms. */
@@ -51,6 +60,7 @@ export function createAgentPort(needs: AgentPortNeeds): AgentPort {
   const connections = new Connections()
   const streams = new Streams({ ...needs, connections })
   let refusedHandshakes = 0
+  let refusedRequests = 0
   const onRefused = (error: Error, address: string | undefined) => {
     refusedHandshakes++
     const { code, message } = error as NodeJS.ErrnoException
@@ -61,7 +71,7 @@ export function createAgentPort(needs: AgentPortNeeds): AgentPort {
     serverFactory: (listener) => createTlsServer(listener, onRefused) as unknown as Api['server'],
   })
   const server = app.server as unknown as Server
-  app.addHook('onRequest', createCertificateGuard({ agents, presence, connections, clock }))
+  app.addHook('onRequest', createCertificateGuard({ agents, presence, connections, clock, onRefused: () => refusedRequests++ }))
   // Streams do not end by themselves.
   app.addHook('preClose', async () => streams.stop())
   addAgentCalls(app)
@@ -106,7 +116,7 @@ export function createAgentPort(needs: AgentPortNeeds): AgentPort {
       const { address, port: chosen } = server.address() as AddressInfo
       return { host: address, port: chosen }
     },
-    stats: () => ({ streams: streams.count, connections: connections.count, refusedHandshakes }),
+    stats: () => ({ streams: streams.count, connections: connections.count, refusedHandshakes, refusedRequests }),
     async stop() {
       await certificate?.stop()
       const cancel = clock.after(STOP_MS, () => server.closeAllConnections())
