@@ -190,6 +190,36 @@ test('a report of the longest listing is taken, a longer body is not', async () 
   }
 })
 
+test('headers that are too long are refused', async () => {
+  const machine = await world.enrol('talks')
+  const request = world.dial('POST', '/agent/v1/heartbeat', undefined, machine)
+  request.setHeader('x-much', 'x'.repeat(20_000)).end()
+  const [answer] = (await once(request, 'response')) as [IncomingMessage]
+  assert.equal(answer.resume().statusCode, 431)
+})
+
+test('an agent has no more connections than it may have, others have theirs', async () => {
+  const machine = await world.enrol('many')
+  const open = async () => {
+    const request = world.dial('POST', '/agent/v1/heartbeat', BEAT, machine)
+    // The body does not end, so the connection stays.
+    request.write('{')
+    return request
+  }
+  const before = world.port.stats().connections
+  const requests = await Promise.all(Array.from({ length: 64 }, open))
+  await eventually(async () => assert.equal(world.port.stats().connections, before + 64), 10_000)
+  const { status, json } = await world.call('POST', '/agent/v1/heartbeat', BEAT, machine)
+  assert.deepEqual(
+    [status, json.details.code, json.error],
+    [409, 'limit_reached', 'an agent may have 64 connections at the same time'],
+  )
+  assert.equal((await world.call('POST', '/agent/v1/heartbeat', BEAT, await world.enrol('other'))).status, 200)
+  for (const request of requests) request.on('error', () => {}).destroy()
+  await eventually(async () => assert.equal(world.port.stats().connections, before), 10_000)
+  assert.equal((await world.call('POST', '/agent/v1/heartbeat', BEAT, machine)).status, 200)
+})
+
 test('members that only a newer agent knows are passed over', async () => {
   const machine = await world.enrol('newer')
   const body = { state: 'cancelled', bytesTransferred: 1, mood: 'fine' }
