@@ -44,9 +44,8 @@ alter table delivery add column replay_id text collate "C";
 drop index delivery_due;
 -- What is due at this webhook, oldest due first? And which webhooks have anything that waits?
 create index delivery_due on delivery (webhook_id, due_at) where state = 'waiting' and claimed_by is null and is_blocked = 0;
-drop index delivery_of_webhook;
--- What was sent to this webhook, newest first? And what of it is of this type? One index that grows at as many places as there are webhooks is enough.
-create index delivery_of_webhook on delivery (webhook_id, id, event_type);
+-- What of this type was sent to this webhook, newest first?
+create index delivery_of_type on delivery (webhook_id, event_type, id);
 -- What waits for this webhook, newest first?
 create index delivery_waiting on delivery (webhook_id, id) where state = 'waiting';
 -- What was cancelled at this webhook? As few among many as what failed.

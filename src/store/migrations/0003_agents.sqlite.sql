@@ -187,3 +187,8 @@ create table moved_file (
 ) strict;
 -- Was this content moved before, under whatever name?
 create index moved_file_content on moved_file (job_id, sha256) where sha256 is not null;
+
+drop index delivery_of_type;
+drop index delivery_of_webhook;
+-- What was sent to this webhook, newest first? And what of it is of this type? One index that grows at as many places as there are webhooks is enough.
+create index delivery_of_webhook on delivery (webhook_id, id, event_type);
