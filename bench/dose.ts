@@ -16,8 +16,10 @@ export interface Dose {
   readonly pacedUploads: number
   /** (g) Events at a fixed rate, each for all receivers. */
   readonly pacedEvents: number
-  /** (e) */
+  /** (e) and (j) */
   readonly transferBytes: number
+  /** (j) */
+  readonly smallFiles: number
   /** (i) Starts of each store, with the rows that wait of (c). */
   readonly starts: number
   /** (h) Attempts stored while lists are asked for; 0: not measured. */
@@ -35,6 +37,7 @@ export const FULL_DOSE: Dose = {
   pacedUploads: 150,
   pacedEvents: 300,
   transferBytes: GIB,
+  smallFiles: 2_000,
   starts: 5,
   attempts: 0,
 }
@@ -51,6 +54,7 @@ export const QUICK_DOSE: Dose = {
   pacedUploads: 10,
   pacedEvents: 10,
   transferBytes: 8 * MIB,
+  smallFiles: 20,
   starts: 1,
   attempts: 20_000,
 }

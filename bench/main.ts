@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
+import { measureAgent } from './agent.ts'
 import { measureDeliveries } from './deliveries.ts'
 import { type Dose, FULL_DOSE, QUICK_DOSE } from './dose.ts'
 import { measureFanOut, measureOneHanging } from './fan-out.ts'
@@ -10,7 +11,7 @@ import { measureReady } from './ready.ts'
 import { describeMachine, type Row, toJson, toTable } from './report.ts'
 import { measureTransfer } from './transfer.ts'
 
-const USAGE = `npm run bench -- [--only a,b,c,d,e,f,g,i] [--quick] [--runs N] [--attempts N] [--json FILE]
+const USAGE = `npm run bench -- [--only a,b,c,d,e,f,g,i,j] [--quick] [--runs N] [--attempts N] [--json FILE]
 
   --only   these rows (c and d are measured together)
   --quick  a small dose of each: that it runs, not what it reaches
@@ -34,11 +35,12 @@ const MEASURES: readonly { rows: readonly string[]; measure: Measure }[] = [
   { rows: ['g'], measure: measureOneHanging },
   { rows: ['h'], measure: measureLists },
   { rows: ['i'], measure: measureReady },
+  { rows: ['j'], measure: measureAgent },
 ]
 
 const { values } = parseArgs({
   options: {
-    only: { type: 'string', default: 'a,b,c,d,e,f,g,i' },
+    only: { type: 'string', default: 'a,b,c,d,e,f,g,i,j' },
     quick: { type: 'boolean', default: false },
     runs: { type: 'string' },
     attempts: { type: 'string' },
@@ -55,7 +57,7 @@ if (attempts !== undefined && !(Number.isInteger(attempts) && attempts >= ATTEMP
   refuse(`--attempts is a whole number from ${ATTEMPTS_MIN} to ${ATTEMPTS_MAX}, not ${values.attempts}`)
 const only = attempts === undefined ? values.only.split(',') : ['h']
 const unknown = only.find((name) => !MEASURES.some(({ rows }) => rows.includes(name)))
-if (unknown !== undefined) refuse(`--only names rows a to i, not ${JSON.stringify(unknown)}`)
+if (unknown !== undefined) refuse(`--only names rows a to j, not ${JSON.stringify(unknown)}`)
 const runs = Number(values.runs ?? (values.quick ? QUICK_DOSE : FULL_DOSE).runs)
 if (!Number.isInteger(runs) || runs < 1 || runs > RUNS_MAX)
   refuse(`--runs is a whole number from 1 to ${RUNS_MAX}, not ${values.runs}`)

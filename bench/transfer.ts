@@ -1,24 +1,19 @@
-import { execFile } from 'node:child_process'
-import { chmod, mkdir, open, readFile, writeFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { MIB } from '../src/base/units.ts'
 import type { Dose } from './dose.ts'
 import { cpuSeconds } from './processes.ts'
 import type { Figure, Row, Target } from './report.ts'
 import { withFolder } from './scratch.ts'
 import { Server } from './server.ts'
+import { hasProgram, nativeCiphers, sftp, writeSource } from './sftp-client.ts'
 import { findSshd, makeKey, Sshd } from './sshd.ts'
 import { median } from './statistics.ts'
 
 /** (e) One large put and get by OpenSSH's client, against Landfall and against OpenSSH's own server. */
 
-const run = promisify(execFile)
 const TITLE = 'OpenSSH sftp, one large file, aes128-gcm'
 const TARGET = 0.5
-const CIPHER = 'aes128-gcm@openssh.com'
-const DEADLINE_MS = 5 * 60_000
 
 type Way = 'sshd' | 'landfall'
 type Direction = 'put' | 'get'
@@ -32,7 +27,7 @@ interface Login {
 export async function measureTransfer(dose: Dose, progress: (text: string) => void): Promise<Row> {
   const ciphers = `ciphers in use by Landfall: ${nativeCiphers() ? "ssh2's native binding" : "JavaScript (node:crypto); ssh2's native binding is not there"}`
   const program = findSshd()
-  if (program === undefined || !(await hasClient())) {
+  if (program === undefined || !(await hasProgram('sftp', '-h'))) {
     const skipped = 'it needs OpenSSH: install openssh-server and openssh-client'
     return { row: 'e', title: TITLE, figures: [], targets: [], notes: [ciphers], skipped }
   }
@@ -83,14 +78,14 @@ async function measure(dose: Dose, progress: (text: string) => void, setting: Se
         ['get', `get ${remote} /dev/null`],
       ] as const) {
         const before = cpuSeconds(serverPid)
-        const seconds = await sftp(setting, logins[way], command)
+        const seconds = await sftp({ ...logins[way], key: setting.key }, command)
         const after = cpuSeconds(serverPid)
         if (way === 'landfall' && before && after)
           cpu[direction].push({ main: after.main - before.main, others: after.others - before.others })
         rates[direction][way].push(dose.transferBytes / 1e6 / seconds)
         progress(`(e) run ${round} of ${dose.runs}: ${way} ${direction}: ${(dose.transferBytes / 1e6 / seconds).toFixed(0)} MB/s`)
       }
-      await sftp(setting, logins[way], `rm ${remote}`)
+      await sftp({ ...logins[way], key: setting.key }, `rm ${remote}`)
     }
   }
   const figures: Figure[] = []
@@ -113,50 +108,4 @@ async function measure(dose: Dose, progress: (text: string) => void, setting: Se
     }
   }
   return { row: 'e', title: TITLE, figures, targets, notes }
-}
-
-/** Runs one command of the client, and returns how long it took, s. */
-async function sftp({ key }: Setting, { user, port }: Login, command: string): Promise<number> {
-  const options = {
-    BatchMode: 'yes',
-    StrictHostKeyChecking: 'no',
-    UserKnownHostsFile: '/dev/null',
-    IdentitiesOnly: 'yes',
-    LogLevel: 'ERROR',
-  }
-  const words = Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`])
-  const begun = performance.now()
-  const client = run(
-    'sftp',
-    ['-q', '-F', '/dev/null', '-c', CIPHER, '-i', key, ...words, '-P', String(port), '-b', '-', `${user}@127.0.0.1`],
-    {
-      timeout: DEADLINE_MS,
-    },
-  )
-  client.child.stdin!.end(`${command}\n`)
-  await client
-  return (performance.now() - begun) / 1000
-}
-
-/** Random bytes: neither compression nor holes help anybody. */
-async function writeSource(path: string, bytes: number): Promise<void> {
-  const block = crypto.getRandomValues(new Uint8Array(64 * 1024))
-  const chunk = Buffer.alloc(Math.min(bytes, 8 * MIB), block)
-  const file = await open(path, 'w')
-  for (let written = 0; written < bytes; written += chunk.length)
-    await file.write(chunk, 0, Math.min(chunk.length, bytes - written))
-  await file.sync()
-  await file.close()
-}
-
-async function hasClient(): Promise<boolean> {
-  return run('sftp', ['-h']).then(
-    () => true,
-    (error: NodeJS.ErrnoException) => error.code !== 'ENOENT',
-  )
-}
-
-function nativeCiphers(): boolean {
-  const require = createRequire(import.meta.url)
-  return require('ssh2/lib/protocol/crypto.js').bindingAvailable
 }
