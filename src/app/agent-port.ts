@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { type AgentPort, createAgentPort } from '../api/agents/server.ts'
 import { createSpaces } from '../api/agents/spaces.ts'
 import { addAgentFace, addSharedFace } from '../api/mftplus/face.ts'
@@ -11,11 +12,14 @@ import type { Files } from '../files/files.ts'
 import type { Store } from '../store/store.ts'
 import { grantsOfListing, grantsOfTransfer, type SpaceGrant } from '../transfers/space-grant.ts'
 import type { AgentDesk } from './agents.ts'
+import type { DataFolder } from './data-folder.ts'
 import type { JobDesk } from './jobs.ts'
+import { keepingCertificate } from './port-certificate.ts'
 import type { TransferDesk } from './transfers.ts'
 
 export interface AgentDoorParts {
   readonly store: Store
+  readonly folder: Pick<DataFolder, 'keys'>
   readonly settings: Pick<Settings, 'agentAddress' | 'agentHeartbeatMs' | 'agentSilentMs' | 'agentRenewBeforeMs'>
   readonly agents: AgentDesk
   readonly work: Pick<TransferDesk, 'dispatcher'>
@@ -34,14 +38,15 @@ export interface AgentDoor extends Running {
 
 /** Opens the door for agents. From then on, those that register hear where it is. */
 export async function openAgentDoor(parts: AgentDoorParts): Promise<AgentDoor> {
-  const { store, settings, agents, work, needs, clock, log } = parts
+  const { store, folder, settings, agents, work, needs, clock, log } = parts
   const spaces = createSpaces({
     grantsOf: (agentId, lease) => grantsOf(parts, agentId, lease),
     openSpace: (who) => openSpace(parts, who),
     ...{ clock, log },
   })
   const port = createAgentPort({
-    ...{ agents: store, authority: agents.authority, presence: agents.needs.presence, enrolment: agents.needs.enrolment },
+    ...{ agents: store, presence: agents.needs.presence, enrolment: agents.needs.enrolment },
+    authority: keepingCertificate(agents.authority, join(folder.keys, 'agent-port.pem'), clock),
     dispatcher: work.dispatcher,
     orders: { heartbeatMs: heartbeatMsOf(settings), renewBeforeMs: settings.agentRenewBeforeMs },
     addRoutes(api) {

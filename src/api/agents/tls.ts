@@ -22,7 +22,7 @@ const CONNECTIONS_MAX = 5_000
 const HEADER_BYTES_MAX = 16_384
 
 /** The server's own certificate is renewed this long before its end, ms. */
-const RENEW_BEFORE_MS = 30 * DAY_MS
+export const RENEW_BEFORE_MS = 30 * DAY_MS
 /** How often is looked whether it is time, and how soon a renewal that failed is tried again, ms. */
 const LOOK_EVERY_MS = 6 * HOUR_MS
 
