@@ -12,7 +12,7 @@ import { loadX509 } from './x509.ts'
 
 /** Days that the certificate of an agent counts. */
 export const AGENT_CERTIFICATE_DAYS = 365
-/** Days that the server's own certificate for the agent port counts; it is made anew at each start, and while it runs. */
+/** Days that the server's own certificate for the agent port counts; it is renewed while the server runs. */
 export const SERVER_CERTIFICATE_DAYS = 90
 /** Agents pin the authority once and for all, so it outlives them. */
 const AUTHORITY_DAYS = 20 * 365
@@ -31,7 +31,7 @@ export interface CertificateAuthority {
    * is there; `invalid` for anything but P-256.
    */
   issueToAgent(request: string, agentId: string): Promise<IssuedCertificate>
-  /** For the agent port, with a new key that is kept nowhere. */
+  /** For the agent port, with a new key. */
   issueToServer(): Promise<ServerCertificate>
 }
 
