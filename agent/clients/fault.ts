@@ -32,9 +32,21 @@ export function failureOf(error: unknown, doing: string, otherwise: TransferFail
   const { code, message } = error as NodeJS.ErrnoException
   const meaning = code === undefined ? undefined : MEANING[code]
   if (meaning !== undefined) return new TransferFailure(meaning, `${doing} failed: ${code}.`, { cause: error })
+  if (isCertificateError(error)) {
+    const told = `${doing} failed: the certificate is not trusted (${code}).`
+    return new TransferFailure('CERTIFICATE_INVALID', told, { cause: error })
+  }
   // A message of a library may hold anything, credentials too: it stays in the cause, for the log of the agent.
   const told = otherwise === 'INTERNAL' ? 'by a fault of the agent; its log has the details' : (code ?? message)
   return new TransferFailure(otherwise, `${doing} failed: ${told}.`, { cause: error })
+}
+
+/** What Node says of certificates: the codes of OpenSSL's verification, and its own of the name. */
+const CERTIFICATE_CODES = /CERT|^UNABLE_TO_(GET|VERIFY|DECODE)|^INVALID_(CA|PURPOSE)|^HOSTNAME_MISMATCH$/
+
+export function isCertificateError(error: unknown): boolean {
+  const { code } = error as { code?: unknown }
+  return typeof code === 'string' && CERTIFICATE_CODES.test(code) && !code.startsWith('ERR_SSL')
 }
 
 /** Carries out one call of a client; what it throws is a `TransferFailure`. */

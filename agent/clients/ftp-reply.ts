@@ -1,6 +1,6 @@
 import { FTPError, type FTPResponse } from 'basic-ftp'
 import { TransferFailure, type TransferFailureCode } from '../../src/wire/agent/failure.ts'
-import { failureOf } from './fault.ts'
+import { failureOf, isCertificateError } from './fault.ts'
 
 /** What a reply or an error of the connection means. `doing` begins the message: `Reading “/a”`. */
 export function ftpFailure(error: unknown, doing: string): TransferFailure {
@@ -69,13 +69,6 @@ const WORDS: readonly { readonly codes: readonly number[]; readonly says: RegExp
   { codes: [450, 553], says: /no such|not found|not exist/i, means: 'NOT_FOUND' },
   { codes: [552], says: /too large|too big/i, means: 'TOO_LARGE' },
 ]
-
-/** What Node says of certificates: the codes of OpenSSL's verification, and its own of the name. */
-const CERTIFICATE_CODES = /CERT|^UNABLE_TO_(GET|VERIFY|DECODE)|^INVALID_(CA|PURPOSE)|^HOSTNAME_MISMATCH$/
-
-export function isCertificateError(error: Error & { code?: unknown }): boolean {
-  return typeof error.code === 'string' && CERTIFICATE_CODES.test(error.code) && !error.code.startsWith('ERR_SSL')
-}
 
 /** As much of the server's own words as is passed on. */
 const MESSAGE_CHARS_MAX = 200

@@ -1,3 +1,3 @@
 import { testMatrix } from './matrix.ts'
 
-await testMatrix((module) => !/^s?ftp/.test(module))
+await testMatrix((module) => !/^(s?ftp|http|s3)/.test(module))

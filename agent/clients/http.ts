@@ -1,0 +1,251 @@
+import { Readable } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import { TransferFailure } from '../../src/wire/agent/failure.ts'
+import type { HttpEndpoint } from '../../src/wire/agent/work.ts'
+import type { Client, FileFacts, WriteOptions } from './client.ts'
+import { dismiss, expectStatus, HttpConnections, type HttpRequest } from './http-connections.ts'
+import { HttpUpload } from './http-put.ts'
+import { httpFailure, statusFailure } from './http-status.ts'
+import { idleConnections } from './idle.ts'
+import { incoming } from './incoming.ts'
+import type { ClientContext } from './open.ts'
+
+/**
+ * Single files of an HTTP server: read by GET, written by PUT, removed by DELETE. HTTP has no folders, so there is nothing to list, and no renaming. Nothing is
+ * asked before the first call: wrong credentials show there.
+ */
+export async function openHttp(endpoint: HttpEndpoint, context: ClientContext): Promise<Client> {
+  const { clock, signal } = context
+  const connections = idleConnections.take<HttpConnections>(endpoint) ?? new HttpConnections(endpoint)
+  const files = new HttpFiles(connections, context)
+  return {
+    stat: (path) => files.stat(path),
+    list() {
+      throw new TransferFailure('UNSUPPORTED', 'HTTP cannot list files: name one, without * and ?.')
+    },
+    read: (path, offset) => files.read(path, offset),
+    write: (path, options) => files.write(path, options),
+    remove: (path) => files.remove(path),
+    async move() {
+      throw new TransferFailure('UNSUPPORTED', 'HTTP cannot move a file on the server: keep it, or delete it.')
+    },
+    hash: (path) => files.hash(path),
+    async close() {
+      if (signal.aborted) connections.close()
+      else idleConnections.keep(endpoint, connections, clock)
+    },
+  }
+}
+
+type Call = Omit<HttpRequest, 'signal'>
+
+class HttpFiles {
+  readonly #connections: HttpConnections
+  readonly #context: ClientContext
+  /** What was last told of a path: what is read later must still be that. */
+  readonly #seen = new Map<string, Validators>()
+
+  constructor(connections: HttpConnections, context: ClientContext) {
+    this.#connections = connections
+    this.#context = context
+  }
+
+  async stat(path: string): Promise<FileFacts | undefined> {
+    const doing = `Looking at ${shown(path)}`
+    const told = (await this.#head(path, doing)) ?? (await this.#lookByGet(path, doing))
+    if (told === 'nothing') return undefined
+    this.#seen.set(path, told)
+    const { size, modifiedAt, tag } = told
+    return { kind: 'file', size, modifiedAt, ...(tag !== undefined && { tag }) }
+  }
+
+  /**
+   * From `offset` on of what was last looked at. A server that knows no ranges sends all of it, and the beginning is passed over; one that has something else by now,
+   * or sends another part than was asked for, fails.
+   */
+  async read(path: string, offset: number): Promise<Readable> {
+    const doing = `Reading ${shown(path)}`
+    const seen = this.#seen.get(path)
+    const range = offset > 0 && { range: `bytes=${offset}-`, ...(seen?.tag !== undefined && { 'if-range': seen.tag }) }
+    const answer = await this.#send({ method: 'GET', path, doing, headers: { ...range } })
+    if (offset > 0 && answer.statusCode === 416) {
+      await dismiss(answer)
+      return Readable.from([])
+    }
+    await expectStatus(answer, (status) => status === 200 || (status === 206 && offset > 0), doing)
+    try {
+      checkSame(seen, validatorsOf(answer), doing)
+      if (answer.statusCode === 206) checkRange(answer, offset, seen, doing)
+    } catch (error) {
+      await dismiss(answer)
+      throw error
+    }
+    const { clock, signal } = this.#context
+    const skip = answer.statusCode === 200 ? offset : 0
+    return incoming(answer.body, { skip, doing, clock, failureOf: (error) => httpFailure(error, doing, signal) })
+  }
+
+  async write(path: string, options: WriteOptions): Promise<HttpUpload> {
+    const doing = `Writing ${shown(path)}`
+    const { signal } = this.#context
+    const upload = new HttpUpload(options, {
+      send: (body, headers) => this.#send({ method: 'PUT', path, body, headers, doing }),
+      lookAt: () => this.#lookAfter(path),
+      failureOf: (error) => httpFailure(error, doing, signal),
+      doing,
+    })
+    if (options.size === null || options.size > ASKED_BEFORE_BYTES) await this.#askBefore(path, doing)
+    return upload
+  }
+
+  async remove(path: string): Promise<void> {
+    const doing = `Deleting ${shown(path)}`
+    const answer = await this.#send({ method: 'DELETE', path, doing })
+    await expectStatus(answer, (status) => isSuccess(status) || isNothing(status), doing)
+    await dismiss(answer)
+  }
+
+  async hash(path: string): Promise<string | undefined> {
+    const doing = `Asking for the hash of ${shown(path)}`
+    const answer = await this.#send({ method: 'HEAD', path, doing, headers: FRESH })
+    await dismiss(answer)
+    if (answer.statusCode === 200) return digestOf(answer)
+    if (isWithoutHead(answer.statusCode)) return undefined
+    throw statusFailure(answer.statusCode, doing)
+  }
+
+  /** Undefined: HEAD does not tell it. */
+  async #head(path: string, doing: string): Promise<SizedValidators | 'nothing' | undefined> {
+    const answer = await this.#send({ method: 'HEAD', path, doing, headers: FRESH })
+    await dismiss(answer)
+    if (isNothing(answer.statusCode)) return 'nothing'
+    if (isWithoutHead(answer.statusCode)) return undefined
+    if (!isSuccess(answer.statusCode)) throw statusFailure(answer.statusCode, doing)
+    const size = lengthOf(answer)
+    return size === undefined ? undefined : { ...validatorsOf(answer), size }
+  }
+
+  /** From the headers of an answer with as little of the body as the server lets be; one that tells no length at all is read to its end and counted. */
+  async #lookByGet(path: string, doing: string): Promise<SizedValidators | 'nothing'> {
+    const answer = await this.#send({ method: 'GET', path, doing, headers: { ...FRESH, range: 'bytes=0-0' } })
+    if (isNothing(answer.statusCode)) {
+      await dismiss(answer)
+      return 'nothing'
+    }
+    const whole = rangeOf(answer)?.whole
+    await expectStatus(answer, (status) => status === 200 || (status === 206 && whole !== undefined) || status === 416, doing)
+    const { clock, signal } = this.#context
+    const size = answer.statusCode === 200 ? lengthOf(answer) : (whole ?? 0)
+    if (size !== undefined) {
+      answer.body.on('error', () => {}).destroy()
+      return { ...validatorsOf(answer), size }
+    }
+    let counted = 0
+    const body = incoming(answer.body, { doing, clock, failureOf: (error) => httpFailure(error, doing, signal) })
+    for await (const chunk of body as AsyncIterable<Buffer>) counted += chunk.length
+    return { ...validatorsOf(answer), size: counted }
+  }
+
+  /** What is there after a PUT, where the server tells: it may well let nobody read what he wrote. */
+  async #lookAfter(path: string): Promise<{ size: number | undefined; sha256: string | undefined }> {
+    const answer = await this.#send({ method: 'HEAD', path, doing: `Looking at ${shown(path)}`, headers: FRESH })
+    await dismiss(answer)
+    const isTold = answer.statusCode === 200
+    return { size: isTold ? lengthOf(answer) : undefined, sha256: isTold ? digestOf(answer) : undefined }
+  }
+
+  /** A server that refuses a large PUT early may break the line before its answer is read; what it thinks of the credentials is asked before. */
+  async #askBefore(path: string, doing: string): Promise<void> {
+    const answer = await this.#send({ method: 'HEAD', path, doing })
+    await dismiss(answer)
+    if (answer.statusCode === 401) throw statusFailure(401, doing)
+  }
+
+  #send(call: Call): Promise<Dispatcher.ResponseData> {
+    return this.#connections.send({ ...call, signal: this.#context.signal })
+  }
+}
+
+/** A PUT of more bytes than these is preceded by the question whether the credentials are right. */
+const ASKED_BEFORE_BYTES = 1024 * 1024
+
+/** What a cache on the way has may be old; the digest is asked for by RFC 9530 §4. */
+const FRESH = { 'cache-control': 'no-cache', 'want-repr-digest': 'sha-256=10' } as const
+
+/** What tells one content from another. */
+interface Validators {
+  readonly modifiedAt: number | null
+  readonly tag: string | undefined
+  readonly size: number | undefined
+}
+type SizedValidators = Validators & { readonly size: number }
+
+function validatorsOf({ headers }: Dispatcher.ResponseData): Validators {
+  const modifiedAt = Date.parse(String(headers['last-modified']))
+  const tag = String(headers.etag ?? '')
+  return {
+    modifiedAt: Number.isNaN(modifiedAt) ? null : modifiedAt,
+    // A weak one (`W/"…"`) may stay while bytes change (RFC 9110 §8.8.1).
+    tag: /^"[^"]*"$/.test(tag) ? tag : undefined,
+    size: undefined,
+  }
+}
+
+/** That what is read is what was looked at, as far as both say. */
+function checkSame(seen: Validators | undefined, now: Validators, doing: string): void {
+  const isOther =
+    seen !== undefined &&
+    (seen.tag !== undefined && now.tag !== undefined
+      ? seen.tag !== now.tag
+      : seen.modifiedAt !== null && now.modifiedAt !== null && seen.modifiedAt !== now.modifiedAt)
+  if (isOther) throw new TransferFailure('SOURCE_CHANGED', `${doing} failed: the server has another content by now.`)
+}
+
+function checkRange(answer: Dispatcher.ResponseData, offset: number, seen: Validators | undefined, doing: string): void {
+  const range = rangeOf(answer)
+  if (range?.start !== offset) {
+    const told = String(answer.headers['content-range']).slice(0, 100)
+    throw new TransferFailure('PROTOCOL_ERROR', `${doing} failed: asked for bytes from ${offset} on, the server sends ${told}.`)
+  }
+  if (seen?.size !== undefined && range.whole !== undefined && range.whole !== seen.size) {
+    throw new TransferFailure('SOURCE_CHANGED', `${doing} failed: the file has ${range.whole} bytes by now, not ${seen.size}.`)
+  }
+}
+
+// RFC 9110 §14.4: `bytes 5-9/10`, or `bytes 5-9/*` where the whole is not known, and with status 416 `bytes */10`.
+function rangeOf({ headers }: Dispatcher.ResponseData): { start: number | undefined; whole: number | undefined } | undefined {
+  const [, start, whole] = /^bytes (?:(\d{1,15})-\d{1,15}|\*)\/(\d{1,15}|\*)$/i.exec(String(headers['content-range'])) ?? []
+  if (whole === undefined) return undefined
+  return { start: start === undefined ? undefined : Number(start), whole: whole === '*' ? undefined : Number(whole) }
+}
+
+function lengthOf({ headers }: Dispatcher.ResponseData): number | undefined {
+  const text = String(headers['content-length'])
+  return /^\d{1,15}$/.test(text) ? Number(text) : undefined
+}
+
+/** SHA-256 by RFC 9530, of the whole file either way where the whole was asked for. */
+function digestOf({ headers }: Dispatcher.ResponseData): string | undefined {
+  for (const name of ['repr-digest', 'content-digest']) {
+    const [, base64] = /(?:^|[,\s])sha-256=:([A-Za-z0-9+/]{43}=):/.exec(String(headers[name])) ?? []
+    if (base64 !== undefined) return Buffer.from(base64, 'base64').toString('hex')
+  }
+  return undefined
+}
+
+function isSuccess(status: number): boolean {
+  return status >= 200 && status < 300
+}
+
+function isNothing(status: number): boolean {
+  return status === 404 || status === 410
+}
+
+function isWithoutHead(status: number): boolean {
+  return status === 405 || status === 501
+}
+
+/** A path for people: a query may hold what gives access. */
+function shown(path: string): string {
+  return `“${path.replace(/\?.*$/s, '?…')}”`
+}

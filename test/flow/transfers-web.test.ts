@@ -1,0 +1,3 @@
+import { testMatrix } from './matrix.ts'
+
+await testMatrix((module) => /^(http|s3)/.test(module))
