@@ -12,7 +12,6 @@ import type { Address, Settings } from '../config/settings.ts'
 import { createRecorder } from '../events/record.ts'
 import { createLocalBackend } from '../files/backends/local.ts'
 import { createFiles } from '../files/files.ts'
-import type { Reach } from '../files/points.ts'
 import { checkEgressAllow, createEgressGuard } from '../http/guard.ts'
 import { createPoster } from '../http/post.ts'
 import { loadHostKeys } from '../protocols/ssh/host-keys.ts'
@@ -32,6 +31,7 @@ import { createJobDesk } from './jobs.ts'
 import { currentUser, watchUsers } from './live-users.ts'
 import { openMasterKeys } from './master-key.ts'
 import type { StoreToOpen } from './open-store.ts'
+import { type ReachPoint, reaching } from './points.ts'
 import { probesOf } from './probes.ts'
 import { Retention } from './retention.ts'
 import { createTransferDesk } from './transfers.ts'
@@ -54,7 +54,7 @@ export interface App {
 export interface AppHooks {
   readonly log?: Log
   /** Called at named moments of the flow, for the crash storm. */
-  readonly reach?: Reach
+  readonly reach?: ReachPoint
 }
 
 /**
@@ -83,13 +83,14 @@ async function start(settings: Settings, storeToOpen: StoreToOpen, hooks: AppHoo
 
   let engine: Engine | undefined
   let recovery: Recovery | undefined
-  const store = life.add(
+  const opened = life.add(
     'the store',
     await storeToOpen.open(folder.database, node, {
       onPlanned: (webhookIds) => engine?.nudge(webhookIds),
       onFailure: endProcess(log),
     }),
   )
+  const store = hooks.reach === undefined ? opened : reaching(opened, hooks.reach)
 
   // The lock of the folder proves that the node before is gone. Its name is replaced only once the store has forgotten it.
   const before = await lastNode(folder)
