@@ -360,7 +360,8 @@ test('an agent that is disconnected loses its stream without a word, and may com
 test('a closed stream leaves the agent online until the grace is over, and offline then', async () => {
   const machine = await world.enrol('drops')
   const { id } = machine.agent
-  const isLost = () => eventually(async () => assert.notEqual((await world.store.findAgent(id))?.streamLostAt, null))
+  // The disk that the loss is written to may be slow, and the reads that ask for it are not.
+  const isLost = () => eventually(async () => assert.notEqual((await world.store.findAgent(id))?.streamLostAt, null), 50_000)
   const status = async () => (await world.store.findAgent(id))?.status
   const { next, close } = await world.stream(machine)
   await next()
