@@ -140,7 +140,7 @@ test('master-key rotate', async () => {
   const { made, unreadable, next } = await json<{ made: boolean; unreadable: string[]; next: null }>(['master-key', 'rotate'])
   assert.deepEqual([made, unreadable, next], [true, [], null])
   const { out } = await landfall(['master-key', 'rotate', '--data', server.folder])
-  assert.match(out, /^a new master key was made; secrets of \d+ webhooks are sealed anew/)
+  assert.match(out, /^a new master key was made; secrets of \d+ webhooks, remotes and authorities are sealed anew/)
 })
 
 test('account and token commands', async () => {
