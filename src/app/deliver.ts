@@ -13,7 +13,7 @@ type Recording = FileStore & Pick<EventStore, 'recordEvents'>
  */
 export function delivering(store: Store, engine: Pick<Engine, 'offer' | 'record'>, node: string, said: () => void): Recording {
   async function record(facts: readonly Fact[]): Promise<void> {
-    await engine.record((room) => store.recordFacts(facts, room))
+    await engine.record(facts.length, (room) => store.recordFacts(facts, room))
     said()
   }
   return {

@@ -2,8 +2,10 @@ import type { Lanes } from './lanes.ts'
 import type { BirthRoom, Births as Born } from './port.ts'
 import type { ClaimedDelivery } from './webhook.ts'
 
-/** Room that one record may take, deliveries: an event for more webhooks, or a burst of events, leaves the rest to claims. */
-const BIRTHS_MAX = 256
+/** Room that one record may take, deliveries; a burst of more leaves the rest to claims. Its answer is read in one go, some ms. */
+const BIRTHS_MAX = 1_024
+/** An event may be for all webhooks that have a lane, and for a few that have none at the moment. */
+const WEBHOOKS_MORE = 32
 
 export interface BirthParts {
   readonly node: string
@@ -35,8 +37,9 @@ export class Births {
     return this.#underWay > 0
   }
 
-  async record(write: (room: BirthRoom | null) => Promise<Born>): Promise<void> {
-    const room = this.#room()
+  /** `events`: how many are about to be recorded. */
+  async record(events: number, write: (room: BirthRoom | null) => Promise<Born>): Promise<void> {
+    const room = this.#room(events)
     if (room === null) return void (await write(null))
     const { lanes, arrived, doubt, idle } = this.#parts
     this.#underWay++
@@ -56,9 +59,10 @@ export class Births {
     }
   }
 
-  #room(): BirthRoom | null {
+  #room(events: number): BirthRoom | null {
     const { node, lanes, mayClaim } = this.#parts
-    const room = mayClaim() ? lanes.roomForBirths(BIRTHS_MAX) : null
+    const most = Math.min(events * (lanes.size + WEBHOOKS_MORE), BIRTHS_MAX)
+    const room = mayClaim() ? lanes.roomForBirths(most) : null
     return room === null ? null : { node, ...room }
   }
 }

@@ -145,14 +145,14 @@ test('engine: what the store claimed as it planned is delivered; what finds no r
     post: ({ url }) => (url.endsWith('/slow') ? forever : Promise.resolve(fine)),
   })
   const rooms: (BirthRoom | null)[] = []
-  await engine.record(async (room) => {
+  await engine.record(1, async (room) => {
     rooms.push(room)
     return { deliveries: [deliveryOf(1), deliveryOf(2)], isComplete: true }
   })
-  assert.deepEqual(rooms, [{ node: 'node_1', most: 256, rooms: {}, other: 32 }])
+  assert.deepEqual(rooms, [{ node: 'node_1', most: 32, rooms: {}, other: 32 }])
   await settled.until(2)
   assert.equal(posts.all.length, 2)
-  await engine.record(async () => ({
+  await engine.record(1, async () => ({
     deliveries: Array.from({ length: 40 }, (_, number) => deliveryOf(number)),
     isComplete: true,
   }))
@@ -163,7 +163,7 @@ test('engine: what the store claimed as it planned is delivered; what finds no r
 test('engine: while it may not claim, the store is told of no room', async () => {
   const { engine } = await running({ store: { beat: () => forever } })
   const rooms: (BirthRoom | null)[] = []
-  await engine.record(async (room) => {
+  await engine.record(1, async (room) => {
     rooms.push(room)
     return { deliveries: [], isComplete: true }
   })
@@ -180,12 +180,12 @@ for (const { name, end } of uncertain) {
     const hurried: Clock = { ...systemClock, after: (ms, call) => systemClock.after(ms / 50, call) }
     const { engine, letGo } = await running({ clock: hurried })
     const other = Promise.withResolvers<Births>()
-    const underWay = engine.record(() => other.promise)
-    await engine.record(end).catch(() => {})
+    const underWay = engine.record(1, () => other.promise)
+    await engine.record(1, end).catch(() => {})
     // From the moment on at which it wants to compare, nothing more may be claimed; but it waits for what is.
     await eventually(async () => {
       const rooms: (BirthRoom | null)[] = []
-      await engine.record(async (room) => {
+      await engine.record(1, async (room) => {
         rooms.push(room)
         return { deliveries: [], isComplete: true }
       })

@@ -42,10 +42,10 @@ export interface Engine {
    */
   offer(deliveries: readonly PlannedDelivery[], written: Promise<void>): string[]
   /**
-   * Born claimed where the store plans: `write` is told what the lanes have room for (null: nothing) and answers what was claimed,
-   * which starts at once. Rejects with what `write` rejects.
+   * Born claimed where the store plans so many events: `write` is told what the lanes have room for (null: nothing) and answers what
+   * was claimed, which starts at once. Rejects with what `write` rejects.
    */
-  record(write: (room: BirthRoom | null) => Promise<Born>): Promise<void>
+  record(events: number, write: (room: BirthRoom | null) => Promise<Born>): Promise<void>
   /** There may be something due, for these webhooks or anywhere. A nudge that gets lost costs up to a second. */
   nudge(webhookIds?: readonly string[]): void
   stats(): EngineStats
@@ -184,8 +184,8 @@ class DeliveryEngine implements Engine {
     return taken
   }
 
-  record(write: (room: BirthRoom | null) => Promise<Born>): Promise<void> {
-    return this.#births.record(write)
+  record(events: number, write: (room: BirthRoom | null) => Promise<Born>): Promise<void> {
+    return this.#births.record(events, write)
   }
 
   nudge(webhookIds?: readonly string[]): void {

@@ -233,7 +233,7 @@ export class World {
     const expected = webhooks.filter((webhook) => asks(webhook, event)).map((webhook) => webhook.id)
     try {
       if (this.dice.chance(0.5)) {
-        await process.engine.record(async (room) => {
+        await process.engine.record(1, async (room) => {
           const deliveries = await this.database.record(process, event, planned, claimantIn(room), expected)
           return { deliveries, isComplete: true }
         })
