@@ -9,6 +9,9 @@ import { paint } from './terminal.ts'
 /** For whoever restarts it: neither comes right by trying again. */
 const EXIT = { stopped: 0, revoked: 3, expired: 4 } as const
 
+/** The folder is enrolled already, so that the same command as before would change nothing. */
+const HOW_TO_RETURN = 'with a new token, `landfall agent enroll --force` makes this machine another agent'
+
 export const agentRun: Command = {
   name: 'agent run',
   summary: 'run the agent of this machine: moves files for its server until it is stopped',
@@ -28,7 +31,8 @@ export const agentRun: Command = {
       const tell = show.news
       const end = await runAgent({ folder, version: VERSION, clock: systemClock, log, tell, signal: stop.signal })
       show.end(end)
-      if (end.kind !== 'stopped' && !call.json) call.terminal.note(`${paint(call.terminal, 'red', 'landfall:')} ${end.message}`)
+      if (end.kind !== 'stopped' && !call.json)
+        call.terminal.note(`${paint(call.terminal, 'red', 'landfall:')} ${end.message}; ${HOW_TO_RETURN}`)
       return EXIT[end.kind]
     } finally {
       release()

@@ -1,6 +1,7 @@
 import { type Client, connect } from './client.ts'
 import { type Call, type Command, CommandError, optional, SERVER_OPTIONS } from './command.ts'
 import { durationSeconds } from './duration.ts'
+import { allOf, oneOf } from './named.ts'
 import { table } from './terminal.ts'
 
 interface AgentRow {
@@ -42,7 +43,7 @@ const list: Command = {
   options: SERVER_OPTIONS,
   async run(call) {
     const client = await connect(call)
-    const { agents } = await client.call<{ agents: AgentRow[] }>('GET', '/api/agents?limit=100')
+    const agents = await allOf<AgentRow>(client, '/api/agents', 'agents')
     const rows = agents.map((agent) => [
       ...[
         agent.name,
@@ -64,12 +65,12 @@ const list: Command = {
 const show: Command = {
   name: 'agent show',
   summary: 'show an agent and its certificates',
-  usage: 'agent show ID',
+  usage: 'agent show NAME|ID',
   options: SERVER_OPTIONS,
   words: { min: 1, max: 1 },
   async run(call) {
     const client = await connect(call)
-    const path = pathOf(call)
+    const path = pathOf(await idOf(call, client))
     const { agent } = await client.call<{ agent: AgentRow & { transfers: object[]; jobs: object[] } }>('GET', path)
     const { certificates } = await client.call<{ certificates: CertificateRow[] }>('GET', `${path}/certificates`)
     if (call.json) {
@@ -97,7 +98,7 @@ const show: Command = {
 const rename: Command = {
   name: 'agent rename',
   summary: 'give an agent another name, or another number of transfers at the same time',
-  usage: 'agent rename ID [NAME] [--concurrency N]',
+  usage: 'agent rename NAME|ID [NEW-NAME] [--concurrency N]',
   options: { concurrency: { type: 'string', meaning: 'transfers at the same time, 1 to 64' }, ...SERVER_OPTIONS },
   words: { min: 1, max: 2 },
   async run(call) {
@@ -105,7 +106,7 @@ const rename: Command = {
     if (body.name === undefined && body.concurrency === undefined)
       throw new CommandError('give the agent a name, a --concurrency, or both')
     const client = await connect(call)
-    const { agent } = await client.call<{ agent: AgentRow }>('PATCH', pathOf(call), body)
+    const { agent } = await client.call<{ agent: AgentRow }>('PATCH', pathOf(await idOf(call, client)), body)
     const story = `agent ${agent.id} is called ${agent.name} and makes ${agent.concurrency} transfers at a time`
     call.terminal.out(call.json ? JSON.stringify(agent) : story)
     return 0
@@ -115,14 +116,15 @@ const rename: Command = {
 const disconnect: Command = {
   name: 'agent disconnect',
   summary: 'end the connection of an agent; it comes back by itself',
-  usage: 'agent disconnect ID',
+  usage: 'agent disconnect NAME|ID',
   options: SERVER_OPTIONS,
   words: { min: 1, max: 1 },
   async run(call) {
     const client = await connect(call)
-    const { disconnected } = await client.call<{ disconnected: boolean }>('POST', `${pathOf(call)}/disconnect`)
+    const id = await idOf(call, client)
+    const { disconnected } = await client.call<{ disconnected: boolean }>('POST', `${pathOf(id)}/disconnect`)
     const story = disconnected ? 'is disconnected; it may come back at once' : 'had no connection'
-    call.terminal.out(call.json ? JSON.stringify({ id: call.words[0], disconnected }) : `agent ${call.words[0]} ${story}`)
+    call.terminal.out(call.json ? JSON.stringify({ id, disconnected }) : `agent ${id} ${story}`)
     return 0
   },
 }
@@ -130,12 +132,12 @@ const disconnect: Command = {
 const revoke: Command = {
   name: 'agent revoke',
   summary: 'end an agent: its key and certificates count no more, its transfers stop',
-  usage: 'agent revoke ID',
+  usage: 'agent revoke NAME|ID',
   options: SERVER_OPTIONS,
   words: { min: 1, max: 1 },
   async run(call) {
     const client = await connect(call)
-    const { agent } = await client.call<{ agent: AgentRow }>('POST', `${pathOf(call)}/revoke`)
+    const { agent } = await client.call<{ agent: AgentRow }>('POST', `${pathOf(await idOf(call, client))}/revoke`)
     call.terminal.out(
       call.json ? JSON.stringify(agent) : `agent ${agent.id} is revoked; to work again it has to be enrolled with a new token`,
     )
@@ -185,7 +187,7 @@ async function createToken(call: Call, client: Client): Promise<number> {
 }
 
 async function listTokens(call: Call, client: Client): Promise<number> {
-  const { enrollmentTokens } = await client.call<{ enrollmentTokens: TokenRow[] }>('GET', `${TOKENS}?limit=100`)
+  const enrollmentTokens = await allOf<TokenRow>(client, TOKENS, 'enrollmentTokens')
   const now = new Date().toISOString()
   const rows = enrollmentTokens.map((one) => [
     one.id,
@@ -206,8 +208,12 @@ async function revokeToken(call: Call, client: Client, id: string): Promise<numb
 
 export const agent = [list, show, rename, disconnect, revoke, token]
 
-function pathOf(call: Call): string {
-  return `/api/agents/${encodeURIComponent(call.words[0]!)}`
+async function idOf(call: Call, client: Client): Promise<string> {
+  return (await oneOf<AgentRow>(client, 'agent', call.words[0]!)).id
+}
+
+function pathOf(id: string): string {
+  return `/api/agents/${encodeURIComponent(id)}`
 }
 
 function stateOf({ status, revokedAt, isBuiltin }: AgentRow): string {

@@ -1,7 +1,7 @@
-import { connect } from './client.ts'
+import { type Client, connect } from './client.ts'
 import { type Call, type Command, CommandError, listOf, many, optional, required, SERVER_OPTIONS } from './command.ts'
 import { durationSeconds } from './duration.ts'
-import { type Named, oneOf } from './named.ts'
+import { allOf, type Named, oneOf } from './named.ts'
 import { paint, table } from './terminal.ts'
 
 interface JobRow {
@@ -53,7 +53,7 @@ const SHAPING = {
   closed: { type: 'string', meaning: 'dates on which no run begins, separated by commas: 2026-12-25' },
   open: { type: 'string', meaning: 'runs begin only on these dates' },
   overlap: { type: 'boolean', meaning: 'a run may begin while the one before is under way' },
-  'depends-on': { type: 'string', meaning: 'id of a job that must have completed since the last run' },
+  'depends-on': { type: 'string', meaning: 'name or id of a job that must have completed since the last run' },
   missed: { type: 'string', meaning: 'moments that passed without a server: once (default) or skip' },
   'on-agent-lost': { type: 'string', meaning: 'retry (default) or fail' },
 } as const
@@ -87,6 +87,7 @@ const add: Command = {
       destinationPath: required(call, 'to'),
       enabled: call.flags.paused === true ? false : undefined,
       ...shapeOf(call),
+      dependsOn: await dependencyOf(call, client),
       schedule: required(call, 'schedule'),
     })
     call.terminal.out(call.json ? JSON.stringify(job) : `created job ${job.id}; ${dueText(job)}`)
@@ -102,8 +103,8 @@ const list: Command = {
   async run(call) {
     const client = await connect(call)
     const agent = optional(call, 'agent')
-    const only = agent === undefined ? '' : `&agentId=${(await oneOf<Named>(client, 'agent', agent)).id}`
-    const { jobs } = await client.call<{ jobs: JobRow[] }>('GET', `/api/jobs?limit=100${only}`)
+    const only = agent === undefined ? '' : `?agentId=${(await oneOf<Named>(client, 'agent', agent)).id}`
+    const jobs = await allOf<JobRow>(client, `/api/jobs${only}`, 'jobs')
     const rows = jobs.map((job) => [
       ...[job.name, job.enabled ? 'on' : 'paused', job.agent?.name ?? job.agentId, `${job.schedule} ${job.timeZone}`],
       ...[job.nextRunAt ?? '-', job.lastRunAt ?? '-', `${job.source} → ${job.destination}`, job.id],
@@ -118,11 +119,12 @@ const list: Command = {
 const show: Command = {
   name: 'job show',
   summary: 'show a job with all that it was told',
-  usage: 'job show ID',
+  usage: 'job show NAME|ID',
   options: SERVER_OPTIONS,
   words: { min: 1, max: 1 },
   async run(call) {
-    const { job } = await (await connect(call)).call<{ job: JobRow }>('GET', pathOf(call.words[0]!))
+    const client = await connect(call)
+    const { job } = await client.call<{ job: JobRow }>('GET', await pathOf(call, client))
     const lines = Object.entries(job).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)])
     call.terminal.out(call.json ? JSON.stringify(job) : table(['MEMBER', 'VALUE'], lines))
     return 0
@@ -132,7 +134,7 @@ const show: Command = {
 const update: Command = {
   name: 'job update',
   summary: 'change a job',
-  usage: 'job update ID [--name NAME] [--schedule …] …',
+  usage: 'job update NAME|ID [--name NAME] [--schedule …] …',
   options: {
     name: { type: 'string', meaning: 'another name' },
     from: { type: 'string', meaning: 'another source' },
@@ -153,7 +155,7 @@ const update: Command = {
 const pause: Command = {
   name: 'job pause',
   summary: 'let no run begin by itself; those under way go on',
-  usage: 'job pause ID',
+  usage: 'job pause NAME|ID',
   options: SERVER_OPTIONS,
   words: { min: 1, max: 1 },
   run: (call) => changed(call, { enabled: false }, 'paused'),
@@ -162,7 +164,7 @@ const pause: Command = {
 const resume: Command = {
   name: 'job resume',
   summary: 'let runs begin by themselves again',
-  usage: 'job resume ID',
+  usage: 'job resume NAME|ID',
   options: SERVER_OPTIONS,
   words: { min: 1, max: 1 },
   run: (call) => changed(call, { enabled: true }, 'on again'),
@@ -171,11 +173,12 @@ const resume: Command = {
 const remove: Command = {
   name: 'job remove',
   summary: 'remove a job; a run under way is stopped',
-  usage: 'job remove ID',
+  usage: 'job remove NAME|ID',
   options: SERVER_OPTIONS,
   words: { min: 1, max: 1 },
   async run(call) {
-    await (await connect(call)).call('DELETE', pathOf(call.words[0]!))
+    const client = await connect(call)
+    await client.call('DELETE', await pathOf(call, client))
     call.terminal.out(call.json ? JSON.stringify({ deleted: true }) : `job ${call.words[0]} is removed`)
     return 0
   },
@@ -184,15 +187,16 @@ const remove: Command = {
 const dryRun: Command = {
   name: 'job dry-run',
   summary: 'list what a run would move now; nothing is moved',
-  usage: 'job dry-run ID',
+  usage: 'job dry-run NAME|ID',
   options: SERVER_OPTIONS,
   words: { min: 1, max: 1 },
   async run(call) {
-    const found = await (await connect(call)).call<{
+    const client = await connect(call)
+    const found = await client.call<{
       files: { source: string; destination: string; size: number; modifiedAt: string | null }[]
       skipped: number
       isTruncated: boolean
-    }>('POST', `${pathOf(call.words[0]!)}/dry-run`)
+    }>('POST', `${await pathOf(call, client)}/dry-run`)
     if (call.json) call.terminal.out(JSON.stringify(found))
     else {
       const rows = found.files.map(({ size, modifiedAt, source, destination }) => [
@@ -211,12 +215,12 @@ const dryRun: Command = {
 const run: Command = {
   name: 'job run',
   summary: 'run a job now',
-  usage: 'job run ID [--wait]',
+  usage: 'job run NAME|ID [--wait]',
   options: { wait: { type: 'boolean', meaning: 'wait for its end; status 1 unless it completed' }, ...SERVER_OPTIONS },
   words: { min: 1, max: 1 },
   async run(call) {
     const client = await connect(call)
-    const path = `${pathOf(call.words[0]!)}/runs`
+    const path = `${await pathOf(call, client)}/runs`
     let { run: row } = await client.call<{ run: RunRow }>('POST', path)
     while (call.flags.wait === true && row.status === 'running') {
       await new Promise((resolve) => setTimeout(resolve, ASK_EVERY_MS))
@@ -230,11 +234,12 @@ const run: Command = {
 const runs: Command = {
   name: 'job runs',
   summary: 'list the runs of a job, newest first',
-  usage: 'job runs ID',
+  usage: 'job runs NAME|ID',
   options: SERVER_OPTIONS,
   words: { min: 1, max: 1 },
   async run(call) {
-    const { runs: rows } = await (await connect(call)).call<{ runs: RunRow[] }>('GET', `${pathOf(call.words[0]!)}/runs?limit=50`)
+    const client = await connect(call)
+    const { runs: rows } = await client.call<{ runs: RunRow[] }>('GET', `${await pathOf(call, client)}/runs?limit=50`)
     const cells = rows.map((row) => [
       ...[row.startedAt, row.completedAt ?? '-', row.cause, row.status],
       ...[
@@ -254,12 +259,13 @@ const runs: Command = {
 const cancel: Command = {
   name: 'job cancel',
   summary: 'stop a run',
-  usage: 'job cancel ID RUN',
+  usage: 'job cancel NAME|ID RUN',
   options: SERVER_OPTIONS,
   words: { min: 2, max: 2 },
   async run(call) {
-    const path = `${pathOf(call.words[0]!)}/runs/${encodeURIComponent(call.words[1]!)}`
-    const { run: row } = await (await connect(call)).call<{ run: RunRow }>('PATCH', path, { status: 'cancelled' })
+    const client = await connect(call)
+    const path = `${await pathOf(call, client)}/runs/${encodeURIComponent(call.words[1]!)}`
+    const { run: row } = await client.call<{ run: RunRow }>('PATCH', path, { status: 'cancelled' })
     const text = row.status === 'running' ? `run ${row.id} stops as soon as its agent has` : `run ${row.id} is ${row.status}`
     call.terminal.out(call.json ? JSON.stringify(row) : text)
     return 0
@@ -269,7 +275,11 @@ const cancel: Command = {
 export const job: readonly Command[] = [add, list, show, update, pause, resume, run, dryRun, runs, cancel, remove]
 
 async function changed(call: Call, changes: object, what: string): Promise<number> {
-  const { job } = await (await connect(call)).call<{ job: JobRow }>('PATCH', pathOf(call.words[0]!), changes)
+  const client = await connect(call)
+  const { job } = await client.call<{ job: JobRow }>('PATCH', await pathOf(call, client), {
+    ...changes,
+    dependsOn: await dependencyOf(call, client),
+  })
   call.terminal.out(call.json ? JSON.stringify(job) : `job ${job.id} is ${what}; ${dueText(job)}`)
   return 0
 }
@@ -289,7 +299,6 @@ function shapeOf(call: Call): object {
     closedDates: listOf(optional(call, 'closed')),
     openDates: listOf(optional(call, 'open')),
     waitsForPrevious: call.flags.overlap === true ? false : undefined,
-    dependsOn: optional(call, 'depends-on'),
     missedRuns: optional(call, 'missed'),
     onAgentLost: optional(call, 'on-agent-lost'),
   }
@@ -322,7 +331,7 @@ function whole(call: Call, name: string): number | undefined {
 
 function dueText({ enabled, nextRunAt }: JobRow): string {
   if (nextRunAt !== null) return `its next run is due at ${nextRunAt}`
-  return enabled ? 'its agent keeps the schedule by itself' : 'it is paused'
+  return enabled ? 'its agent keeps the schedule by itself' : 'no run begins by itself'
 }
 
 function resultText({ terminal }: Call, { status, transfersCompleted, transfersTotal, errorMessage }: RunRow): string {
@@ -331,6 +340,11 @@ function resultText({ terminal }: Call, { status, transfersCompleted, transfersT
   return `${paint(terminal, style, status)}: ${transfersCompleted} of ${transfersTotal} files${errorMessage === null ? '' : `; ${errorMessage}`}`
 }
 
-function pathOf(id: string): string {
-  return `/api/jobs/${encodeURIComponent(id)}`
+async function pathOf(call: Call, client: Client): Promise<string> {
+  return `/api/jobs/${encodeURIComponent((await oneOf<JobRow>(client, 'job', call.words[0]!)).id)}`
+}
+
+async function dependencyOf(call: Call, client: Client): Promise<string | undefined> {
+  const wanted = optional(call, 'depends-on')
+  return wanted === undefined ? undefined : (await oneOf<JobRow>(client, 'job', wanted)).id
 }

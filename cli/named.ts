@@ -5,9 +5,13 @@ import { CommandError } from './command.ts'
 export interface Named {
   readonly id: string
   readonly name: string
+  /** Of agents. */
+  readonly revokedAt?: string | null
 }
 
 const PAGE_ROWS = 100
+/** What ids look like: one that is known need not be looked for. */
+const ID = /^(agent|rmt|job)_[0-9a-z]{16}$/
 
 /** All rows of a list of the API, page by page. */
 export async function allOf<Row>(client: Client, path: string, member: string): Promise<Row[]> {
@@ -21,10 +25,13 @@ export async function allOf<Row>(client: Client, path: string, member: string): 
   return rows
 }
 
-/** The one of this id or name. */
-export async function oneOf<Row extends Named>(client: Client, kind: 'agent' | 'remote', wanted: string): Promise<Row> {
+/** The one of this id or name. A machine that was enrolled anew has the name of the agent that was revoked: that one is known by its id only, unless it is alone. */
+export async function oneOf<Row extends Named>(client: Client, kind: 'agent' | 'remote' | 'job', wanted: string): Promise<Row> {
+  if (ID.test(wanted)) return (await client.call<Record<string, Row>>('GET', `/api/${kind}s/${wanted}`))[kind]!
   const rows = await allOf<Row>(client, `/api/${kind}s`, `${kind}s`)
-  const found = rows.filter(({ id, name }) => id === wanted || name === wanted)
+  const named = rows.filter(({ name }) => name === wanted)
+  const current = named.filter(({ revokedAt }) => (revokedAt ?? null) === null)
+  const found = current.length > 0 ? current : named
   if (found.length === 1) return found[0]!
   const what = found.length === 0 ? `there is no ${kind} ${wanted}` : `${found.length} ${kind}s are called ${wanted}: give an id`
   throw new CommandError(`${what}; \`landfall ${kind} list\` shows them`)

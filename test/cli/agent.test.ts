@@ -78,14 +78,39 @@ test('revoked: a message of one line and the status 3, now and at every later st
   assert.deepEqual(await agent.ended, [3, null])
   const later = await landfall(['agent', 'run', '--folder', folder])
   assert.equal(later.status, 3)
-  assert.match(later.error, /^landfall: this agent (is|was) revoked[^\n]*\n$/)
+  assert.match(later.error, /^landfall: this agent (is|was) revoked[^\n]*agent enroll --force[^\n]*\n$/)
+})
+
+test('an agent is named as it is listed; one that was revoked leaves its name to its successor', async () => {
+  const where = ['--server', server.http]
+  const env = { LANDFALL_ADMIN_TOKEN: server.adminToken }
+  const said = async (...words: string[]) => JSON.parse((await landfall(['agent', ...words, ...where, '--json'], env)).out)
+  const register = async () => {
+    const folder = join(await temporaryFolder(), 'agent')
+    const args = [...where, '--folder', folder, '--name', 'shop', '--token', await token(), '--json']
+    return JSON.parse((await landfall(['agent', 'enroll', ...args])).out).id as string
+  }
+  const first = await register()
+  assert.equal((await said('show', 'shop')).id, first)
+  assert.equal((await said('revoke', 'shop')).id, first)
+  assert.equal((await said('show', 'shop')).id, first)
+  const second = await register()
+  assert.deepEqual(await said('disconnect', 'shop'), { id: second, disconnected: false })
+  assert.equal((await said('rename', 'shop', 'shop 2')).id, second)
+  assert.equal((await said('show', first)).name, 'shop')
+  const { status, error } = await landfall(['agent', 'show', 'nobody', ...where], env)
+  assert.equal(status, 2)
+  assert.match(error, /there is no agent nobody; `landfall agent list` shows them/)
 })
 
 test('an expired certificate: the status 4', async () => {
   const peer = await startPeer()
   const { status, error } = await landfall(['agent', 'run', '--folder', await enrolledFolder(peer, { daysAgo: 366 })])
   assert.equal(status, 4)
-  assert.match(error, /^landfall: the certificate of this agent ended at [^\n]*: enrol it again\n$/)
+  assert.match(
+    error,
+    /^landfall: the certificate of this agent ended at [^\n]*: enrol it again; [^\n]*agent enroll --force[^\n]*\n$/,
+  )
   await peer.stop()
 })
 

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { eventually } from '../eventually.ts'
+import { startTestServer, type TestServer } from '../server.ts'
+import { landfall } from './line.ts'
+
+// `landfall job` as people type it; the agent is the one that is built in.
+
+let server: TestServer
+let files: string
+before(async () => {
+  server = await startTestServer({ '--builtin-agent': 'on' })
+  files = join(server.folder, 'agent', 'files')
+  await eventually(async () => {
+    const { agents } = await server.call<{ agents: { status: string }[] }>('GET', '/api/agents')
+    assert.equal(agents[0]?.status, 'online')
+  })
+})
+after(() => server.stop())
+
+const job = (words: readonly string[]) => landfall(['job', ...words, '--data', server.folder])
+
+async function json<Answer>(...words: string[]): Promise<Answer> {
+  const { status, out, error } = await job([...words, '--json'])
+  assert.equal(status, 0, error)
+  return JSON.parse(out) as Answer
+}
+
+test('a job is made, looked ahead, run, paused, changed and removed, by its name', async () => {
+  await mkdir(join(files, 'out', 'deep'), { recursive: true })
+  for (const name of ['a.csv', 'b.txt', 'deep/c.csv']) await writeFile(join(files, 'out', name), name)
+  const route = ['--agent', 'builtin', '--from', join(files, 'out/**/*.csv'), '--to', join(files, 'in/')]
+  const when = ['--schedule', '0 2 1 1 *', '--time-zone', 'Europe/Berlin', '--skip', 'time']
+  const made = await json<{ id: string; nextRunAt: string }>('add', 'yearly', ...route, ...when)
+  assert.match(made.nextRunAt, /-01-01T01:00:00.000Z$/)
+
+  const plan = await job(['dry-run', 'yearly'])
+  assert.match(plan.out, /out\/deep\/c\.csv → .*in\/deep\/c\.csv/)
+  assert.match(plan.error, /^2 files would be moved; 0 were moved before/)
+  assert.equal((await job(['run', 'yearly', '--wait'])).out, `run ${(await runs())[0]!.id} is completed: 2 of 2 files\n`)
+  assert.deepEqual((await readdir(join(files, 'in'), { recursive: true })).sort(), ['a.csv', 'deep', 'deep/c.csv'])
+  assert.match((await job(['dry-run', made.id])).error, /^0 files would be moved; 2 were moved before/)
+  const [{ cause, transfersCompleted }] = (await runs()) as [Run]
+  assert.deepEqual([cause, transfersCompleted], ['manual', 2])
+  assert.match((await job(['cancel', 'yearly', (await runs())[0]!.id])).error, /has ended: it is completed/)
+
+  assert.equal((await job(['pause', 'yearly'])).out, `job ${made.id} is paused; no run begins by itself\n`)
+  assert.equal((await json<{ enabled: boolean }>('resume', 'yearly')).enabled, true)
+  const next = await json<{ dependsOn: string }>('add', 'after', ...route, ...when, '--depends-on', 'yearly')
+  assert.equal(next.dependsOn, made.id)
+  assert.match((await job(['update', 'yearly', '--depends-on', 'after'])).error, /would make the job wait for itself/)
+  assert.match((await job(['remove', 'nightly'])).error, /there is no job nightly; `landfall job list` shows them/)
+  assert.deepEqual(await json('remove', 'after'), { deleted: true })
+  assert.deepEqual(
+    (await json<{ name: string }[]>('list', '--agent', 'builtin')).map(({ name }) => name),
+    ['yearly'],
+  )
+})
+
+interface Run {
+  readonly id: string
+  readonly cause: string
+  readonly transfersCompleted: number
+}
+
+function runs(): Promise<Run[]> {
+  return json<Run[]>('runs', 'yearly')
+}
