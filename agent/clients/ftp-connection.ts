@@ -8,6 +8,7 @@ import { TransferFailure } from '../../src/wire/agent/failure.ts'
 import type { FtpEndpoint } from '../../src/wire/agent/work.ts'
 import { type DataCommand, openData, transferData } from './ftp-data.ts'
 import { ftpFailure } from './ftp-reply.ts'
+import type { Reusable } from './idle.ts'
 import { addressOf } from './ssh-connection.ts'
 
 /** From dialling to being logged in, ms. */
@@ -20,7 +21,7 @@ const PROBE_MS = MINUTE_MS
 const REPLY_LINE_CHARS_MAX = 64 * KIB
 
 /** A control connection that is logged in, in binary mode; over TLS also for data. One command at a time. */
-export class FtpConnection {
+export class FtpConnection implements Reusable {
   readonly #ftp: BasicFtp
   readonly #endpoint: FtpEndpoint
   readonly #clock: Clock

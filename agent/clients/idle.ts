@@ -9,7 +9,7 @@ export const IDLE_MS = 10 * SECOND_MS
 const IDLE_PER_PLACE_MAX = 8
 const IDLE_MAX = 32
 
-interface Reusable {
+export interface Reusable {
   /** Whether it can serve somebody else: open, and nothing under way. */
   readonly isQuiet: boolean
   close(): void
@@ -69,7 +69,8 @@ class IdleConnections {
   }
 }
 
-function keyOf(endpoint: Endpoint): string {
+/** Connections of endpoints with the same key may stand in for each other. */
+export function keyOf(endpoint: Endpoint): string {
   return createHash('sha256').update(JSON.stringify(endpoint)).digest('base64')
 }
 

@@ -22,6 +22,7 @@ export class SftpReadable extends Readable {
   /** No byte is there from here on; undefined until it is known. */
   #endsAt: number | undefined
   #wanted = false
+  #bulkyEnds: (() => void) | undefined
 
   constructor(session: SftpSession, handle: Buffer, { offset, about }: { readonly offset: number; readonly about: string }) {
     super({ highWaterMark: READ_AHEAD_BYTES / 4 })
@@ -39,7 +40,8 @@ export class SftpReadable extends Readable {
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     // Nobody waits for it: what the session does next is sent behind it.
-    this.#session.tell({ kind: 'close', handle: this.#handle }, `closing after ${this.#about}`).catch(() => {})
+    this.#session.letGo(this.#handle)
+    this.#bulkyEnds?.()
     done(error)
   }
 
@@ -66,7 +68,7 @@ export class SftpReadable extends Readable {
           const arrivedTo = from + reply.data.length
           piece.isWhole = arrivedTo === piece.bytes
           if (!piece.isWhole) this.#ask(piece, arrivedTo)
-          else if (from === 0) this.#asksMax *= 2
+          else if (from === 0) this.#askMore()
         } else if (reply.kind === 'status' && reply.code === STATUS.EOF) {
           piece.isWhole = true
           this.#endsAt = Math.min(this.#endsAt ?? Number.POSITIVE_INFINITY, piece.offset + from)
@@ -79,6 +81,11 @@ export class SftpReadable extends Readable {
       },
       (error) => this.destroy(error),
     )
+  }
+
+  #askMore(): void {
+    this.#asksMax *= 2
+    this.#bulkyEnds ??= this.#session.beBulky()
   }
 
   #passOn(): void {

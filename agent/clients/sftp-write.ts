@@ -26,6 +26,7 @@ export class SftpAppendedFile implements AppendedFile {
   #unconfirmedBytes = 0
   #failure: Error | undefined
   #isClosed = false
+  #bulkyEnds: (() => void) | undefined
   #wake: (() => void) | undefined
 
   constructor(session: SftpSession, handle: Buffer, options: WritingOptions) {
@@ -46,6 +47,7 @@ export class SftpAppendedFile implements AppendedFile {
       this.#filledBytes += part.length
       at += part.length
       if (this.#filledBytes === this.#session.writeBytes) {
+        this.#bulkyEnds ??= this.#session.beBulky()
         this.#send()
         await this.#room(UNCONFIRMED_BYTES_MAX - this.#session.writeBytes)
       }
@@ -60,6 +62,7 @@ export class SftpAppendedFile implements AppendedFile {
       : Promise.resolve()
     this.#isClosed = true
     const closed = this.#session.tell({ kind: 'close', handle: this.#handle }, `closing after ${this.#about}`)
+    closed.finally(() => this.#bulkyEnds?.()).catch(() => {})
     // A failed WRITE says more than what fails because of it.
     const [, ...results] = await Promise.allSettled([this.#room(0), synced, closed])
     if (this.#failure !== undefined) throw this.#failure
@@ -72,7 +75,8 @@ export class SftpAppendedFile implements AppendedFile {
     this.#wake?.()
     if (this.#isClosed) return
     this.#isClosed = true
-    await this.#session.ask({ kind: 'close', handle: this.#handle }).catch(() => {})
+    await this.#session.letGo(this.#handle)
+    this.#bulkyEnds?.()
   }
 
   #send(): void {

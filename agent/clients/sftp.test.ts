@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { MIB } from '../../src/base/units.ts'
 import type { SftpEndpoint } from '../../src/wire/agent/work.ts'
 import type { Peer } from '../../test/peers/peer.ts'
 import { kind as landfall } from '../../test/peers/sftp-landfall.ts'
@@ -9,7 +11,7 @@ import { kind as openssh } from '../../test/peers/sftp-openssh.ts'
 import { testClient } from './client.conformance.ts'
 import { idleConnections } from './idle.ts'
 import { openSftp } from './sftp.ts'
-import { contextFor, failsWith } from './testing.ts'
+import { contextFor, failsWith, readAll } from './testing.ts'
 
 testClient(openssh)
 testClient(landfall)
@@ -47,6 +49,26 @@ describe('over OpenSSH', { skip: openssh.missing ?? false }, () => {
     const trusting = await openSftp({ ...unpinned, trustsFirstKey: true }, contextFor({}))
     assert.deepEqual([trusting.learnedHostKey], pinned)
     await trusting.close()
+    idleConnections.closeAll()
+  })
+
+  test('clients share a connection; stopping one leaves the others theirs', async () => {
+    const endpoint = peer.endpoint as SftpEndpoint
+    const large = join(peer.folder, 'large')
+    await writeFile(large, randomBytes(8 * MIB))
+    const stopping = new AbortController()
+    const [stopped, other] = [
+      await openSftp(endpoint, contextFor({ signal: stopping.signal })),
+      await openSftp(endpoint, contextFor({})),
+    ]
+    const failed = failsWith('CANCELLED', stopped.read(large, 0).then(readAll))
+    const stat = other.stat(large)
+    stopping.abort()
+    await failed
+    assert.equal((await stat)?.size, 8 * MIB)
+    assert.equal((await readAll(await other.read(large, 0))).length, 8 * MIB)
+
+    await Promise.all([stopped.close(), other.close()])
     idleConnections.closeAll()
   })
 

@@ -7,21 +7,20 @@ import type { Attributes } from '../../src/wire/sftp/attributes.ts'
 import { EXTENSION, OPEN_FLAG, STATUS } from '../../src/wire/sftp/constants.ts'
 import type { NameEntry } from '../../src/wire/sftp/reply.ts'
 import type { Client, Entry, FileFacts } from './client.ts'
-import { idleConnections } from './idle.ts'
 import type { ClientContext } from './open.ts'
 import { openPartial, type RenameSteps } from './rename.ts'
 import { renameOver } from './replace.ts'
+import { leaveLine, takeLine } from './sftp-lines.ts'
 import { SftpReadable } from './sftp-read.ts'
 import { SftpSession } from './sftp-session.ts'
 import { replyFailure } from './sftp-status.ts'
 import { SftpAppendedFile } from './sftp-write.ts'
-import { connectSsh } from './ssh-connection.ts'
 
-/** The files of an SFTP server, over a connection of its own, which the next client of the same endpoint may get. */
+/** The files of an SFTP server, over a connection that it may share with other clients of the same endpoint. */
 export async function openSftp(endpoint: SftpEndpoint, context: ClientContext): Promise<Client> {
-  const { clock, signal } = context
-  const session =
-    idleConnections.take<SftpSession>(endpoint) ?? (await SftpSession.open(await connectSsh(endpoint, { clock, signal }), clock))
+  const { signal } = context
+  const line = await takeLine(endpoint, context)
+  const session = new SftpSession(line)
   const stop = () => session.end(new TransferFailure('CANCELLED', 'The transfer was stopped.'))
   signal.addEventListener('abort', stop)
   if (signal.aborted) stop()
@@ -34,10 +33,11 @@ export async function openSftp(endpoint: SftpEndpoint, context: ClientContext): 
     remove: (path) => files.remove(path),
     move: (from, to) => files.move(from, to),
     hash: () => files.hash(),
-    learnedHostKey: session.learnedHostKey,
+    learnedHostKey: line.learnedHostKey,
     async close() {
       signal.removeEventListener('abort', stop)
-      idleConnections.keep(endpoint, session, clock)
+      session.end(new TransferFailure('CONNECTION_LOST', 'The client was closed.'))
+      leaveLine(endpoint, line, context)
     },
   }
 }
@@ -69,7 +69,7 @@ class SftpFiles implements RenameSteps {
         for (const entry of reply.entries) yield* this.#entry(folder, entry)
       }
     } finally {
-      await this.#session.ask({ kind: 'close', handle }).catch(() => {})
+      this.#session.letGo(handle)
     }
   }
 

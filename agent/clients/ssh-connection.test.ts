@@ -11,7 +11,7 @@ import { PACKET } from '../../src/wire/sftp/constants.ts'
 import { encodeHandle, encodeVersion } from '../../src/wire/sftp/reply.ts'
 import { newKeyPair } from '../../test/ssh-key.ts'
 import { openSftp } from './sftp.ts'
-import { ANSWER_MS } from './sftp-session.ts'
+import { ANSWER_MS } from './sftp-line.ts'
 import { fingerprintOf } from './ssh-connection.ts'
 import { contextFor, failsWith, readAll } from './testing.ts'
 
