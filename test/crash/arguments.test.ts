@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseArguments } from './arguments.ts'
 
-test('without words: 25 rounds on SQLite, and the fresh seed', () => {
-  assert.deepEqual(parseArguments([], 7), { rounds: 25, seed: 7, stores: ['sqlite'] })
+test('without words: 25 rounds over files on SQLite, and the fresh seed', () => {
+  assert.deepEqual(parseArguments([], 7), { what: 'files', rounds: 25, seed: 7, stores: ['sqlite'] })
 })
 
 test('every word counts', () => {
-  const wish = parseArguments(['--store', 'both', '--seed', '0', '--rounds', '3'], 7)
-  assert.deepEqual(wish, { rounds: 3, seed: 0, stores: ['sqlite', 'postgres'] })
+  const wish = parseArguments(['--what', 'agents', '--store', 'both', '--seed', '0', '--rounds', '3'], 7)
+  assert.deepEqual(wish, { what: 'agents', rounds: 3, seed: 0, stores: ['sqlite', 'postgres'] })
 })
 
 const refused = [
@@ -20,6 +20,7 @@ const refused = [
   { words: ['--seed', ''], says: /not ''$/ },
   { words: ['--store', 'mysql'], says: /^--store is one of sqlite, postgres, both, not 'mysql'$/ },
   { words: ['--store', 'toString'], says: /not 'toString'$/ },
+  { words: ['--what', 'jobs'], says: /^--what is one of files, agents, not 'jobs'$/ },
 ]
 for (const { words, says } of refused) {
   test(`refused: ${words.join(' ')}`, () => assert.throws(() => parseArguments(words, 7), { message: says }))

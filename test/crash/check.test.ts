@@ -3,17 +3,8 @@ import { test } from 'node:test'
 import { faultsOf } from './check.ts'
 import type { Evidence } from './evidence.ts'
 import type { Entry } from './log.ts'
+import type { Loose } from './loose.ts'
 import type { Post } from './receivers.ts'
-
-type Loose<Value> = Value extends (...args: never[]) => unknown
-  ? Value
-  : Value extends ReadonlyMap<infer Key, infer Item>
-    ? Map<Key, Loose<Item>>
-    : Value extends ReadonlySet<infer Item>
-      ? Set<Item>
-      : Value extends object
-        ? { -readonly [Member in keyof Value]: Loose<Value[Member]> }
-        : Value
 
 /** A storm that went well: one file, acknowledged, said to one webhook at the second attempt; one partial; one void event. */
 function goodEvidence(): Loose<Evidence> {

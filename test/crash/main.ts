@@ -1,12 +1,14 @@
-// npm run crash: kills the server again and again while clients work, and proves at the end that nothing acknowledged was lost.
+// npm run crash: kills the server again and again while clients work, or server and agents while files are moved, and proves at the end
+// that nothing acknowledged was lost and nothing is left undecided.
 // The last line is the verdict; status 0 only if it is good.
 import { randomInt } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freshDatabase } from '../postgres.ts'
-import { parseArguments, type StoreName, type Wish } from './arguments.ts'
-import { type Report, storm } from './storm.ts'
+import { type AgentsReport, agentsStorm } from './agents/storm.ts'
+import { parseArguments, type StoreName, type What, type Wish } from './arguments.ts'
+import { type Report, type StormOptions, storm } from './storm.ts'
 
 /** Faults that are printed; the first ones tell, thousands hide them. */
 const FAULTS_SHOWN_MAX = 20
@@ -23,48 +25,67 @@ async function main(wish: Wish): Promise<number> {
   let failed = false
   for (const store of wish.stores) {
     const folder = await mkdtemp(join(tmpdir(), 'landfall-crash-'))
-    const report = await stormOn(store, wish, folder).catch(brokenOff)
-    verdicts.push(`${store}: ${summary(report)}`)
-    if (report.faults.length === 0) {
+    const { faults, told } = await stormOn(store, wish, folder).catch(brokenOff)
+    verdicts.push(`${store}: ${faults.length === 0 ? '' : `${faults.length} faults, `}${told}`)
+    if (faults.length === 0) {
       await rm(folder, { recursive: true, force: true })
       continue
     }
     failed = true
-    for (const fault of report.faults.slice(0, FAULTS_SHOWN_MAX)) say(`- ${fault}`)
-    if (report.faults.length > FAULTS_SHOWN_MAX) say(`- and ${report.faults.length - FAULTS_SHOWN_MAX} more`)
+    for (const fault of faults.slice(0, FAULTS_SHOWN_MAX)) say(`- ${fault}`)
+    if (faults.length > FAULTS_SHOWN_MAX) say(`- and ${faults.length - FAULTS_SHOWN_MAX} more`)
     say(`data and log of the servers: ${folder}`)
-    say(`again: npm run crash -- --rounds ${wish.rounds} --seed ${wish.seed} --store ${store}`)
+    say(`again: npm run crash -- --what ${wish.what} --rounds ${wish.rounds} --seed ${wish.seed} --store ${store}`)
   }
-  say(`crash storm, seed ${wish.seed}: ${failed ? 'FAILED' : 'passed'}. ${verdicts.join('; ')}`)
+  say(`crash storm over ${wish.what}, seed ${wish.seed}: ${failed ? 'FAILED' : 'passed'}. ${verdicts.join('; ')}`)
   return failed ? 1 : 0
 }
 
-async function stormOn(store: StoreName, { rounds, seed }: Wish, folder: string): Promise<Report> {
+/** What a storm found, and the rest of its verdict. */
+interface Verdict {
+  readonly faults: readonly string[]
+  readonly told: string
+}
+
+const STORMS: Readonly<Record<What, (options: StormOptions) => Promise<Verdict>>> = {
+  async files(options) {
+    const report = await storm(options)
+    return { faults: report.faults, told: filesTold(report) }
+  },
+  async agents(options) {
+    const report = await agentsStorm(options)
+    return { faults: report.faults, told: agentsTold(report) }
+  },
+}
+
+async function stormOn(store: StoreName, { what, rounds, seed }: Wish, folder: string): Promise<Verdict> {
   const onRound = (line: string) => {
     if (process.stdout.isTTY) process.stdout.write(`\r\u001b[K${store}: ${line}`)
   }
   const done = () => onRound('done\n')
-  if (store === 'sqlite') return storm({ rounds, seed, folder, say: onRound }).finally(done)
+  const options = { rounds, seed, folder, say: onRound }
+  if (store === 'sqlite') return STORMS[what](options).finally(done)
 
   const database = await freshDatabase()
   try {
-    return await storm({ rounds, seed, folder, database: database.url, say: onRound })
+    return await STORMS[what]({ ...options, database: database.url })
   } finally {
     done()
     await database.drop()
   }
 }
 
-/** A storm that could not go on, because a server did not start or ended by itself, failed. */
-function brokenOff(error: unknown): Report {
-  const fault = `the storm broke off: ${(error as Error).message}`
-  return { faults: [fault], kills: 0, pointsHit: [], acknowledged: 0, happenedUntold: 0, resumed: 0, delivered: 0, posts: 0 }
+/** A storm that could not go on, because a process did not start or ended by itself, failed. */
+function brokenOff(error: unknown): Verdict {
+  return { faults: [`the storm broke off: ${(error as Error).message}`], told: 'not to its end' }
 }
 
-function summary(report: Report): string {
-  const { kills, pointsHit, acknowledged, happenedUntold, resumed, delivered, posts, faults } = report
-  const found = faults.length === 0 ? '' : `${faults.length} faults, `
-  return `${found}${kills} kills (${pointsHit.length} named points), ${acknowledged} changes acknowledged and ${happenedUntold} found done, ${resumed} uploads resumed, ${delivered} deliveries in ${posts} POSTs`
+function filesTold({ kills, pointsHit, acknowledged, happenedUntold, resumed, delivered, posts }: Report): string {
+  return `${kills} kills (${pointsHit.length} named points), ${acknowledged} changes acknowledged and ${happenedUntold} found done, ${resumed} uploads resumed, ${delivered} deliveries in ${posts} POSTs`
+}
+
+function agentsTold({ kills, pointsHit, completed, cancelled, runs, events }: AgentsReport): string {
+  return `${kills} kills (${pointsHit.length} named points), ${completed} transfers completed and ${cancelled} cancelled, ${runs} runs, ${events} events`
 }
 
 function say(line: string): void {

@@ -3,17 +3,22 @@ import { Client } from 'pg'
 import type { StoreRows } from './evidence.ts'
 
 type Row = Readonly<Record<string, unknown>>
-type Query = (sql: string) => Promise<Row[]>
+export type Query = (sql: string) => Promise<Row[]>
+
+/** Everything that the proofs look at. */
+export function readRows(database: string): Promise<StoreRows> {
+  return querying(database, gather)
+}
 
 /** Reads the store of a server that has stopped: a `postgres://…` address or the path of a SQLite file, which is only read. */
-export async function readRows(database: string): Promise<StoreRows> {
+export async function querying<Rows>(database: string, read: (query: Query) => Promise<Rows>): Promise<Rows> {
   if (database.startsWith('postgres')) {
     const client = new Client({ connectionString: database })
     await client.connect()
-    return gather(async (sql) => (await client.query(sql)).rows).finally(() => client.end())
+    return read(async (sql) => (await client.query(sql)).rows).finally(() => client.end())
   }
   const file = new DatabaseSync(database, { readOnly: true })
-  return gather(async (sql) => file.prepare(sql).all()).finally(() => file.close())
+  return read(async (sql) => file.prepare(sql).all()).finally(() => file.close())
 }
 
 async function gather(query: Query): Promise<StoreRows> {
