@@ -18,6 +18,7 @@ export const WORK_POINTS = [
   'cancellation.recorded',
   'run.begun',
   'listing.taken',
+  'listing.recording',
   'listing.recorded',
   'run.ending',
   'run.ended',
@@ -62,6 +63,11 @@ export function reaching(store: Store, reach: ReachPoint): Store {
       const isDone = await store.changeRun(run, before, ...more)
       if (isDone && hasEnded) reach('run.ended')
       else if (isDone && run.phase !== before.phase) reach('listing.recorded')
+      return isDone
+    },
+    async addToRun(listing, transfers, events, isLast) {
+      const isDone = await store.addToRun(listing, transfers, events, isLast)
+      if (isDone) reach(isLast ? 'listing.recorded' : 'listing.recording')
       return isDone
     },
   }

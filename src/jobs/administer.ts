@@ -15,6 +15,8 @@ import { createSchedule } from './schedule.ts'
 
 /** Jobs that one server keeps. */
 export const JOBS_MAX = 10_000
+/** Newest runs of a job among which those under way are looked for. */
+const OPEN_RUNS_MAX = 100
 
 export interface JobInput extends JobOptionsInput {
   readonly agentId: string
@@ -174,8 +176,8 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
     update,
     async remove(id, caller) {
       const now = clock.now()
-      const latest = await store.latestRun(id)
-      if (latest?.status === 'running') await runs.cancel(latest, caller)
+      const { rows } = await store.listRuns(id, { limit: OPEN_RUNS_MAX, offset: 0 })
+      for (const run of rows) if (run.status === 'running') await runs.cancel(run, caller)
       await store.removeJob(id, now, changeEntry(caller, now, { accountId: null, action: 'job.remove', target: id }))
     },
     dryRun: async (id) => listings.dryRun(await find(id)),

@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts'
-import { AppError } from '../base/error.ts'
+import { AppError, codeOf } from '../base/error.ts'
 import { randomText } from '../base/id.ts'
 import type { Log } from '../base/log.ts'
 import { SECOND_MS } from '../base/units.ts'
@@ -10,13 +10,17 @@ import type { Job, Run } from './job.ts'
 import type { Moving, Source } from './moving.ts'
 import type { JobStore } from './port.ts'
 import type { Runs } from './runs.ts'
-import { destinationOf, isGlob, notMovedYet } from './select-files.ts'
+import { byPlace, destinationOf, isGlob, notMovedYet } from './select-files.ts'
 
 /** Listings that an agent holds, and dry runs that wait, at most. */
 const LISTINGS_MAX = 100
 /** How long somebody waits for a dry run, ms. */
 export const DRY_RUN_MAX_MS = 60 * SECOND_MS
 const LEASE_CHARACTERS = 24
+/** Transfers that are made in one transaction: a tenth of a second, measured, for which others who write wait. */
+export const TRANSFERS_STEP = 250
+/** Decisions about one listing that somebody else was faster than, one after the other. */
+const TRIES_MAX = 5
 
 export interface ListingParts {
   readonly store: JobStore
@@ -59,6 +63,10 @@ interface WaitingDryRun {
 export function createListings({ store, moving, runs, clock, log, node }: ListingParts): Listings {
   /** Dry runs are nobody's but of who waits for them: a process that dies takes them along. */
   const dryRuns = new Map<string, WaitingDryRun>()
+  /** Leases of listings that are being taken, or were but never answered because of a failure in between; and whose. No agent knows of them. */
+  const unsent = new Map<string, string>()
+  /** What was reported of a lease and is being recorded. */
+  const recording = new Map<string, Promise<void>>()
 
   async function workOf(job: Job, lease: string, runId: string): Promise<ListWork> {
     const { quietSeconds, skipMoved } = job.options
@@ -70,6 +78,23 @@ export function createListings({ store, moving, runs, clock, log, node }: Listin
   }
 
   async function take(agentId: string, limit: number): Promise<readonly ListWork[]> {
+    const work = await dryRunsFor(agentId, limit)
+    const taken = await unsentOf(agentId, limit - work.length)
+    const next = await store.nextListingDue(agentId)
+    if (next !== null && next <= clock.now() && work.length + taken.length < limit) {
+      const leases = Array.from({ length: limit - work.length - taken.length }, newLease)
+      // Before they are taken: that may happen without our hearing of it.
+      for (const lease of leases) unsent.set(lease, agentId)
+      taken.push(...(await store.takeListings(agentId, node, leases, clock.now())))
+      const held = new Set(taken.map(({ lease }) => lease))
+      for (const lease of leases) if (!held.has(lease)) unsent.delete(lease)
+    }
+    for (const run of taken) work.push(...(await workOfRun(run)))
+    for (const { lease } of taken) unsent.delete(lease!)
+    return work
+  }
+
+  async function dryRunsFor(agentId: string, limit: number): Promise<ListWork[]> {
     const work: ListWork[] = []
     for (const [lease, waiting] of dryRuns) {
       if (waiting.agentId !== agentId || waiting.isSent || work.length >= limit) continue
@@ -80,17 +105,43 @@ export function createListings({ store, moving, runs, clock, log, node }: Listin
         waiting.answer(failureOf(error))
       }
     }
-    const leases = Array.from({ length: limit - work.length }, newLease)
-    for (const run of await store.takeListings(agentId, node, leases, clock.now())) {
-      try {
-        const job = await store.findJob(run.jobId)
-        if (job === undefined) await runs.fail(run, 'its job was removed')
-        else work.push(await workOf(job, run.lease!, run.id))
-      } catch (error) {
-        await failed(run, failureOf(error))
-      }
-    }
     return work
+  }
+
+  /** Those that are still to be handed out: others are to stop meanwhile, or were never taken. */
+  async function unsentOf(agentId: string, limit: number): Promise<Run[]> {
+    const found: Run[] = []
+    for (const [lease, holder] of [...unsent]) {
+      if (holder !== agentId || found.length >= limit) continue
+      const run = await heldBy(agentId, lease)
+      if (run?.cancelAskedAt === null) {
+        found.push(run)
+        continue
+      }
+      if (run !== undefined) await giveBack(run)
+      unsent.delete(lease)
+    }
+    return found
+  }
+
+  /** None where it cannot be prepared: then it has failed. */
+  async function workOfRun(run: Run): Promise<ListWork[]> {
+    const job = await store.findJob(run.jobId)
+    if (job === undefined) {
+      await giveUp(run, JOB_REMOVED)
+      return []
+    }
+    try {
+      return [await workOf(job, run.lease!, run.id)]
+    } catch (error) {
+      await failed(run, failureOf(error))
+      return []
+    }
+  }
+
+  async function heldBy(agentId: string, lease: string): Promise<Run | undefined> {
+    const run = await store.findRunByLease(lease)
+    return run?.agentId === agentId && run.status === 'running' && run.phase === 'listing' ? run : undefined
   }
 
   async function report(agentId: string, lease: string, report: WorkReport): Promise<{ go: boolean } | undefined> {
@@ -99,29 +150,75 @@ export function createListings({ store, moving, runs, clock, log, node }: Listin
       dryRun.answer(report)
       return { go: report.state === 'running' }
     }
-    const run = await store.findRunByLease(lease)
-    if (run === undefined || run.agentId !== agentId || run.status !== 'running' || run.phase !== 'listing') return undefined
-    if (report.state === 'running') return { go: run.cancelAskedAt === null }
-    if (report.state === 'listed') await listed(run, report.files, report.isTruncated)
-    else if (report.state === 'failed') await failed(run, report)
-    else if (report.state === 'cancelled') await giveBack(run)
-    return { go: false }
+    // Who had no answer for long says it again, while what was said first is still being recorded.
+    const before = recording.get(lease) ?? Promise.resolve()
+    const recorded = before.then(() => record(agentId, lease, report))
+    const over = recorded.then(
+      () => {},
+      () => {},
+    )
+    recording.set(lease, over)
+    return recorded.finally(() => {
+      if (recording.get(lease) === over) recording.delete(lease)
+    })
   }
 
-  async function listed(run: Run, files: readonly ListedFile[], isTruncated: boolean): Promise<void> {
+  async function record(agentId: string, lease: string, report: WorkReport): Promise<{ go: boolean } | undefined> {
+    for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+      const run = await heldBy(agentId, lease)
+      if (run === undefined) return undefined
+      if (report.state === 'running') return { go: run.cancelAskedAt === null }
+      if (await isRecorded(run, report)) return { go: false }
+    }
+    throw new AppError('store_failed', 'others changed the run each time that it was looked at; say it again')
+  }
+
+  /** False: somebody changed the run meanwhile, and it is to be judged anew. */
+  async function isRecorded(run: Run, report: WorkReport): Promise<boolean> {
+    if (report.state === 'listed') {
+      return listed(run, report.files, report.isTruncated).catch((error) => {
+        // An agent is answered once it is recorded what became of its listing, whatever that is.
+        if (error instanceof TransferFailure) return failed(run, failureOf(error))
+        if (codeOf(error) === 'path_invalid') return giveUp(run, (error as AppError).message)
+        throw error
+      })
+    }
+    if (report.state === 'failed') return failed(run, report)
+    if (report.state === 'cancelled') return giveBack(run)
+    return true
+  }
+
+  async function listed(run: Run, files: readonly ListedFile[], isTruncated: boolean): Promise<boolean> {
     const job = await store.findJob(run.jobId)
-    if (job === undefined) return void (await runs.fail(run, 'its job was removed'))
+    if (job === undefined) return giveUp(run, JOB_REMOVED)
     if (run.cancelAskedAt !== null) return giveBack(run)
     if (files.length === 0 && !isGlob(job.sourcePath))
       return failed(run, { errorCode: 'NOT_FOUND', error: `nothing is at ${job.sourcePath}` })
-    const chosen = await choose(job, files)
     if (isTruncated)
       log.warn({ job: job.id, run: run.id, files: files.length }, 'more files than one run takes; the others wait for the next')
-    const { transfers, events } = await moving.transfersOf(job, run, chosen)
-    const after: Run = { ...run, phase: 'moving', lease: null, transfersTotal: transfers.length }
-    if (!(await store.changeRun(after, run, transfers, events))) return
-    if (transfers.length === 0) await runs.settle(after)
+    const { placeable, refused } = byPlace(job, await choose(job, files))
+    if (refused.length === 0) return makeTransfers(job, run, placeable)
+    const told: Run = { ...run, errorMessage: refusalOf(job, refused) }
+    return (await store.changeRun(told, run, [])) && makeTransfers(job, told, placeable)
+  }
+
+  /**
+   * In steps, so that nobody who writes waits for thousands. Each step goes on from the number of transfers that is stored with it: after a crash the same listing
+   * comes again, or another one is made, and what it has transfers of already gets no second one.
+   */
+  async function makeTransfers(job: Job, run: Run, sources: readonly Source[]): Promise<boolean> {
+    const made = new Set(run.transfersTotal === 0 ? [] : await store.sourcesOfRun(run.id))
+    const left = sources.filter(({ sourceUrl }) => !made.has(sourceUrl))
+    let { transfersTotal } = run
+    for (let from = 0, isLast = false; !isLast; from += TRANSFERS_STEP) {
+      isLast = from + TRANSFERS_STEP >= left.length
+      const { transfers, events } = await moving.transfersOf(job, run, left.slice(from, from + TRANSFERS_STEP))
+      if (!(await store.addToRun({ ...run, transfersTotal }, transfers, events, isLast))) return false
+      transfersTotal += transfers.length
+    }
+    if (left.length === 0) await runs.settle({ ...run, phase: 'moving', lease: null, transfersTotal })
     else moving.nudge(run.agentId)
+    return true
   }
 
   async function choose(job: Job, files: readonly ListedFile[]): Promise<Source[]> {
@@ -136,42 +233,48 @@ export function createListings({ store, moving, runs, clock, log, node }: Listin
   }
 
   /** Tried again by the job's own delays where that may help; else the run has failed. */
-  async function failed(run: Run, failure: Pick<ListingFailure, 'errorCode' | 'error'>): Promise<void> {
+  async function failed(run: Run, { errorCode, error }: Pick<ListingFailure, 'errorCode' | 'error'>): Promise<boolean> {
     const job = await store.findJob(run.jobId)
     const retryIn = job?.options.retryDelaysSeconds[run.listings - 1]
-    const isWorthRetrying = isTransferFailureCode(failure.errorCode) && TRANSFER_FAILURES[failure.errorCode].isWorthRetrying
-    if (!isWorthRetrying || retryIn === undefined || run.cancelAskedAt !== null) return giveUp(run, failure)
-    await store.changeRun({ ...run, lease: null, dueAt: clock.now() + retryIn * SECOND_MS }, run, [], [])
+    const isWorthRetrying = isTransferFailureCode(errorCode) && TRANSFER_FAILURES[errorCode].isWorthRetrying
+    if (!isWorthRetrying || retryIn === undefined || run.cancelAskedAt !== null) return giveUp(run, `${errorCode}: ${error}`)
+    return store.changeRun({ ...run, lease: null, dueAt: clock.now() + retryIn * SECOND_MS }, run, [])
   }
 
   /** Nobody looks for its files any more: what is left of the run is its end. */
-  async function giveUp(run: Run, { errorCode, error }: Pick<ListingFailure, 'errorCode' | 'error'>): Promise<void> {
-    const failed: Run = { ...run, lease: null, phase: 'moving', errorMessage: `${errorCode}: ${error}` }
-    if (await store.changeRun(failed, run, [], [])) await runs.settle(failed)
+  async function giveUp(run: Run, reason: string): Promise<boolean> {
+    const failed: Run = { ...run, lease: null, phase: 'moving', errorMessage: run.errorMessage ?? reason }
+    const isDone = await store.changeRun(failed, run, [])
+    if (isDone) await runs.settle(failed)
+    return isDone
   }
 
   /** Nobody holds it: handed out again, or ended where it is to stop. */
-  async function giveBack(run: Run): Promise<void> {
-    const free = { ...run, lease: null }
-    if (await store.changeRun(free, run, [], [])) await runs.settle(free)
+  async function giveBack(run: Run): Promise<boolean> {
+    const free = { ...run, lease: null, dueAt: clock.now() }
+    const isDone = await store.changeRun(free, run, [])
+    if (isDone) await runs.settle(free)
+    return isDone
   }
 
   return {
     take,
     report,
     async putBack(agentId, kept) {
+      for (const [lease, holder] of unsent) if (holder === agentId) unsent.delete(lease)
       const held = await store.heldListings(agentId, LISTINGS_MAX)
       const lost = held.filter(({ lease }) => lease !== null && !kept.includes(lease))
       for (const run of lost) {
         const job = await store.findJob(run.jobId)
-        if (job?.options.onAgentLost === 'fail')
-          await giveUp(run, { errorCode: 'AGENT_LOST', error: 'its agent was lost while it looked for the files' })
+        if (job?.options.onAgentLost === 'fail') await giveUp(run, 'AGENT_LOST: its agent was lost while it looked for the files')
         else await giveBack(run)
       }
     },
     async held(agentId) {
       const held = await store.heldListings(agentId, LISTINGS_MAX)
-      return held.map(({ lease, cancelAskedAt }) => ({ lease: lease!, isCancelled: cancelAskedAt !== null }))
+      return held
+        .filter(({ lease }) => !unsent.has(lease!))
+        .map(({ lease, cancelAskedAt }) => ({ lease: lease!, isCancelled: cancelAskedAt !== null }))
     },
     async jobOf(agentId, lease) {
       const dryRun = dryRuns.get(lease)
@@ -218,6 +321,15 @@ export function createListings({ store, moving, runs, clock, log, node }: Listin
       isTruncated,
     }
   }
+}
+
+const JOB_REMOVED = 'its job was removed'
+
+/** Names that somebody else's server chose, and that would be no names at the destination. */
+function refusalOf(job: Job, refused: readonly Source[]): string {
+  const { file } = refused[0]!
+  const others = refused.length === 1 ? '' : ` (and ${refused.length - 1} more)`
+  return `files were left out whose names cannot be names below ${job.destinationPath}: ${JSON.stringify(file.relativePath.slice(0, 256))}${others}`
 }
 
 function newLease(): string {

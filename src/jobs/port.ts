@@ -35,7 +35,8 @@ export interface JobStore {
 
   /**
    * A run (or one that is skipped) with its event, and the job's next moment, in one transaction; only where the job still is due at `basis.nextRunAt` (null: not asked
-   * for by the schedule), that moment has no run yet, and, with `isAlone`, no other run of it is under way. False: one of these does not hold, and nothing was written.
+   * for by the schedule), that moment has no run yet, and, with `isAlone`, no other run of it is under way. False: one of these does not hold, and nothing was written, but
+   * that a moment which has its run already is passed over.
    */
   beginRun(
     run: Run,
@@ -52,20 +53,32 @@ export interface JobStore {
   latestRun(jobId: string): Promise<Run | undefined>
   /** Under way, with ids after this one; at most `limit`. */
   openRuns(after: string, limit: number): Promise<Run[]>
+  /** When a listing of this agent that nobody holds becomes due next; null: none. */
+  nextListingDue(agentId: string): Promise<number | null>
   /** Hands out the listings that are due for this agent, a lease each; those that are being cancelled are not, nor any where another node than `node` holds its stream. */
   takeListings(agentId: string, node: string, leases: readonly string[], now: number): Promise<Run[]>
   heldListings(agentId: string, limit: number): Promise<Run[]>
-  /**
-   * Only while status, phase, lease and what was asked for are as in `before`; the transfers that a listing led to are made in the same transaction. False: nothing was
-   * written.
-   */
+  /** Only while status, phase, lease and what was asked for are as in `before`. How many transfers it has is not changed by it before its end. False: nothing was written. */
   changeRun(
     run: Run,
     before: Pick<Run, 'status' | 'phase' | 'lease' | 'cancelAskedAt'>,
-    transfers: readonly Transfer[],
     events: readonly EventDraft[],
     entry?: AuditEntry | null,
   ): Promise<boolean>
+  /**
+   * Makes transfers of what a listing found, with their events, and with `isLast` ends that listing; only while the run is as `listing` in lease and number of transfers and nobody
+   * asked to stop it: whoever goes on after a crash makes each once, and so do two that record the same listing. False: nothing was written.
+   */
+  addToRun(
+    listing: Pick<Run, 'id' | 'lease' | 'transfersTotal'>,
+    transfers: readonly Transfer[],
+    events: readonly EventDraft[],
+    isLast: boolean,
+  ): Promise<boolean>
+  /** Where the transfers that a run has so far come from. */
+  sourcesOfRun(runId: string): Promise<string[]>
+  /** Whether a transfer of a run is queued or running; next to nothing to ask, however many it has. */
+  hasOpenTransfers(runId: string): Promise<boolean>
   /** How the transfers of a run are. */
   tallyOfRun(
     runId: string,

@@ -13,7 +13,7 @@ import { anAgent } from '../transfers/testing.ts'
 import { newTransfer, type Transfer } from '../transfers/transfer.ts'
 import type { ListedFile, WorkReport } from '../wire/agent/work.ts'
 import type { Job, JobOptions, Run } from './job.ts'
-import { createListings, DRY_RUN_MAX_MS, type Listings } from './listing.ts'
+import { createListings, DRY_RUN_MAX_MS, type Listings, TRANSFERS_STEP } from './listing.ts'
 import type { Moving } from './moving.ts'
 import { createRuns, LISTING_WAIT_MAX_MS, type Runs } from './runs.ts'
 import { Scheduler } from './scheduler.ts'
@@ -51,7 +51,7 @@ describe('runs of jobs, on a real store', () => {
   })
 
   /** As after a new start: nothing is remembered but what is stored. */
-  function build(): void {
+  function build(faulty: Partial<Store> = {}): void {
     const clock = time.clock
     const moving: Moving = {
       sourceOf: async (job) => ({ endpoint: { protocol: 'local' }, path: job.sourcePath }),
@@ -77,7 +77,7 @@ describe('runs of jobs, on a real store', () => {
         return agent as unknown as Awaited<ReturnType<Store['findAgent']>>
       },
     }
-    const parts = { store: { ...store, ...agents }, moving, recorder: createRecorder(clock), clock, log: silentLog }
+    const parts = { store: { ...store, ...agents, ...faulty }, moving, recorder: createRecorder(clock), clock, log: silentLog }
     runs = createRuns(parts)
     listings = createListings({ ...parts, runs, node: 'node_a' })
     scheduler = new Scheduler({ store, runs, clock, log: silentLog })
@@ -267,6 +267,132 @@ describe('runs of jobs, on a real store', () => {
     build()
     await scheduler.look()
     assert.deepEqual(await said(job), ['job.started', 'job.completed'])
+  })
+
+  const MANY = Array.from({ length: 2 * TRANSFERS_STEP + 100 }, (_, at) => `${String(at).padStart(4, '0')}.csv`)
+  const namesOf = async (run: Run) => (await store.sourcesOfRun(run.id)).map((url) => url.replace('sftp://host/out/', '')).sort()
+
+  for (const comesAgain of ['the same listing', 'another listing'] as const) {
+    test(`a listing of many files whose server dies after each step gets a transfer for each file once: ${comesAgain}`, async () => {
+      const job = await aJob()
+      await time.moveTo(DUE)
+      await scheduler.look()
+      for (let lease = await lists(job), deaths = 0; ; deaths++) {
+        const run = (await runsOf(job))[0]!
+        assert.equal(run.transfersTotal, Math.min(deaths * TRANSFERS_STEP, MANY.length))
+        let steps = 0
+        build({
+          addToRun: async (...step) => {
+            if (steps++ > 0) throw new Error('the server is dead')
+            return store.addToRun(...step)
+          },
+        })
+        const said = answers(job, lease, { state: 'listed', files: files(...MANY), isTruncated: false })
+        if (run.transfersTotal + TRANSFERS_STEP >= MANY.length) {
+          await said
+          break
+        }
+        await assert.rejects(said, /the server is dead/)
+        build()
+        if (comesAgain === 'the same listing') continue
+        await listings.putBack(job.agentId, [])
+        lease = await lists(job)
+      }
+      const [run] = await runsOf(job)
+      assert.deepEqual([run!.phase, run!.transfersTotal, await namesOf(run!)], ['moving', MANY.length, MANY])
+    })
+  }
+
+  test('a listing that is said twice at the same time is recorded once', async () => {
+    const job = await aJob()
+    await time.moveTo(DUE)
+    await scheduler.look()
+    const lease = await lists(job)
+    const listed = { state: 'listed', files: files(...MANY), isTruncated: false } as const
+    const said = [listings.report(job.agentId, lease, listed), listings.report(job.agentId, lease, listed)]
+    assert.deepEqual(await Promise.all(said), [{ go: false }, undefined])
+    assert.deepEqual(await namesOf((await runsOf(job))[0]!), MANY)
+  })
+
+  test('a run that is stopped while its listing is recorded ends, with what was made of it', async () => {
+    const job = await aJob()
+    const run = (await runs.begin(job, { cause: 'manual', caller: ADMIN }))!
+    const lease = await lists(job)
+    build({
+      async addToRun(...step) {
+        const isDone = await store.addToRun(...step)
+        await runs.cancel(run, ADMIN)
+        return isDone
+      },
+    })
+    await answers(job, lease, { state: 'listed', files: files(...MANY), isTruncated: false })
+    for (let open = await openOf(run); open.length > 0; open = await openOf(run)) await end(open, 'cancelled')
+    await scheduler.look()
+    const { status, transfersTotal, lease: held } = (await store.findRun(run.id))!
+    assert.deepEqual([status, transfersTotal, held, (await said(job)).length], ['cancelled', TRANSFERS_STEP, null, 2])
+  })
+  const openOf = async (run: Run) => (await store.listTransfers({ runId: run.id, status: 'queued' }, PAGE)).rows
+
+  test('names that cannot be names at the destination are left out, the run says so and has failed; the others arrive', async () => {
+    const job = await aJob()
+    await time.moveTo(DUE)
+    await scheduler.look()
+    const found = files('a.csv', '..', 'b\\c.csv')
+    await answers(job, await lists(job), { state: 'listed', files: found, isTruncated: false })
+    const [run] = await runsOf(job)
+    assert.deepEqual(await namesOf(run!), ['a.csv'])
+    await end(await transfersOf(run!), 'completed')
+    await scheduler.look()
+    const why = 'files were left out whose names cannot be names below /in/: ".." (and 1 more)'
+    assert.deepEqual(await said(job), ['job.started', `job.failed: ${why}`])
+  })
+
+  test('a job that is removed while its files are looked for ends its run', async () => {
+    for (const isTaken of [true, false]) {
+      const job = await aJob()
+      await runs.begin(job, { cause: 'manual', caller: ADMIN })
+      const lease = isTaken ? await lists(job) : ''
+      await time.pass(1)
+      await store.removeJob(job.id, time.clock.now(), anAudit('job.remove'))
+      if (isTaken) await answers(job, lease, { state: 'listed', files: files('a.csv'), isTruncated: false })
+      else assert.deepEqual(await listings.take(job.agentId, 5), [])
+      assert.deepEqual(await said(job), ['job.started', 'job.failed: its job was removed'])
+    }
+  })
+
+  test('a listing that was taken while the database failed is handed out all the same', async () => {
+    const job = await aJob()
+    await time.moveTo(DUE)
+    await scheduler.look()
+    let isDown = true
+    build({
+      async takeListings(...asked) {
+        const taken = await store.takeListings(...asked)
+        if (isDown) throw new Error('no answer came')
+        return taken
+      },
+    })
+    await assert.rejects(listings.take(job.agentId, 5), /no answer came/)
+    isDown = false
+    assert.deepEqual(await listings.held(job.agentId), [], 'no agent has it')
+    const lease = await lists(job)
+    assert.deepEqual(await listings.held(job.agentId), [{ lease, isCancelled: false }])
+    assert.deepEqual(await listings.take(job.agentId, 5), [])
+  })
+
+  test('an agent that goes for good while it looks for the files: the run fails in the end', async () => {
+    const job = await aJob()
+    await time.moveTo(DUE)
+    await scheduler.look()
+    await lists(job)
+    await time.pass(10 * MINUTE_MS)
+    await listings.putBack(job.agentId, [])
+    await time.pass(LISTING_WAIT_MAX_MS - 1)
+    await scheduler.look()
+    assert.equal((await said(job)).length, 1)
+    await time.pass(1)
+    await scheduler.look()
+    assert.match((await said(job))[1]!, /did not look for the files within 3600 seconds$/)
   })
 
   test('a listing that an agent still holds is left to it', async () => {

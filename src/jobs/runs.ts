@@ -15,6 +15,9 @@ export const LISTING_WAIT_MAX_MS = HOUR_MS
 /** A run that a foreign agent began and does not end fails once that agent was silent for this long, ms. */
 export const FOREIGN_RUN_LOST_MS = HOUR_MS
 
+/** Times that a run is looked at anew because others change it while it is to stop. */
+const TRIES_MAX = 5
+
 export interface RunsParts {
   readonly store: JobStore & Pick<AgentStore, 'findAgent'>
   readonly moving: Moving
@@ -86,7 +89,7 @@ export function createRuns(parts: RunsParts): Runs {
   async function settle(run: Run): Promise<void> {
     if (run.status !== 'running') return
     const tooLong = await overdue(run)
-    if (tooLong !== null && run.errorMessage === null) return void (await stop(run, tooLong))
+    if (tooLong !== null && run.cancelAskedAt === null) return void (await stop(run, tooLong))
     if (run.phase === 'listing') {
       // Its agent hears of it through its lease; without one nobody looks for anything.
       if (run.cancelAskedAt !== null && run.lease === null) await end(run)
@@ -105,40 +108,45 @@ export function createRuns(parts: RunsParts): Runs {
       return `it took longer than its timeoutSeconds of ${timeoutSeconds}`
     const agent = await store.findAgent(run.agentId)
     if (agent === undefined || agent.revokedAt !== null) return 'its agent is revoked'
-    const waited = now - run.startedAt
-    if (run.phase === 'listing' && run.lease === null && run.listings === 0 && waited >= LISTING_WAIT_MAX_MS)
+    if (run.phase === 'listing' && run.lease === null && now - run.dueAt >= LISTING_WAIT_MAX_MS)
       return `its agent did not look for the files within ${LISTING_WAIT_MAX_MS / SECOND_MS} seconds`
     if (run.cause === 'agent' && agent.status === 'offline' && now - agent.lastSeenAt >= FOREIGN_RUN_LOST_MS)
       return 'the agent that began it was not heard of for too long'
     return null
   }
 
-  /** Records that it is to stop, so that whoever comes after a crash goes on with that, and stops what is open. */
+  /** Records that it is to stop, so that whoever comes after a crash goes on with that, and stops what is open. False: it has ended. */
   async function stop(run: Run, reason: string | null, caller: Caller | null = null): Promise<boolean> {
-    if (run.status !== 'running') return false
-    const stopping = { ...run, cancelAskedAt: run.cancelAskedAt ?? clock.now(), errorMessage: run.errorMessage ?? reason }
     const change = { accountId: null, action: 'run.cancel', target: run.id } as const
     const entry = caller && changeEntry(caller, clock.now(), change)
-    if (!(await store.changeRun(stopping, run, [], [], entry))) return false
-    await moving.cancelOpenOf(run.id)
-    moving.nudge(run.agentId)
-    await settle(stopping)
-    return true
+    let current: Run | undefined = run
+    for (let tries = 0; tries < TRIES_MAX && current?.status === 'running'; tries += 1) {
+      const told = { cancelAskedAt: current.cancelAskedAt ?? clock.now(), errorMessage: current.errorMessage ?? reason }
+      const stopping: Run = { ...current, ...told }
+      if (await store.changeRun(stopping, current, [], entry)) {
+        await moving.cancelOpenOf(run.id)
+        moving.nudge(run.agentId)
+        await settle(stopping)
+        return true
+      }
+      current = await store.findRun(run.id)
+    }
+    return false
   }
 
   /** Ends a run that has nothing open; its transfers stay as they are. */
   async function end(run: Run, failure: string | null = null): Promise<boolean> {
     if (run.status !== 'running') return false
-    const tally = await store.tallyOfRun(run.id)
-    if (tally.open > 0) {
+    if (await store.hasOpenTransfers(run.id)) {
       if (run.cancelAskedAt !== null) await moving.cancelOpenOf(run.id)
       return false
     }
+    const tally = await store.tallyOfRun(run.id)
     const job = await store.findAnyJob(run.jobId)
     const after = ended(run, tally, clock.now(), failure)
     const type = after.status === 'completed' ? 'job.completed' : 'job.failed'
     const events = job === undefined ? [] : [recorder.draft(type, null, endData(job, after))]
-    const isEnded = await store.changeRun(after, run, [], events)
+    const isEnded = await store.changeRun(after, run, events)
     if (isEnded) log.info({ run: run.id, status: after.status, transfers: tally.total }, 'a run has ended')
     return isEnded
   }

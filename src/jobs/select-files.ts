@@ -39,13 +39,28 @@ export function destinationOf(
   { sourcePath, destinationPath }: Pick<Job, 'sourcePath' | 'destinationPath'>,
   file: ListedFile,
 ): string {
-  const isFolder = isGlob(sourcePath) || destinationPath.endsWith('/')
-  if (!isFolder) return destinationPath
-  const segments = file.relativePath.split('/')
-  if (segments.some((segment) => segment === '' || segment === '.' || segment === '..' || /[\0\\\n\r]/.test(segment)))
+  if (!isFolder(sourcePath, destinationPath)) return destinationPath
+  if (!isPlaceable(file))
     throw new AppError(
       'path_invalid',
       `the name '${file.relativePath.slice(0, 256)}' at the source cannot be a name at the destination`,
     )
-  return `${destinationPath.replace(/\/+$/, '')}/${segments.join('/')}`
+  return `${destinationPath.replace(/\/+$/, '')}/${file.relativePath}`
+}
+
+/** What can be moved, and what has a name that `destinationOf` refuses. */
+export function byPlace(job: Pick<Job, 'sourcePath' | 'destinationPath'>, sources: readonly Source[]) {
+  const { placeable = [], refused = [] } = Object.groupBy(sources, ({ file }) =>
+    !isFolder(job.sourcePath, job.destinationPath) || isPlaceable(file) ? 'placeable' : 'refused',
+  )
+  return { placeable, refused }
+}
+
+function isFolder(sourcePath: string, destinationPath: string): boolean {
+  return isGlob(sourcePath) || destinationPath.endsWith('/')
+}
+
+function isPlaceable({ relativePath }: ListedFile): boolean {
+  const segments = relativePath.split('/')
+  return !segments.some((segment) => segment === '' || segment === '.' || segment === '..' || /[\0\\\n\r]/.test(segment))
 }

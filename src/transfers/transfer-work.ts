@@ -91,7 +91,8 @@ export function createTransferWorks(needs: TransferWorkNeeds): TransferWorks {
       const [isDone] = await carryOut([{ before, ...decision }], entry)
       if (isDone === true) return decision.after
     }
-    throw new AppError('conflict', 'others changed the transfer each time that it was looked at; try again')
+    // Not a `conflict`, which an agent would take for a report that nobody wants.
+    throw new AppError('store_failed', 'others changed the transfer each time that it was looked at; try again')
   }
 
   async function workOf(transfer: Transfer): Promise<TransferWork> {

@@ -124,7 +124,9 @@ export function jobCases(world: World): void {
   test('a listing is handed out once, put back and handed out again', async () => {
     const job = await aJob()
     const run = aRun(job)
+    assert.equal(await world.store.nextListingDue(job.agentId), null)
     await begin(run)
+    assert.equal(await world.store.nextListingDue(job.agentId), run.dueAt)
     const both = await Promise.all(
       ['one', 'two'].map((lease) => world.store.takeListings(job.agentId, 'node_a', [`${run.id}${lease}`], run.dueAt)),
     )
@@ -133,7 +135,8 @@ export function jobCases(world: World): void {
     assert.deepEqual([taken!.listings, taken!.id], [1, run.id])
     assert.deepEqual(await world.store.findRunByLease(taken!.lease!), taken)
     assert.deepEqual(await world.store.heldListings(job.agentId, 10), [taken])
-    assert.equal(await world.store.changeRun({ ...taken!, lease: null, dueAt: run.dueAt + 5 }, taken!, [], []), true)
+    assert.equal(await world.store.nextListingDue(job.agentId), null)
+    assert.equal(await world.store.changeRun({ ...taken!, lease: null, dueAt: run.dueAt + 5 }, taken!, []), true)
     assert.deepEqual(await world.store.takeListings(job.agentId, 'node_a', ['x'], run.dueAt + 4), [])
     assert.equal((await world.store.takeListings(job.agentId, 'node_a', [`${run.id}again`], run.dueAt + 5))[0]?.listings, 2)
   })
@@ -142,20 +145,62 @@ export function jobCases(world: World): void {
     const job = await aJob()
     const run = aRun(job)
     await begin(run)
-    await world.store.changeRun({ ...run, cancelAskedAt: tick() }, run, [], [])
+    await world.store.changeRun({ ...run, cancelAskedAt: tick() }, run, [])
     assert.deepEqual(await world.store.takeListings(job.agentId, 'node_a', ['y'], Number.MAX_SAFE_INTEGER), [])
   })
 
-  test('what a listing found becomes transfers with its end, or nothing does', async () => {
-    const job = await aJob()
+  /** A run whose listing an agent holds. */
+  async function aListing(job: Job): Promise<Run> {
     const run = aRun(job)
     await begin(run)
-    const after: Run = { ...run, phase: 'moving', transfersTotal: 2 }
-    const transfers = [aTransfer(run), aTransfer(run)]
-    assert.equal(await world.store.changeRun(after, { ...run, lease: 'lost' }, transfers, [event()]), false)
-    assert.equal((await world.store.tallyOfRun(run.id)).total, 0)
-    assert.equal(await world.store.changeRun(after, run, transfers, [event()]), true)
-    assert.deepEqual(await world.store.tallyOfRun(run.id), { total: 2, completed: 0, failed: 0, cancelled: 0, open: 2, bytes: 0 })
+    return (await world.store.takeListings(job.agentId, 'node_a', [`lease of ${run.id}`], run.dueAt))[0]!
+  }
+
+  test('what a listing found becomes transfers step by step, each once, until the last one ends it', async () => {
+    const run = await aListing(await aJob())
+    const add = (listing: Run, transfers: Transfer[], isLast = false) =>
+      world.store.addToRun(listing, transfers, [event()], isLast)
+    assert.equal(await add({ ...run, lease: 'lost' }, [aTransfer(run)]), false)
+    const steps = await Promise.all(Array.from({ length: 4 }, () => add(run, [aTransfer(run), aTransfer(run)])))
+    assert.equal(steps.filter(Boolean).length, 1, 'of those that make the same step one does')
+    const further = (await world.store.findRun(run.id))!
+    assert.deepEqual(further, { ...run, transfersTotal: 2 })
+    assert.deepEqual(await world.store.sourcesOfRun(run.id), ['sftp://host/a.csv', 'sftp://host/a.csv'])
+    assert.equal(await add(run, [aTransfer(run)], true), false, 'this one counts from before')
+    assert.equal(await add(further, [aTransfer(run)], true), true)
+    assert.deepEqual(await world.store.findRun(run.id), { ...run, phase: 'moving', lease: null, transfersTotal: 3 })
+    assert.deepEqual(await world.store.tallyOfRun(run.id), { total: 3, completed: 0, failed: 0, cancelled: 0, open: 3, bytes: 0 })
+    assert.equal(await world.store.hasOpenTransfers(run.id), true)
+    assert.equal(await world.store.hasOpenTransfers('run_without'), false)
+    assert.equal(await add({ ...further, transfersTotal: 3 }, [aTransfer(run)]), false, 'its listing is over')
+  })
+
+  test('a listing that is to stop makes no transfer more, and stopping it forgets none', async () => {
+    const run = await aListing(await aJob())
+    await world.store.addToRun(run, [aTransfer(run)], [event()], false)
+    // Read before that step: what it made is not undone.
+    assert.equal(await world.store.changeRun({ ...run, cancelAskedAt: tick() }, run, []), true)
+    assert.equal((await world.store.findRun(run.id))?.transfersTotal, 1)
+    assert.equal(await world.store.addToRun({ ...run, transfersTotal: 1 }, [aTransfer(run)], [], true), false)
+    assert.equal((await world.store.tallyOfRun(run.id)).total, 1)
+  })
+
+  test('a moment that has its run already is passed over, and one that must wait stays due', async () => {
+    const job = await aJob()
+    const moment = job.nextRunAt!
+    await begin(aRun(job, { scheduledFor: moment, status: 'skipped', phase: null }), moment + 1)
+    await world.store.updateJob({ ...job, updatedAt: tick() }, job, anAudit('job.update'))
+    assert.equal(
+      (await world.store.findJob(job.id))?.nextRunAt,
+      moment,
+      'due again, as after a change that was made at the same time',
+    )
+    assert.equal(await begin(aRun(job, { scheduledFor: moment }), moment + 1), false)
+    const [after, due] = [(await world.store.findJob(job.id))!, moment + 1]
+    assert.deepEqual([after.nextRunAt, after.lastRunAt], [due, null])
+    assert.equal(await begin(aRun(job, { cause: 'manual' })), true)
+    assert.equal(await begin(aRun(job, { scheduledFor: due }), due + 1), false, 'another run is under way')
+    assert.equal((await world.store.findJob(job.id))?.nextRunAt, due, 'that it was not begun is still to be said')
   })
 
   test('a run ends once', async () => {
@@ -163,9 +208,7 @@ export function jobCases(world: World): void {
     const run = aRun(job)
     await begin(run)
     const end: Run = { ...run, status: 'completed', phase: null, completedAt: tick() }
-    const ended = await Promise.all(
-      Array.from({ length: 4 }, () => world.store.changeRun(end, run, [], [event('job.completed')])),
-    )
+    const ended = await Promise.all(Array.from({ length: 4 }, () => world.store.changeRun(end, run, [event('job.completed')])))
     assert.equal(ended.filter(Boolean).length, 1)
     assert.deepEqual(await world.store.findRun(run.id), end)
     assert(!(await world.store.openRuns('', 10_000)).some(({ id }) => id === run.id))
@@ -177,7 +220,7 @@ export function jobCases(world: World): void {
     await begin(run)
     const sha256 = 'a'.repeat(64)
     const transfer = aTransfer(run)
-    await world.store.changeRun({ ...run, phase: 'moving' }, run, [transfer], [])
+    await world.store.createTransfers([transfer], [], null)
     const after: Transfer = {
       ...transfer,
       status: 'completed',

@@ -97,25 +97,24 @@ export const jobUnits: Units<JobStore> = {
 
   async beginRun(work, run, { nextRunAt: dueAt, isAlone }, nextRunAt, event, entry) {
     const begins = run.status !== 'skipped'
-    // This write also makes others who would begin a run of this job wait for the end of this transaction.
-    let job = work.db
-      .updateTable('job')
-      .set({
-        ...(dueAt !== null && { next_run_at: nextRunAt }),
-        ...(begins ? { last_run_at: run.startedAt } : { id: run.jobId }),
-      })
-      .where('id', '=', run.jobId)
-      .where('removed_at', 'is', null)
-    if (dueAt !== null) job = job.where('next_run_at', '=', dueAt)
-    if ((await job.returning('id').executeTakeFirst()) === undefined) return false
-    if (begins && isAlone && (await hasOpenRun(work, run.jobId))) return false
+    // Others who would begin a run of this job wait for the end of this transaction.
+    let due = work.db.selectFrom('job').select('id').where('id', '=', run.jobId).where('removed_at', 'is', null)
+    if (dueAt !== null) due = due.where('next_run_at', '=', dueAt)
+    const job = await due.$if(work.others === 'nodes', (query) => query.forUpdate()).executeTakeFirst()
+    if (job === undefined || (begins && isAlone && (await hasOpenRun(work, run.jobId)))) return false
     const row = await work.db
       .insertInto('run')
       .values(fromRun(run))
       .onConflict((same) => same.columns(['job_id', 'scheduled_for']).where('scheduled_for', 'is not', null).doNothing())
       .returning('id')
       .executeTakeFirst()
-    if (row === undefined) return false
+    const isBegun = row !== undefined
+    const changes = {
+      ...(dueAt !== null && { next_run_at: nextRunAt }),
+      ...(isBegun && begins && { last_run_at: run.startedAt }),
+    }
+    if (Object.keys(changes).length > 0) await work.db.updateTable('job').set(changes).where('id', '=', run.jobId).execute()
+    if (!isBegun) return false
     await work.recordEvent(event)
     if (entry !== null) await note(work, entry)
     return true
@@ -167,6 +166,21 @@ export const jobUnits: Units<JobStore> = {
     return rows.map(toRun)
   },
 
+  async nextListingDue({ db }, agentId) {
+    const row = await db
+      .selectFrom('run')
+      .select('due_at')
+      .where('agent_id', '=', agentId)
+      .where('status', '=', sql.lit<string>('running'))
+      .where('phase', '=', sql.lit<string>('listing'))
+      .where('lease', 'is', null)
+      .where('cancel_asked_at', 'is', null)
+      .orderBy('due_at')
+      .limit(1)
+      .executeTakeFirst()
+    return row?.due_at ?? null
+  },
+
   async takeListings(work, agentId, node, leases, now) {
     if (!(await mayTake(work, agentId, node))) return []
     const { db } = work
@@ -211,11 +225,11 @@ export const jobUnits: Units<JobStore> = {
     return rows.map(toRun)
   },
 
-  async changeRun(work, run, before, transfers, events, entry = null) {
-    const { id, job_id, ...columns } = fromRun(run)
+  async changeRun(work, run, before, events, entry = null) {
+    const { id, job_id, transfers_total, ...columns } = fromRun(run)
     const row = await work.db
       .updateTable('run')
-      .set(columns)
+      .set({ ...columns, ...(run.status !== 'running' && { transfers_total }) })
       .where('id', '=', id)
       .where('status', '=', before.status)
       .where(({ eb }) => eb('phase', before.phase === null ? 'is' : '=', before.phase))
@@ -224,10 +238,37 @@ export const jobUnits: Units<JobStore> = {
       .returning('id')
       .executeTakeFirst()
     if (row === undefined) return false
-    await insertTransfers(work, transfers)
     for (const event of events) await work.recordEvent(event)
     if (entry !== null) await note(work, entry)
     return true
+  },
+
+  async addToRun(work, { id, lease, transfersTotal }, transfers, events, isLast) {
+    const row = await work.db
+      .updateTable('run')
+      .set({ transfers_total: transfersTotal + transfers.length, ...(isLast && { phase: 'moving', lease: null }) })
+      .where('id', '=', id)
+      .where('status', '=', 'running')
+      .where('phase', '=', 'listing')
+      .where('lease', '=', lease)
+      .where('cancel_asked_at', 'is', null)
+      .where('transfers_total', '=', transfersTotal)
+      .returning('id')
+      .executeTakeFirst()
+    if (row === undefined) return false
+    await insertTransfers(work, transfers)
+    for (const event of events) await work.recordEvent(event)
+    return true
+  },
+
+  async sourcesOfRun({ db }, runId) {
+    const rows = await db.selectFrom('transfer').select('source_url').where('run_id', '=', runId).execute()
+    return rows.map((row) => row.source_url)
+  },
+
+  async hasOpenTransfers({ db }, runId) {
+    const open = db.selectFrom('transfer').select(ONE).where('run_id', '=', runId).where('status', 'in', ['queued', 'running'])
+    return (await open.limit(1).executeTakeFirst()) !== undefined
   },
 
   async tallyOfRun({ db }, runId) {
