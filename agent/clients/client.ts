@@ -35,6 +35,8 @@ export interface FileFacts {
   readonly size: number
   /** Ms since 1970 UTC; null where the protocol tells none. Only as exact as it tells. */
   readonly modifiedAt: number | null
+  /** Time that a copy gets, where it is another one: S3 knows when an object was stored, and may have been told how old its content is. */
+  readonly contentFrom?: number
   /** Changes whenever the content does, where the protocol has such a thing (ETag, version). */
   readonly tag?: string
 }
@@ -48,6 +50,8 @@ export interface WriteOptions {
   readonly id: string
   /** Whether to go on with what an earlier attempt left. */
   readonly resumes: boolean
+  /** The `ticket` of what an earlier attempt left. Where it is not gone on with, it goes. */
+  readonly ticket?: string | undefined
   /** Bytes of the whole file, where known: room can be asked for before. */
   readonly size: number | null
   /** Time that the file gets, ms since 1970 UTC; null: none in particular. */
@@ -67,6 +71,10 @@ export interface PartialFile {
   append(chunk: Uint8Array): Promise<void>
   /** Only where its bytes are at hand, on this machine. */
   readonly atHand?: PartAtHand
+  /** What those bytes are, piece by piece from the first, where this side can tell no hash of all of them. */
+  readonly pieces?: readonly Piece[]
+  /** Finds it again, where neither its path nor the transfer's id does. May come with an `append`; public, and never longer than `TICKET_CHARACTERS_MAX`. */
+  readonly ticket?: string | undefined
   /**
    * All is there: stored as durably as this side can, its time set where it can be, and under its final name in one step, over what was there. The folders
    * above it are made. Checks before that the size is `size` and, where this side can tell it, that the SHA-256 is `sha256` (lower-case hex), else
@@ -77,6 +85,16 @@ export interface PartialFile {
   suspend(): Promise<void>
   /** Closes it and leaves nothing. */
   discard(): Promise<void>
+}
+
+export const TICKET_CHARACTERS_MAX = 2048
+
+/** A piece of a file that one request brought. */
+export interface Piece {
+  readonly bytes: number
+  readonly algorithm: 'sha256' | 'md5'
+  /** Lower-case hex. */
+  readonly hash: string
 }
 
 /** What is already there of a file on its way, where looking at it costs next to nothing. */

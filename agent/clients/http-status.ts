@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import { TransferFailure, type TransferFailureCode } from '../../src/wire/agent/failure.ts'
 import { failureOf } from './fault.ts'
 
-/** Statuses by RFC 9110 §15, RFC 4918 §11 (423, 507) and RFC 6585 (429). Others: `codeOf`. */
+/** Statuses by RFC 9110 §15, RFC 4918 §11 (423, 507) and RFC 6585 (429). Others: `codeOfStatus`. */
 const STATUSES: Readonly<Record<number, TransferFailureCode>> = {
   401: 'AUTH_FAILED',
   403: 'PERMISSION_DENIED',
@@ -28,10 +28,10 @@ const STATUSES: Readonly<Record<number, TransferFailureCode>> = {
 /** What a status means that ends a request. The server's own words are left out: they may repeat what it was sent. */
 export function statusFailure(status: number, doing: string): TransferFailure {
   const name = STATUS_CODES[status]
-  return new TransferFailure(codeOf(status), `${doing} failed: status ${status}${name === undefined ? '' : ` (${name})`}.`)
+  return new TransferFailure(codeOfStatus(status), `${doing} failed: status ${status}${name === undefined ? '' : ` (${name})`}.`)
 }
 
-function codeOf(status: number): TransferFailureCode {
+export function codeOfStatus(status: number): TransferFailureCode {
   return STATUSES[status] ?? (status >= 400 && status < 500 ? 'UNSUPPORTED' : 'PROTOCOL_ERROR')
 }
 

@@ -32,6 +32,9 @@ export class Copy {
   #hash: Hash = createHash('sha256')
   #progress: Progress | undefined
   #checkpoints: Checkpoint[] = []
+  #partial: PartialFile | undefined
+  /** As the journal has it. */
+  #ticket: string | undefined
   #checkpointAt = 0
 
   constructor(work: TransferWork, context: WorkContext, stop: Stop, journal: Journal, source: Client, destination: Side) {
@@ -101,7 +104,7 @@ export class Copy {
   async #begin(facts: FileFacts): Promise<{ partial: PartialFile; beginning: Beginning }> {
     const entry = await this.#journal.read(this.#work.transferId)
     const isSame = entry !== undefined && isForWork(entry, this.#work) && isSameSource(entry.source, facts)
-    const partial = await this.#open(facts, isSame)
+    const partial = await this.#open(facts, isSame, entry?.ticket)
     if (isSame && partial.bytes > 0 && partial.bytes <= facts.size) {
       const read = () => this.#source.read(this.#work.source.path, 0)
       const beginning = await trustedBeginning(partial, entry.checkpoints, read, this.#stop)
@@ -113,11 +116,14 @@ export class Copy {
     return { partial: await this.#open(facts, false), beginning: anew }
   }
 
-  async #open(facts: FileFacts, resumes: boolean): Promise<PartialFile> {
+  async #open(facts: FileFacts, resumes: boolean, ticket?: string): Promise<PartialFile> {
     const { transferId: id, destination } = this.#work
-    const options: WriteOptions = { id, resumes, size: facts.size, modifiedAt: facts.modifiedAt }
+    const modifiedAt = facts.contentFrom ?? facts.modifiedAt
+    const options: WriteOptions = { id, resumes, size: facts.size, modifiedAt, ...(ticket !== undefined && { ticket }) }
     this.#opening = this.#destination.client.write(destination.path, options)
-    return await this.#stop.or(this.#opening)
+    this.#partial = await this.#stop.or(this.#opening)
+    this.#ticket = ticket
+    return this.#partial
   }
 
   /** Chunk by chunk: nothing is read that the other side does not take. */
@@ -194,6 +200,8 @@ export class Copy {
   }
 
   #isCheckpointDue(): boolean {
+    // Whoever loses it leaves a part that nobody finds.
+    if (this.#partial?.ticket !== this.#ticket) return true
     const ms = this.#context.clock.monotonic() - this.#checkpointAt
     const bytes = this.position - (this.#checkpoints.at(-1)?.bytes ?? 0)
     return (bytes >= CHECKPOINT_BYTES && ms >= CHECKPOINT_MS) || (bytes > 0 && ms >= CHECKPOINT_SLOW_MS)
@@ -202,7 +210,8 @@ export class Copy {
   async #checkpoint(): Promise<void> {
     const checkpoint = { bytes: this.position, sha256: this.#hash.copy().digest('hex') }
     this.#checkpoints = addCheckpoint(this.#checkpoints, checkpoint)
-    await this.#journal.save(entryOf(this.#work, this.#facts!, this.#checkpoints, null))
+    this.#ticket = this.#partial?.ticket
+    await this.#journal.save(entryOf(this.#work, this.#facts!, this.#checkpoints, null, this.#ticket))
     this.#checkpointAt = this.#context.clock.monotonic()
   }
 }
@@ -212,12 +221,14 @@ export function entryOf(
   { size, modifiedAt, tag }: FileFacts,
   checkpoints: readonly Checkpoint[],
   arrival: Arrival | null,
+  ticket?: string,
 ): JournalEntry {
   return {
     transferId: work.transferId,
     source: { path: work.source.path, size, modifiedAt, ...(tag !== undefined && { tag }) },
     destination: { protocol: work.destination.endpoint.protocol, path: work.destination.path },
     checkpoints,
+    ...(ticket !== undefined && { ticket }),
     arrival,
   }
 }

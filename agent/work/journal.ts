@@ -1,7 +1,7 @@
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Arrival, TransferWork } from '../../src/wire/agent/work.ts'
-import type { FileFacts } from '../clients/client.ts'
+import { type FileFacts, TICKET_CHARACTERS_MAX } from '../clients/client.ts'
 
 /**
  * What an agent remembers of a transfer for its next attempt, in a file of its own below `work` of its folder. Written as a whole under another name, synced and
@@ -14,6 +14,8 @@ export interface JournalEntry {
   readonly destination: DestinationMark
   /** Hashes of the first bytes, fewest bytes first. */
   readonly checkpoints: readonly Checkpoint[]
+  /** Finds the part again, where its name does not. */
+  readonly ticket?: string
   /** It is verified at its final name, and something is still to be done with the source. */
   readonly arrival: Arrival | null
 }
@@ -137,7 +139,7 @@ export function isForWork(entry: JournalEntry, work: TransferWork): boolean {
 
 function isEntry(value: unknown): value is JournalEntry {
   if (!isRecord(value) || typeof value.transferId !== 'string') return false
-  const { source, destination, checkpoints, arrival } = value
+  const { source, destination, checkpoints, ticket, arrival } = value
   return (
     isRecord(source) &&
     typeof source.path === 'string' &&
@@ -147,6 +149,7 @@ function isEntry(value: unknown): value is JournalEntry {
     typeof destination.path === 'string' &&
     Array.isArray(checkpoints) &&
     checkpoints.every((one) => isRecord(one) && Number.isSafeInteger(one.bytes) && typeof one.sha256 === 'string') &&
+    (ticket === undefined || (typeof ticket === 'string' && ticket.length <= TICKET_CHARACTERS_MAX)) &&
     (arrival === null || (isRecord(arrival) && typeof arrival.sha256 === 'string' && Number.isSafeInteger(arrival.size)))
   )
 }

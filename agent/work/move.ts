@@ -124,12 +124,14 @@ class Move {
   /** This attempt has not come to the part, an earlier one had: it goes too. */
   async #forgetEarlier(): Promise<void> {
     const { transferId: id, destination } = this.#work
-    if ((await this.#journal.read(id)) === undefined) return
+    const entry = await this.#journal.read(id)
+    if (entry === undefined) return
     const giveUp = new AbortController()
     const cancel = this.#context.clock.after(PUT_AWAY_MS, () => giveUp.abort())
     const client = await this.#context.open(destination.endpoint, giveUp.signal)
     try {
-      const part = await client.write(destination.path, { id, resumes: true, size: null, modifiedAt: null })
+      const { ticket } = entry
+      const part = await client.write(destination.path, { id, resumes: true, ticket, size: null, modifiedAt: null })
       await part.discard()
       await this.#journal.remove(id)
     } finally {
