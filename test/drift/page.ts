@@ -17,3 +17,12 @@ export function assertFile(name: string, expected: string): void {
     `${name} differs from the code: renew it with UPDATE_DOCS=1 npm test -- drift`,
   )
 }
+
+/** The same for one table of a page of docs/, which is known by its first line. */
+export function assertTable(name: string, lines: readonly string[]): void {
+  const page = readFileSync(fileURLToPath(new URL(`../../docs/${name}`, import.meta.url)), 'utf8')
+  const from = page.indexOf(`${lines[0]}\n`)
+  assert.ok(from >= 0, `docs/${name} has no table that begins with ${lines[0]}`)
+  const end = page.indexOf('\n\n', from)
+  assertPage(name, `${page.slice(0, from)}${lines.join('\n')}${end < 0 ? '\n' : page.slice(end)}`)
+}
