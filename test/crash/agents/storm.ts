@@ -14,7 +14,7 @@ import { faultsOf } from './check.ts'
 import { FAR, Field } from './field.ts'
 import { type AgentPlace, Load } from './load.ts'
 import { type Moment, momentsOf, nameOf } from './moments.ts'
-import { ENROLMENT_POINTS } from './points.ts'
+import { type AgentPoint, ENROLMENT_POINTS } from './points.ts'
 import { readPartials, readWorkRows } from './rows.ts'
 
 export interface AgentsReport {
@@ -112,8 +112,9 @@ class World {
       ...{ name: 'far', protocol: 'sftp', host, port: Number(port), username: USER, password: this.#password },
       trustFirstHostKey: true,
     })
-    for (const name of AGENTS) await this.#enrol(name)
+    await this.#enrol(AGENTS[0], ENROLMENT_POINTS)
     await this.#renew(AGENTS[0])
+    await this.#enrol(AGENTS[1], [])
     for (const name of AGENTS) this.#agents.push(this.#runAgent(name))
     await Promise.all(this.#agents.map(readyOf))
     await this.#load.open(this.#addresses!.http, remote.id, this.#enrolled)
@@ -181,7 +182,7 @@ class World {
   }
 
   /** The same command again and again, each time killed at another step, with a token that counts once. The other end is killed as well. */
-  async #enrol(name: string): Promise<void> {
+  async #enrol(name: string, points: readonly AgentPoint[]): Promise<void> {
     const { token } = await this.#api().call<{ token: string }>('POST', '/api/enrollment-tokens', { name })
     const root = join(this.#folder, `${name}-files`)
     mkdirSync(root)
@@ -192,7 +193,7 @@ class World {
         folder,
         enrol: { server: this.#addresses!.http, token, folder, name, roots: [root], version: VERSION },
       })
-    for (const point of ENROLMENT_POINTS) {
+    for (const point of points) {
       await this.#killAt(begin({ point, nth: 1 }), point)
       if (point !== 'enrolment.saved') await this.#killServerAt('enrolment.recorded', () => begin(null))
     }
