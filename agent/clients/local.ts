@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { type BigIntStats, constants, createReadStream } from 'node:fs'
-import { type FileHandle, lstat, mkdir, open, opendir, rename, statfs, unlink, utimes } from 'node:fs/promises'
+import { type BigIntStats, constants, createReadStream, fstatSync, lstatSync, statfsSync, utimesSync } from 'node:fs'
+import { type FileHandle, lstat, mkdir, open, opendir, rename, unlink } from 'node:fs/promises'
 import { platform } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -9,13 +9,17 @@ import type { LocalEndpoint } from '../../src/wire/agent/work.ts'
 import type { Client, Entry, FileFacts, PartialFile, WriteOptions } from './client.ts'
 import { attempt } from './fault.ts'
 import type { ClientContext } from './open.ts'
-import { type AppendedFile, openPartial } from './rename.ts'
+import { type AppendedFile, openPartial, partPath } from './rename.ts'
 import { openRoots, type Roots } from './roots.ts'
 
 /** Bytes of one read: few enough to keep the loop free, enough that calls do not matter. */
 const READ_BYTES = 256 * 1024
+const READ_BYTES_MIN = 4 * 1024
 
-/** Files of this machine below the folders that its owner opened. */
+/**
+ * Files of this machine below the folders that its owner opened. What the system knows without its disk, as a rule, is asked without the detour over a thread: looking at
+ * a file is most of the work of moving a small one. What waits for a disk (opening, reading, writing, syncing, renaming) goes over threads.
+ */
 export async function openLocal(_endpoint: LocalEndpoint, context: Pick<ClientContext, 'roots' | 'signal'>): Promise<Client> {
   const roots = openRoots(context.roots)
   return {
@@ -23,6 +27,7 @@ export async function openLocal(_endpoint: LocalEndpoint, context: Pick<ClientCo
     list: (folder) => listIn(roots, folder),
     read: (path, offset) => attempt(`Reading “${path}”`, () => readIn(roots, path, offset, context.signal)),
     write: (path, options) => attempt(`Writing “${path}”`, () => writeIn(roots, path, options)),
+    removePart: (path, id) => attempt(`Deleting what is left for “${path}”`, () => removeIn(roots, partPath(path, id))),
     remove: (path) => attempt(`Deleting “${path}”`, () => removeIn(roots, path)),
     move: (from, to) =>
       attempt(`Moving “${from}” to “${to}”`, async () => {
@@ -36,7 +41,7 @@ export async function openLocal(_endpoint: LocalEndpoint, context: Pick<ClientCo
 
 async function statIn(roots: Roots, path: string): Promise<FileFacts | undefined> {
   const real = await roots.followed(path)
-  return real === undefined ? undefined : factsOf(await lstat(real, { bigint: true }))
+  return real === undefined ? undefined : factsOf(lstatSync(real, { bigint: true }))
 }
 
 function factsOf(stats: BigIntStats): FileFacts {
@@ -78,9 +83,12 @@ async function readIn(roots: Roots, path: string, offset: number, signal: AbortS
   // Opening a named pipe would wait for its writer for ever.
   const handle = await open(real, constants.O_RDONLY | NO_FOLLOW | constants.O_NONBLOCK)
   try {
-    if (!(await handle.stat()).isFile()) throw new TransferFailure('NOT_A_FILE', `“${path}” is not a file.`)
+    const stats = fstatSync(handle.fd)
+    if (!stats.isFile()) throw new TransferFailure('NOT_A_FILE', `“${path}” is not a file.`)
     await roots.checkOpened(handle.fd, path)
-    return handle.createReadStream({ start: offset, highWaterMark: READ_BYTES, signal })
+    // Room for what is there: thousands of small files would otherwise leave a gigabyte of garbage.
+    const highWaterMark = Math.min(READ_BYTES, Math.max(stats.size - offset, READ_BYTES_MIN))
+    return handle.createReadStream({ start: offset, highWaterMark, signal })
   } catch (error) {
     await handle.close()
     throw error
@@ -92,7 +100,7 @@ const NO_FOLLOW = constants.O_NOFOLLOW ?? 0
 
 async function writeIn(roots: Roots, path: string, options: WriteOptions): Promise<PartialFile> {
   const final = await roots.place(path)
-  if ((await lstat(final).catch(() => undefined))?.isDirectory()) {
+  if (lstatSync(final, { throwIfNoEntry: false })?.isDirectory()) {
     throw new TransferFailure('NOT_A_FILE', `The destination “${path}” is a folder.`)
   }
   const doing = `Writing “${path}”`
@@ -123,7 +131,7 @@ async function writeIn(roots: Roots, path: string, options: WriteOptions): Promi
 
 /** Better to begin nothing than to fill a disk that others need. */
 async function checkRoom(final: string, path: string, size: number | null, present: number): Promise<void> {
-  const disk = await statfs(dirname(final))
+  const disk = statfsSync(dirname(final))
   const free = disk.bavail * disk.bsize
   if (size === null || size - present <= free) return
   throw new TransferFailure('DISK_FULL', `The disk of “${path}” has ${free} bytes free, the file needs ${size - present} more.`)
@@ -134,7 +142,7 @@ async function openAt(roots: Roots, part: string, from: number): Promise<Appende
   const handle = await open(await roots.place(part), flags)
   try {
     await roots.checkOpened(handle.fd, part)
-    await handle.truncate(from)
+    if (fstatSync(handle.fd).size !== from) await handle.truncate(from)
   } catch (error) {
     await handle.close()
     throw error
@@ -204,7 +212,12 @@ async function removeIn(roots: Roots, path: string): Promise<void> {
 
 async function setModifiedAt(roots: Roots, part: string, modifiedAt: number): Promise<void> {
   const seconds = modifiedAt / 1000
-  await utimes(await roots.place(part), seconds, seconds).catch(() => undefined)
+  const place = await roots.place(part)
+  try {
+    utimesSync(place, seconds, seconds)
+  } catch {
+    // Where it cannot be set, nobody minds.
+  }
 }
 
 /** A name is durable once its folder is; Windows has no such call and needs none. */

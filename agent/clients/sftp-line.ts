@@ -1,9 +1,9 @@
 import type { Clock } from '../../src/base/clock.ts'
 import { KIB, MINUTE_MS } from '../../src/base/units.ts'
 import { TransferFailure } from '../../src/wire/agent/failure.ts'
-import { ProtocolError } from '../../src/wire/sftp/bytes.ts'
+import { PACKET_HEAD_BYTES, ProtocolError } from '../../src/wire/sftp/bytes.ts'
 import { decodeLimits, decodeReply, encodeRequest, type Reply } from '../../src/wire/sftp/client.ts'
-import { DATA_BYTES_MAX, EXTENSION, type Extension, PROTOCOL_VERSION } from '../../src/wire/sftp/constants.ts'
+import { DATA_BYTES_MAX, EXTENSION, type Extension, HANDLE_BYTES_MAX, PROTOCOL_VERSION } from '../../src/wire/sftp/constants.ts'
 import { PacketReader } from '../../src/wire/sftp/reader.ts'
 import type { Reusable } from './idle.ts'
 import { replyFailure } from './sftp-status.ts'
@@ -39,6 +39,7 @@ export class SftpLine implements Reusable {
   #heardAt = 0
   #isWatching = false
   #bulky = 0
+  readonly #rooms: Buffer[] = []
 
   /** Agrees on the version, and asks for the server's limits where it tells them. */
   static async open(connection: SshConnection, clock: Clock): Promise<SftpLine> {
@@ -78,6 +79,15 @@ export class SftpLine implements Reusable {
 
   offers({ name, data }: Extension): boolean {
     return this.#extensions.some((offered) => offered.name === name && offered.data === data)
+  }
+
+  /** Room for a WRITE of the most data, to be given back when it is free: used again by other files too, it is not garbage a quarter of a MiB a file. */
+  takeRoom(): Buffer {
+    return this.#rooms.pop() ?? Buffer.allocUnsafeSlow(WRITE_HEAD_BYTES_MAX + this.writeBytes)
+  }
+
+  giveRoom(room: Buffer): void {
+    if (this.#rooms.length < ROOMS_MAX) this.#rooms.push(room)
   }
 
   nextId(): number {
@@ -210,6 +220,11 @@ interface Waiting {
   readonly resolve: (reply: Reply) => void
   readonly reject: (failure: TransferFailure) => void
 }
+
+/** What is in front of the data in a WRITE, at most: head, handle, offset, length. */
+const WRITE_HEAD_BYTES_MAX = PACKET_HEAD_BYTES + 4 + HANDLE_BYTES_MAX + 8 + 4
+/** As many as there are users of a line, and those that wait for SSH to take them. */
+const ROOMS_MAX = 6
 
 /** VERSION has no id; ids of requests are never negative. */
 const VERSION_ID = -1

@@ -55,6 +55,14 @@ export class SftpSession {
     return reply.kind === 'extended' ? decodeFileSystem(reply.data) : undefined
   }
 
+  takeRoom(): Buffer {
+    return this.#line.takeRoom()
+  }
+
+  giveRoom(room: Buffer): void {
+    this.#line.giveRoom(room)
+  }
+
   nextId(): number {
     return this.#line.nextId()
   }

@@ -21,8 +21,6 @@ export class SftpAppendedFile implements AppendedFile {
   #offset: number
   #packet: Buffer | undefined
   #filledBytes = 0
-  /** Packets whose bytes SSH has taken, to be filled again. */
-  readonly #spare: Buffer[] = []
   #unconfirmedBytes = 0
   #failure: Error | undefined
   #isClosed = false
@@ -41,7 +39,7 @@ export class SftpAppendedFile implements AppendedFile {
   async append(chunk: Uint8Array): Promise<void> {
     for (let at = 0; at < chunk.length; ) {
       if (this.#failure !== undefined) throw this.#failure
-      this.#packet ??= this.#spare.pop() ?? Buffer.allocUnsafeSlow(this.#headBytes + this.#session.writeBytes)
+      this.#packet ??= this.#session.takeRoom()
       const part = chunk.subarray(at, at + this.#session.writeBytes - this.#filledBytes)
       this.#packet.set(part, this.#headBytes + this.#filledBytes)
       this.#filledBytes += part.length
@@ -75,6 +73,8 @@ export class SftpAppendedFile implements AppendedFile {
     this.#wake?.()
     if (this.#isClosed) return
     this.#isClosed = true
+    if (this.#packet !== undefined) this.#session.giveRoom(this.#packet)
+    this.#packet = undefined
     await this.#session.letGo(this.#handle)
     this.#bulkyEnds?.()
   }
@@ -91,7 +91,7 @@ export class SftpAppendedFile implements AppendedFile {
     whole.writeUInt32BE(bytes, writeUint64(whole, this.#offset, offsetAt))
     this.#offset += bytes
     this.#unconfirmedBytes += bytes
-    const taken = () => void (this.#spare.length < SPARE_PACKETS_MAX && this.#spare.push(packet))
+    const taken = () => this.#session.giveRoom(packet)
     this.#session
       .send(id, whole, taken)
       .then(async (reply) => {
@@ -122,6 +122,3 @@ interface WritingOptions {
   readonly about: string
   readonly explain: (failure: TransferFailure) => Promise<TransferFailure>
 }
-
-/** As many as are between being filled and being taken, in the ordinary case. */
-const SPARE_PACKETS_MAX = 2
