@@ -3,6 +3,7 @@ import { AppError, codeOf } from '../base/error.ts'
 import { randomText } from '../base/id.ts'
 import type { Log } from '../base/log.ts'
 import { SECOND_MS } from '../base/units.ts'
+import type { TransferStore } from '../transfers/port.ts'
 import type { WorkSource } from '../transfers/work-source.ts'
 import { isTransferFailureCode, TRANSFER_FAILURES, TransferFailure } from '../wire/agent/failure.ts'
 import { LISTED_FILES_MAX, type ListedFile, type ListWork, type WorkReport } from '../wire/agent/work.ts'
@@ -23,7 +24,7 @@ export const TRANSFERS_STEP = 250
 const TRIES_MAX = 5
 
 export interface ListingParts {
-  readonly store: JobStore
+  readonly store: JobStore & Pick<TransferStore, 'pinHostKey'>
   readonly moving: Moving
   readonly runs: Runs
   readonly clock: Clock
@@ -146,10 +147,7 @@ export function createListings({ store, moving, runs, clock, log, node }: Listin
 
   async function report(agentId: string, lease: string, report: WorkReport): Promise<{ go: boolean } | undefined> {
     const dryRun = dryRuns.get(lease)
-    if (dryRun !== undefined && dryRun.agentId === agentId) {
-      dryRun.answer(report)
-      return { go: report.state === 'running' }
-    }
+    if (dryRun !== undefined && dryRun.agentId === agentId) return reportOfDryRun(dryRun, report)
     // Who had no answer for long says it again, while what was said first is still being recorded.
     const before = recording.get(lease) ?? Promise.resolve()
     const recorded = before.then(() => record(agentId, lease, report))
@@ -163,18 +161,39 @@ export function createListings({ store, moving, runs, clock, log, node }: Listin
     })
   }
 
+  async function reportOfDryRun({ job, answer }: WaitingDryRun, report: WorkReport): Promise<{ go: boolean }> {
+    if (report.state !== 'host_key') {
+      answer(report)
+      return { go: report.state === 'running' }
+    }
+    const go = await isPinned(job, report.hostKey)
+    if (!go) answer({ ...notTrusted(report.hostKey), state: 'failed', bytesTransferred: 0 })
+    return { go }
+  }
+
   async function record(agentId: string, lease: string, report: WorkReport): Promise<{ go: boolean } | undefined> {
     for (let tries = 0; tries < TRIES_MAX; tries += 1) {
       const run = await heldBy(agentId, lease)
       if (run === undefined) return undefined
       if (report.state === 'running') return { go: run.cancelAskedAt === null }
+      if (report.state === 'host_key') {
+        const job = await store.findAnyJob(run.jobId)
+        if (job !== undefined && (await isPinned(job, report.hostKey))) return { go: true }
+        if (await failed(run, notTrusted(report.hostKey))) return { go: false }
+        continue
+      }
       if (await isRecorded(run, report)) return { go: false }
     }
     throw new AppError('store_failed', 'others changed the run each time that it was looked at; say it again')
   }
 
+  /** A key that was taken at first use is the one from now on. False: it is not one to be trusted. */
+  async function isPinned({ remoteId }: Job, hostKey: string): Promise<boolean> {
+    return remoteId !== null && (await store.pinHostKey(remoteId, hostKey, clock.now()))
+  }
+
   /** False: somebody changed the run meanwhile, and it is to be judged anew. */
-  async function isRecorded(run: Run, report: WorkReport): Promise<boolean> {
+  async function isRecorded(run: Run, report: Exclude<WorkReport, { state: 'host_key' }>): Promise<boolean> {
     if (report.state === 'listed') {
       return listed(run, report.files, report.isTruncated).catch((error) => {
         // An agent is answered once it is recorded what became of its listing, whatever that is.
@@ -330,6 +349,11 @@ function refusalOf(job: Job, refused: readonly Source[]): string {
   const { file } = refused[0]!
   const others = refused.length === 1 ? '' : ` (and ${refused.length - 1} more)`
   return `files were left out whose names cannot be names below ${job.destinationPath}: ${JSON.stringify(file.relativePath.slice(0, 256))}${others}`
+}
+
+function notTrusted(hostKey: string): Pick<ListingFailure, 'errorCode' | 'error'> {
+  const error = `The other side showed the host key ${hostKey}, which is not one to be trusted at first use.`
+  return { errorCode: 'HOST_KEY_MISMATCH', error }
 }
 
 function newLease(): string {

@@ -188,6 +188,29 @@ describe('runs of jobs, on a real store', () => {
     assert.deepEqual(await said(single), ['job.started', 'job.failed: NOT_FOUND: nothing is at /out/a.csv'])
   })
 
+  test('a host key that is shown to a listing is pinned, and the listing goes on', async () => {
+    const asked: unknown[] = []
+    build({
+      async pinHostKey(...facts) {
+        asked.push(facts)
+        return facts[1] === 'SHA256:right'
+      },
+    })
+    const [trusting, other] = [await aJob(), await aJob()]
+    await time.moveTo(DUE)
+    await scheduler.look()
+    const lease = await lists(trusting)
+    assert.deepEqual(await listings.report(trusting.agentId, lease, { state: 'host_key', hostKey: 'SHA256:right' }), { go: true })
+    assert.deepEqual(asked, [['rmt_1', 'SHA256:right', DUE]])
+    await answers(trusting, lease, { state: 'listed', files: [], isTruncated: false })
+    assert.deepEqual(await said(trusting), ['job.started', 'job.completed'])
+
+    const wrong = { state: 'host_key', hostKey: 'SHA256:wrong' } as const
+    assert.deepEqual(await listings.report(other.agentId, await lists(other), wrong), { go: false })
+    const [, failed] = await said(other)
+    assert.match(failed!, /^job.failed: HOST_KEY_MISMATCH: .* SHA256:wrong/)
+  })
+
   test('a listing that fails is tried again by the delays of the job, then the run fails', async () => {
     const job = await aJob({ retryDelaysSeconds: [30] })
     await time.moveTo(DUE)
@@ -482,6 +505,22 @@ describe('runs of jobs, on a real store', () => {
     await time.pass(1)
     assert.equal(await runs.endForeign(run, null), true)
     assert.deepEqual(await said(job), ['job.started', 'job.failed: 1 of 1 transfers did not complete'])
+  })
+
+  test('a host key that is shown to a dry run is pinned, and it goes on', async () => {
+    build({ pinHostKey: async (_remote, hostKey) => hostKey === 'SHA256:right' })
+    const job = await aJob()
+    const found = listings.dryRun(job)
+    const lease = await lists(job)
+    assert.deepEqual(await listings.report(job.agentId, lease, { state: 'host_key', hostKey: 'SHA256:right' }), { go: true })
+    await answers(job, lease, { state: 'listed', files: [], isTruncated: false })
+    assert.deepEqual((await found).files, [])
+
+    const refused = assert.rejects(listings.dryRun(job), { message: /HOST_KEY_MISMATCH/ })
+    assert.deepEqual(await listings.report(job.agentId, await lists(job), { state: 'host_key', hostKey: 'SHA256:wrong' }), {
+      go: false,
+    })
+    await refused
   })
 
   test('a dry run lists what would move and stores nothing', async () => {
