@@ -3,7 +3,6 @@ import type { Clock } from '../base/clock.ts'
 import { KIB } from '../base/units.ts'
 import { AnswerFailure, CONNECT_TIMEOUT, failureOf, isConnectionLoss } from './failure.ts'
 import { inflated } from './inflate.ts'
-import type { PostPhase, PostResult } from './post.ts'
 
 /** How much of an answer's body is kept, bytes, both as it came and after inflation. */
 export const BODY_EXCERPT_BYTES_MAX = 16 * KIB
@@ -14,6 +13,23 @@ export const RESPONSE_HEADERS_KEPT_MAX = 100
 const RESPONSE_HEADERS_MAX = 1_000
 /** Answers of status 1xx before the one that counts. */
 export const INFORMATIONAL_MAX = 16
+
+export type PostPhase = 'connect' | 'headers' | 'body'
+export type PostResult =
+  /** The answer's body ended, or its first 16 KiB were read, within the deadline; the excerpt is at most that long. `retryAfter` is the header as sent. */
+  | {
+      kind: 'answered'
+      status: number
+      headers: Record<string, string>
+      bodyExcerpt: Buffer
+      durationMs: number
+      retryAfter?: string
+    }
+  /** `phase` is what was being waited for. */
+  | { kind: 'timed_out'; afterMs: number; phase: PostPhase }
+  | { kind: 'unreachable'; code: string; message: string; durationMs: number }
+  /** The guard refused the url or an address of its host; `reason` names the setting that would allow it. */
+  | { kind: 'refused'; reason: string }
 
 export interface Task {
   clock: Pick<Clock, 'monotonic' | 'after'>

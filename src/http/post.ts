@@ -2,7 +2,7 @@ import type { Dispatcher } from 'undici'
 import type { Clock } from '../base/clock.ts'
 import { AppError } from '../base/error.ts'
 import { SECOND_MS } from '../base/units.ts'
-import { Exchange } from './exchange.ts'
+import { Exchange, type PostResult } from './exchange.ts'
 import type { EgressGuard } from './guard.ts'
 import { Pools } from './pools.ts'
 import { DIRECT, type Route } from './route.ts'
@@ -32,23 +32,6 @@ export interface PostRequest {
   /** Absent: DIRECT. */
   route?: Route
 }
-
-export type PostPhase = 'connect' | 'headers' | 'body'
-export type PostResult =
-  /** The answer's body ended, or its first 16 KiB were read, within the deadline; the excerpt is at most that long. `retryAfter` is the header as sent. */
-  | {
-      kind: 'answered'
-      status: number
-      headers: Record<string, string>
-      bodyExcerpt: Buffer
-      durationMs: number
-      retryAfter?: string
-    }
-  /** `phase` is what was being waited for. */
-  | { kind: 'timed_out'; afterMs: number; phase: PostPhase }
-  | { kind: 'unreachable'; code: string; message: string; durationMs: number }
-  /** The guard refused the url or an address of its host; `reason` names the setting that would allow it. */
-  | { kind: 'refused'; reason: string }
 
 export interface PosterOptions {
   guard: EgressGuard

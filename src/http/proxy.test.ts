@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import type { PostResult } from './post.ts'
+import type { PostResult } from './exchange.ts'
 import { routeOf } from './route.ts'
 import { cert, handClock, key, post, posterOf, receiver, resolvingTo, summary, tcpReceiver, tlsReceiver } from './testing.ts'
 

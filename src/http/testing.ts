@@ -5,8 +5,9 @@ import { createServer as createTlsServer, type ServerOptions } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { type Clock, systemClock } from '../base/clock.ts'
+import type { PostResult } from './exchange.ts'
 import { createEgressGuard, type EgressGuard, type Resolve } from './guard.ts'
-import { createPoster, type Poster, type PosterOptions, type PostRequest, type PostResult } from './post.ts'
+import { createPoster, type Poster, type PosterOptions, type PostRequest } from './post.ts'
 
 /** Receivers and hands for the tests of this folder. */
 export const pem = (name: string) => readFileSync(new URL(`./testdata/${name}`, import.meta.url), 'utf8')

@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import { dialectOf } from '../dialects/index.ts'
-import type { PostResult } from '../http/post.ts'
+import type { PostResult } from '../http/exchange.ts'
 import { unlessExpired } from './expiry.ts'
 import type { Secrets } from './opened-secrets.ts'
 import type { Settlement } from './port.ts'

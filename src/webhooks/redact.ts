@@ -1,4 +1,4 @@
-import type { PostResult } from '../http/post.ts'
+import type { PostResult } from '../http/exchange.ts'
 
 /** Shown in place of a secret value; given back by a person, it keeps the one that is stored. */
 export const MASKED = '********'

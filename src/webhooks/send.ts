@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import { SECOND_MS } from '../base/units.ts'
-import type { PostRequest, PostResult } from '../http/post.ts'
+import type { PostResult } from '../http/exchange.ts'
+import type { PostRequest } from '../http/post.ts'
 import { type Route, routeOf } from '../http/route.ts'
 import type { AccessTokens } from './access-token.ts'
 import { MASKED, withoutSecrets } from './redact.ts'

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import { dialectOf } from '../dialects/index.ts'
-import type { PostResult } from '../http/post.ts'
+import type { PostResult } from '../http/exchange.ts'
 import { attemptOf, decide, errorOf, RETRY_AFTER_MS_MAX, rulesFor, throttledMs } from './settle.ts'
 import { webhookOf } from './testing.ts'
 

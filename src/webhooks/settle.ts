@@ -1,6 +1,6 @@
 import { HOUR_MS, SECOND_MS } from '../base/units.ts'
 import type { RetryRules } from '../dialects/dialect.ts'
-import type { PostResult } from '../http/post.ts'
+import type { PostResult } from '../http/exchange.ts'
 import type { Outcome } from './port.ts'
 import type { Attempt, Webhook } from './webhook.ts'
 

@@ -1,5 +1,5 @@
 import { SECOND_MS } from '../../src/base/units.ts'
-import type { PostResult } from '../../src/http/post.ts'
+import type { PostResult } from '../../src/http/exchange.ts'
 import type { Post } from '../../src/webhooks/send.ts'
 import type { Random } from '../random.ts'
 import type { Client } from './database.ts'
