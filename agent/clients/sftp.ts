@@ -8,7 +8,7 @@ import { EXTENSION, OPEN_FLAG, STATUS } from '../../src/wire/sftp/constants.ts'
 import type { NameEntry } from '../../src/wire/sftp/reply.ts'
 import type { Client, Entry, FileFacts } from './client.ts'
 import type { ClientContext } from './open.ts'
-import { openPartial, type RenameSteps } from './rename.ts'
+import { openPartial, partPath, type RenameSteps } from './rename.ts'
 import { renameOver } from './replace.ts'
 import { leaveLine, takeLine } from './sftp-lines.ts'
 import { SftpReadable } from './sftp-read.ts'
@@ -30,13 +30,13 @@ export async function openSftp(endpoint: SftpEndpoint, context: ClientContext): 
     list: (folder) => files.list(folder),
     read: (path, offset) => files.read(path, offset),
     write: (path, options) => openPartial(files, path, options),
+    removePart: (path, id) => files.remove(partPath(path, id)),
     remove: (path) => files.remove(path),
     move: (from, to) => files.move(from, to),
     hash: () => files.hash(),
     learnedHostKey: line.learnedHostKey,
     async close() {
       signal.removeEventListener('abort', stop)
-      session.end(new TransferFailure('CONNECTION_LOST', 'The client was closed.'))
       leaveLine(endpoint, line, context)
     },
   }
