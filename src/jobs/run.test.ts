@@ -31,7 +31,14 @@ const ends: {
     run: { cancelAskedAt: 5 },
     tally: { total: 2, completed: 1, cancelled: 1 },
     status: 'cancelled',
-    says: /1 of 2/,
+    says: /^the run was cancelled; 1 of 2 transfers did not complete$/,
+  },
+  {
+    name: 'stopped by a person before it had any transfers',
+    run: { cancelAskedAt: 5 },
+    tally: {},
+    status: 'cancelled',
+    says: /^the run was cancelled$/,
   },
 ]
 

@@ -45,8 +45,9 @@ export function newRun(
 export function ended(run: Run, tally: RunTally, now: number, failure: string | null = null): Run {
   const failed = tally.failed + tally.cancelled
   const wasStopped = run.cancelAskedAt !== null && failure === null && run.errorMessage === null
-  const errorMessage =
-    failure ?? run.errorMessage ?? (failed > 0 ? `${failed} of ${tally.total} transfers did not complete` : null)
+  const incomplete = failed > 0 ? `${failed} of ${tally.total} transfers did not complete` : null
+  const cancelled = incomplete === null ? 'the run was cancelled' : `the run was cancelled; ${incomplete}`
+  const errorMessage = failure ?? run.errorMessage ?? (wasStopped ? cancelled : incomplete)
   return {
     ...run,
     status: wasStopped ? 'cancelled' : errorMessage === null ? 'completed' : 'failed',
@@ -79,7 +80,7 @@ export function endData(job: Job, run: Run): EventData {
     duration: Math.round(((run.completedAt ?? run.startedAt) - run.startedAt) / SECOND_MS),
     status: run.status === 'completed' ? 'completed' : 'failed',
     runId: run.id,
-    ...(run.status !== 'completed' && { error: run.errorMessage ?? 'the run was cancelled' }),
+    ...(run.status !== 'completed' && { error: run.errorMessage ?? '' }),
   }
 }
 
