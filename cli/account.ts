@@ -1,5 +1,5 @@
 import { connect } from './client.ts'
-import { type Call, type Command, listOf, optional, SERVER_OPTIONS } from './command.ts'
+import { type Call, type Command, CommandError, listOf, optional, SERVER_OPTIONS } from './command.ts'
 import { table } from './terminal.ts'
 
 export interface AccountRow {
@@ -8,6 +8,7 @@ export interface AccountRow {
   name: string
   plan: string
   egressAllow: string[] | null
+  quotaBytes: number | null
 }
 
 const create: Command = {
@@ -31,8 +32,8 @@ const create: Command = {
 
 const update: Command = {
   name: 'account update',
-  summary: 'change the name, the plan or the networks of an account',
-  usage: 'account update SLUG [--name NAME] [--plan PLAN] [--egress-allow NETWORKS]',
+  summary: 'change the name, the plan, the networks or the quota of an account',
+  usage: 'account update SLUG [--name NAME] [--plan PLAN] [--egress-allow NETWORKS] [--quota BYTES]',
   options: {
     name: { type: 'string', meaning: 'name for people' },
     plan: { type: 'string', meaning: 'starter, team or business' },
@@ -41,25 +42,48 @@ const update: Command = {
       meaning:
         'private networks that its webhooks may reach, separated by commas; none, or server: as LANDFALL_EGRESS_ALLOW says',
     },
+    quota: { type: 'string', meaning: 'bytes that its files may take: 500000000, 10GiB, or none' },
     ...SERVER_OPTIONS,
   },
   words: { min: 1, max: 1 },
   async run(call) {
     const client = await connect(call)
-    const body = { name: optional(call, 'name'), plan: optional(call, 'plan'), egressAllow: networksOf(call) }
+    const body = {
+      name: optional(call, 'name'),
+      plan: optional(call, 'plan'),
+      quotaBytes: quotaOf(call),
+      egressAllow: networksOf(call),
+    }
     const path = `/api/accounts/${encodeURIComponent(call.words[0]!)}`
     const { account: changed } = await client.call<{ account: AccountRow }>('PATCH', path, body)
     call.terminal.out(
-      call.json ? JSON.stringify(changed) : `account ${changed.slug} changed (plan ${changed.plan}; ${reachOf(changed)})`,
+      call.json
+        ? JSON.stringify(changed)
+        : `account ${changed.slug} changed (plan ${changed.plan}; ${reachOf(changed)}; ${roomOf(changed)})`,
     )
     return 0
   },
+}
+
+const UNITS: Readonly<Record<string, number>> = { '': 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 }
+
+function quotaOf(call: Call): number | null | undefined {
+  const text = optional(call, 'quota')
+  if (text === undefined) return undefined
+  if (text === 'none') return null
+  const [, number, unit] = /^(\d{1,15})([KMGT]iB)?$/.exec(text) ?? []
+  if (number === undefined) throw new CommandError(`--quota '${text}': write it as 500000000, 10GiB or none`)
+  return Number(number) * UNITS[unit ?? '']!
 }
 
 function networksOf(call: Call): string[] | null | undefined {
   const given = optional(call, 'egress-allow')
   if (given === 'server') return null
   return given === 'none' ? [] : listOf(given)
+}
+
+function roomOf({ quotaBytes }: AccountRow): string {
+  return quotaBytes === null ? 'no quota' : `quota ${quotaBytes} bytes`
 }
 
 function reachOf({ egressAllow }: AccountRow): string {

@@ -8,6 +8,8 @@ export interface Account {
   readonly plan: PlanName
   /** Networks (CIDR) that its webhooks may reach, in place of those of the server's setting; null: those of the setting. */
   readonly egressAllow: readonly string[] | null
+  /** Bytes that its files may take together; null: as many as there is room for. */
+  readonly quotaBytes: number | null
   readonly createdAt: number
   readonly updatedAt: number
 }

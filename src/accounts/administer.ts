@@ -13,6 +13,7 @@ import {
   checkPermissions,
   checkPlan,
   checkPublicKeys,
+  checkQuota,
   checkSlug,
   checkUserName,
 } from './check.ts'
@@ -62,6 +63,8 @@ export interface AccountInput {
   plan?: string
   /** Networks (CIDR) that its webhooks may reach in place of those of the server; null: those of the server. */
   egressAllow?: readonly string[] | null
+  /** Bytes that its files may take together; null: no bound. */
+  quotaBytes?: number | null
 }
 
 /** A user needs a password or a public key. */
@@ -138,6 +141,7 @@ export function createAccountAdmin(needs: AccountAdminNeeds): AccountAdmin {
       name: checkLabel(input.name ?? input.slug),
       plan: checkPlan(input.plan ?? PLAN_DEFAULT),
       egressAllow: checkedEgress(input.egressAllow ?? null),
+      quotaBytes: checkQuota(input.quotaBytes ?? null),
       createdAt: now,
       updatedAt: now,
     }
@@ -155,6 +159,7 @@ export function createAccountAdmin(needs: AccountAdminNeeds): AccountAdmin {
         ...(changes.name === undefined ? {} : { name: checkLabel(changes.name) }),
         ...(changes.plan === undefined ? {} : planned(checkPlan(changes.plan))),
         ...(changes.egressAllow === undefined ? {} : { egressAllow: checkedEgress(changes.egressAllow) }),
+        ...(changes.quotaBytes === undefined ? {} : { quotaBytes: checkQuota(changes.quotaBytes) }),
         updatedAt: clock.now(),
       }
       const detail = Object.keys(changes).join(', ')

@@ -142,3 +142,13 @@ function refuse(field: string, why: string): never {
 function quote(text: string): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text)
 }
+
+/** @throws AppError `invalid` */
+export function checkQuota(bytes: number | null): number | null {
+  if (bytes === null || (Number.isSafeInteger(bytes) && bytes >= 0)) return bytes
+  throw new AppError(
+    'invalid',
+    `quotaBytes is null or a whole number of bytes from 0 to ${Number.MAX_SAFE_INTEGER}, not ${bytes}`,
+    { field: 'quotaBytes' },
+  )
+}

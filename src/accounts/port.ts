@@ -14,7 +14,7 @@ export interface AccountStore {
   /** `webhooksOff` turns its active webhooks inactive for this reason; `egressAllow` holds for all of them from their next attempt on. */
   updateAccount(
     id: string,
-    changes: Partial<Pick<Account, 'name' | 'plan' | 'egressAllow'>> & { webhooksOff?: string; updatedAt: number },
+    changes: Partial<Pick<Account, 'name' | 'plan' | 'egressAllow' | 'quotaBytes'>> & { webhooksOff?: string; updatedAt: number },
     audit: AuditEntry,
   ): Promise<Account>
   findAccount(by: { id: string } | { slug: string }): Promise<Account | undefined>

@@ -25,6 +25,7 @@ export const HTTP_STATUS = {
   directory_not_empty: 409,
   upload_incomplete: 409,
   storage_full: 507,
+  quota_exceeded: 507,
   storage_failed: 500,
   storage_undecided: 503,
   unsupported: 501,

@@ -24,6 +24,7 @@ export const ERROR_CODES = {
   directory_not_empty: 'The folder still holds something.',
   upload_incomplete: 'The upload was closed with a hole between its written ranges; it is kept as a partial.',
   storage_full: 'The storage has no room left.',
+  quota_exceeded: 'The files of the account would take more than its quota.',
   storage_failed: 'The storage answered with an error.',
   storage_undecided: 'The storage did not say whether the change happened; it is held and tried again.',
   unsupported: 'This operation is not offered.',

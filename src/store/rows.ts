@@ -29,6 +29,7 @@ export function toAccount(row: AccountTable): Account {
     name: row.name,
     plan: row.plan as Account['plan'],
     egressAllow: parsed(row.egress_allow),
+    quotaBytes: row.quota_bytes,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   }

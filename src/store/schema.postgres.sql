@@ -6,6 +6,7 @@ account.plan text not null
 account.created_at bigint not null
 account.updated_at bigint not null
 account.egress_allow text
+account.quota_bytes bigint
 account_usage.account_id text collate "C" not null
 account_usage.bytes bigint not null
 account_usage.files bigint not null
@@ -156,6 +157,11 @@ job.last_run_at bigint
 job.created_at bigint not null
 job.updated_at bigint not null
 job.removed_at bigint
+leftover.transfer_id text collate "C" not null
+leftover.agent_id text not null
+leftover.lease text
+leftover.tries integer not null
+leftover.due_at bigint not null
 moved_file.job_id text collate "C" not null
 moved_file.path_hash text not null
 moved_file.size bigint not null
@@ -321,6 +327,7 @@ webhook_set.version bigint not null
 "user" FOREIGN KEY (account_id) REFERENCES account(id)
 "user" PRIMARY KEY (id)
 "user" UNIQUE (account_id, name)
+account CHECK ((quota_bytes >= 0))
 account PRIMARY KEY (id)
 account UNIQUE (slug)
 account_usage PRIMARY KEY (account_id)
@@ -371,6 +378,7 @@ intent_path PRIMARY KEY (path_hash)
 job CHECK ((direction = ANY (ARRAY['pull'::text, 'push'::text])))
 job CHECK ((is_enabled = ANY (ARRAY[0, 1])))
 job PRIMARY KEY (id)
+leftover PRIMARY KEY (transfer_id)
 moved_file PRIMARY KEY (job_id, path_hash)
 node PRIMARY KEY (id)
 partial CHECK ((prefix_bytes >= 0))
@@ -465,6 +473,9 @@ CREATE UNIQUE INDEX intent_pkey ON public.intent USING btree (id)
 CREATE INDEX job_due ON public.job USING btree (next_run_at) WHERE ((next_run_at IS NOT NULL) AND (removed_at IS NULL))
 CREATE INDEX job_of_agent ON public.job USING btree (agent_id, id) WHERE (removed_at IS NULL)
 CREATE UNIQUE INDEX job_pkey ON public.job USING btree (id)
+CREATE INDEX leftover_due ON public.leftover USING btree (agent_id, due_at)
+CREATE UNIQUE INDEX leftover_lease ON public.leftover USING btree (lease) WHERE (lease IS NOT NULL)
+CREATE UNIQUE INDEX leftover_pkey ON public.leftover USING btree (transfer_id)
 CREATE INDEX moved_file_content ON public.moved_file USING btree (job_id, sha256) WHERE (sha256 IS NOT NULL)
 CREATE UNIQUE INDEX moved_file_pkey ON public.moved_file USING btree (job_id, path_hash)
 CREATE UNIQUE INDEX node_pkey ON public.node USING btree (id)

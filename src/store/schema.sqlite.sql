@@ -5,7 +5,7 @@ CREATE TABLE account (
   plan       text    not null,
   created_at integer not null,
   updated_at integer not null
-, egress_allow text check (json_valid(egress_allow))) strict;
+, egress_allow text check (json_valid(egress_allow)), quota_bytes integer check (quota_bytes >= 0)) strict;
 
 CREATE TABLE account_usage (
   account_id text    primary key,
@@ -206,6 +206,14 @@ CREATE TABLE job (
   created_at        integer not null,
   updated_at        integer not null,
   removed_at        integer
+) strict;
+
+CREATE TABLE leftover (
+  transfer_id  text    primary key,
+  agent_id     text    not null,
+  lease        text,
+  tries        integer not null,
+  due_at       integer not null
 ) strict;
 
 CREATE TABLE moved_file (
@@ -461,6 +469,10 @@ CREATE INDEX intent_path_of_intent on intent_path (intent_id);
 CREATE INDEX job_due on job (next_run_at) where next_run_at is not null and removed_at is null;
 
 CREATE INDEX job_of_agent on job (agent_id, id) where removed_at is null;
+
+CREATE INDEX leftover_due on leftover (agent_id, due_at);
+
+CREATE UNIQUE INDEX leftover_lease on leftover (lease) where lease is not null;
 
 CREATE INDEX moved_file_content on moved_file (job_id, sha256) where sha256 is not null;
 

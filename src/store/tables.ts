@@ -26,6 +26,7 @@ export interface Tables {
   certificate: CertificateTable
   remote: RemoteTable
   transfer: TransferTable
+  leftover: LeftoverTable
   job: JobTable
   run: RunTable
   moved_file: MovedFileTable
@@ -37,6 +38,7 @@ export interface AccountTable {
   name: string
   plan: string
   egress_allow: string | null
+  quota_bytes: number | null
   created_at: number
   updated_at: number
 }
@@ -304,6 +306,14 @@ export interface RemoteTable {
   sealed_secrets: string | null
   created_at: number
   updated_at: number
+}
+
+export interface LeftoverTable {
+  transfer_id: string
+  agent_id: string
+  lease: string | null
+  tries: number
+  due_at: number
 }
 
 export interface TransferTable {

@@ -35,7 +35,17 @@ export function anAudit(action: AuditAction = 'upload', more: Partially<AuditEnt
 export function anAccount(more: Partially<Account> = {}): Account {
   const at = tick()
   const id = newId('account', at)
-  return { id, slug: id.slice(4), name: 'An account', plan: 'business', egressAllow: null, createdAt: at, updatedAt: at, ...more }
+  return {
+    id,
+    slug: id.slice(4),
+    name: 'An account',
+    plan: 'business',
+    egressAllow: null,
+    quotaBytes: null,
+    createdAt: at,
+    updatedAt: at,
+    ...more,
+  }
 }
 
 export function aUser(account: Account, more: Partially<User> = {}): User {

@@ -16,6 +16,7 @@ export const AccountShape = Type.Object(
     name: text('For people.'),
     plan: Type.Enum(PLAN_NAMES),
     egressAllow: nullable(Type.Array(text('A network (CIDR).'))),
+    quotaBytes: nullable(count('Bytes that its files may take together; null: no bound.')),
     createdAt: time('When it was made.'),
     updatedAt: time('When it was last changed.'),
   },
@@ -37,6 +38,8 @@ const EgressAllow = nullable(
   }),
 )
 
+const Quota = nullable(count('Bytes that its files may take together; an upload beyond is refused. Null: no bound.'))
+
 export function addAccountRoutes(api: Api, { accounts }: ApiNeeds): void {
   const byReference = params({ account: accountReference })
   const Saved = envelope({ account: refTo(AccountShape) })
@@ -51,6 +54,7 @@ export function addAccountRoutes(api: Api, { accounts }: ApiNeeds): void {
           name: Type.Optional(Name),
           plan: Type.Optional({ ...Plan, default: PLAN_DEFAULT }),
           egressAllow: Type.Optional(EgressAllow),
+          quotaBytes: Type.Optional(Quota),
         }),
       },
     },
@@ -106,12 +110,15 @@ export function addAccountRoutes(api: Api, { accounts }: ApiNeeds): void {
         ...adminRoute(
           'updateAccount',
           'Accounts',
-          'Change the name, the plan or the networks of an account',
+          'Change the name, the plan, the networks or the quota of an account',
           { 200: Saved },
           [404],
         ),
         params: byReference,
-        body: body({ name: Type.Optional(Name), plan: Type.Optional(Plan), egressAllow: Type.Optional(EgressAllow) }),
+        body: body({
+          ...{ name: Type.Optional(Name), plan: Type.Optional(Plan) },
+          ...{ egressAllow: Type.Optional(EgressAllow), quotaBytes: Type.Optional(Quota) },
+        }),
       },
     },
     async ({ params: { account }, body: changes, caller }) =>

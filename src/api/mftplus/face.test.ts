@@ -292,7 +292,7 @@ test('accounts: made, listed, got by id and slug, changed', async () => {
   const { id, createdAt, updatedAt: _, ...rest } = made.json.data.account
   assert.match(id, /^acc_/)
   assert.match(createdAt, TIME)
-  assert.deepEqual(rest, { slug: 'acme', name: 'acme', plan: 'business', egressAllow: null })
+  assert.deepEqual(rest, { slug: 'acme', name: 'acme', plan: 'business', egressAllow: null, quotaBytes: null })
   for (const reference of [id, 'acme']) {
     const got = (await call('GET', `/api/accounts/${reference}`)).json.data
     assert.deepEqual(got, { account: made.json.data.account, usage: { bytes: 0, files: 0 } })
@@ -300,6 +300,9 @@ test('accounts: made, listed, got by id and slug, changed', async () => {
   const changed = await call('PATCH', '/api/accounts/acme', { name: 'Acme Ltd', plan: 'starter' })
   assert.deepEqual([changed.json.data.account.name, changed.json.data.account.plan], ['Acme Ltd', 'starter'])
   assert.equal(changed.json.data.account.egressAllow, null)
+  const bounded = await call('PATCH', '/api/accounts/acme', { quotaBytes: 1_000 })
+  assert.equal(bounded.json.data.account.quotaBytes, 1_000)
+  assert.equal((await call('PATCH', '/api/accounts/acme', { quotaBytes: -1 })).status, 400)
   const opened = await call('PATCH', '/api/accounts/acme', { egressAllow: ['10.0.0.0/8', 'fd00::/8'] })
   assert.deepEqual(opened.json.data.account.egressAllow, ['10.0.0.0/8', 'fd00::/8'])
   const wrong = await call('PATCH', '/api/accounts/acme', { egressAllow: ['127.0.0.0/8'] })

@@ -25,6 +25,7 @@ export const STATUS_OF = {
   directory_not_empty: STATUS.FAILURE,
   upload_incomplete: STATUS.FAILURE,
   storage_full: STATUS.FAILURE,
+  quota_exceeded: STATUS.FAILURE,
   storage_failed: STATUS.FAILURE,
   storage_undecided: STATUS.FAILURE,
   unsupported: STATUS.OP_UNSUPPORTED,

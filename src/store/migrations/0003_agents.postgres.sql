@@ -1,3 +1,6 @@
+-- Bytes that the files of an account may take together; null: no bound.
+alter table account add column quota_bytes bigint check (quota_bytes >= 0);
+
 -- Our own certificate authority; the private key is sealed under the master key. One of a database.
 create table authority (
   id           text collate "C" primary key,
@@ -120,6 +123,18 @@ create index transfer_of_run on transfer (run_id, status) where run_id is not nu
 create index transfer_of_agent on transfer (agent_id, id);
 -- Which are in this state, newest first?
 create index transfer_of_status on transfer (status, id);
+
+-- What ended transfers may have left half done at their destinations, until their agents have discarded it.
+create table leftover (
+  transfer_id  text collate "C" primary key,
+  agent_id     text    not null,
+  lease        text,
+  tries        integer not null,
+  due_at       bigint  not null
+);
+-- What is due for this agent?
+create index leftover_due on leftover (agent_id, due_at);
+create unique index leftover_lease on leftover (lease) where lease is not null;
 
 create table job (
   id                text collate "C" primary key,

@@ -7,6 +7,7 @@ import type { BirthRoom, Births, Plan } from '../../webhooks/port.ts'
 import type { PlannedDelivery } from '../../webhooks/webhook.ts'
 import { claimantIn } from '../births.ts'
 import { foldersAbove, locksOf, type PathLock, rangeBelow } from '../path.ts'
+import { quotaExceeded } from '../quota.ts'
 import { fromAudit, textOf, toPlanned } from '../rows.ts'
 import type { Fact } from '../store.ts'
 import type { DeliveryTable } from '../tables.ts'
@@ -90,12 +91,14 @@ export async function recordChange(recording: Recording, pool: Pool, changes: re
   const lock = isExclusive ? 'pg_advisory_xact_lock' : 'pg_advisory_xact_lock_shared'
   return transaction(pool, `begin; select ${lock}(${ADVISORY_LOCK.paths})`, async (db) => {
     const known = await readKnown(db, changes)
-    const free = freeOf(changes, known)
-    const deliveries = await insertChanges(recording, db, free)
+    const { within, refused } = await withinQuota(db, freeOf(changes, known), known)
+    const deliveries = await insertChanges(recording, db, within)
     return Promise.all(
       changes.map(async (change): Promise<Outcome<Held>> => {
         const eventId = change.event.id
         if (known.events.has(eventId)) return { value: await recordedAlready(db, eventId) }
+        const excess = refused.get(eventId)
+        if (excess !== undefined) return { error: excess }
         const own = deliveries.get(eventId)
         return own === undefined ? { error: pathBusy() } : { value: { eventId, deliveries: own } }
       }),
@@ -109,6 +112,8 @@ interface Known {
   held: Map<string, boolean>
   /** Subtrees, by hash, that have a held path below. */
   busyBelow: ReadonlySet<string>
+  /** Accounts of these changes that have a quota. */
+  limited: readonly string[]
 }
 
 async function readKnown(db: Queryable, changes: readonly Change[]): Promise<Known> {
@@ -117,8 +122,9 @@ async function readKnown(db: Queryable, changes: readonly Change[]): Promise<Kno
   const { rows } = await db.query({
     name: 'known_paths',
     text: `select 'event' as kind, id, 0 as is_subtree from event where id = any ($1)
-           union all select 'path', path_hash, is_subtree from intent_path where path_hash = any ($2)`,
-    values: [changes.map(({ event }) => event.id), hashes],
+           union all select 'path', path_hash, is_subtree from intent_path where path_hash = any ($2)
+           union all select 'limited', id, 0 from account where id = any ($3) and quota_bytes is not null`,
+    values: [changes.map(({ event }) => event.id), hashes, [...new Set(changes.map(({ intent }) => intent.accountId))]],
   })
   const subtrees = locks.filter((lock) => lock.isSubtree)
   const below = subtrees.length === 0 ? [] : await readBelow(db, subtrees)
@@ -126,7 +132,37 @@ async function readKnown(db: Queryable, changes: readonly Change[]): Promise<Kno
     events: new Set(rows.filter((row) => row.kind === 'event').map((row) => row.id)),
     held: new Map(rows.filter((row) => row.kind === 'path').map((row) => [row.id, row.is_subtree === 1])),
     busyBelow: new Set(below),
+    limited: rows.filter((row) => row.kind === 'limited').map((row) => row.id),
   }
+}
+
+/** Those for which there is room, in their order; whoever else records for these accounts waits for the end of this transaction. */
+async function withinQuota(
+  db: Queryable,
+  changes: readonly Change[],
+  { limited }: Known,
+): Promise<{ within: readonly Change[]; refused: ReadonlyMap<string, AppError> }> {
+  const refused = new Map<string, AppError>()
+  if (limited.length === 0) return { within: changes, refused }
+  await db.query('select id from account where id = any ($1) order by id for update', [limited])
+  const { rows } = await db.query<{ id: string; quota: number; bytes: number }>(
+    `select a.id, a.quota_bytes as quota, coalesce(u.bytes, 0)::bigint as bytes
+     from account a left join account_usage u on u.account_id = a.id where a.id = any ($1) and a.quota_bytes is not null`,
+    [limited],
+  )
+  const accounts = new Map(rows.map((row) => [row.id, row]))
+  const within = changes.filter(({ event, intent: { accountId, usage } }) => {
+    const account = accounts.get(accountId)
+    if (account === undefined) return true
+    const bytes = account.bytes + usage.bytes
+    if (usage.bytes > 0 && bytes > account.quota) {
+      refused.set(event.id, quotaExceeded(account.quota, bytes))
+      return false
+    }
+    account.bytes = bytes
+    return true
+  })
+  return { within, refused }
 }
 
 async function readBelow(db: Queryable, subtrees: readonly PathLock[]): Promise<string[]> {

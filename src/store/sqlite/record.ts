@@ -6,6 +6,7 @@ import type { BirthRoom, Births } from '../../webhooks/port.ts'
 import type { ClaimedDelivery, PlannedDelivery } from '../../webhooks/webhook.ts'
 import { claimantIn } from '../births.ts'
 import { foldersAbove, locksOf, type PathLock, rangeBelow } from '../path.ts'
+import { quotaExceeded } from '../quota.ts'
 import { fromAudit, textOf, toPlanned } from '../rows.ts'
 import type { Fact } from '../store.ts'
 import type { DeliveryTable } from '../tables.ts'
@@ -146,6 +147,13 @@ function addUsage(writing: Writing, { accountId, usage }: Change['intent']): voi
        on conflict (account_id) do update set bytes = bytes + excluded.bytes, files = files + excluded.files`,
     )
     .run(accountId, usage.bytes, usage.files)
+  if (usage.bytes <= 0) return
+  const over = writing.prepare(
+    `select a.quota_bytes as quota, u.bytes from account a join account_usage u on u.account_id = a.id where a.id = ? and u.bytes > a.quota_bytes`,
+  )
+  const row = over.get(accountId) as { quota: number; bytes: number } | undefined
+  // What this unit has written is undone with it.
+  if (row !== undefined) throw quotaExceeded(row.quota, row.bytes)
 }
 
 function insertAudit(writing: Writing, entry: AuditEntry): void {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { ApiKey } from '../../accounts/key.ts'
 import { newId } from '../../base/id.ts'
 import type { World } from '../conformance.ts'
-import { anAccount, anAudit, anEvent, aUser, aWebhook, tick } from '../testing.ts'
+import { aChange, anAccount, anAudit, anEvent, aUser, aWebhook, tick } from '../testing.ts'
 
 const PAGE = { limit: 100, offset: 0 }
 const LIMITS = { usersMax: 10 }
@@ -40,6 +40,28 @@ export function accountCases(world: World): void {
     assert.deepEqual(changed, { ...made, plan: 'starter', updatedAt: at })
     assert.deepEqual(await world.store.findAccount({ id: made.id }), changed)
     await assert.rejects(world.store.updateAccount('acc_x', { updatedAt: at }, anAudit()), code('not_found'))
+  })
+
+  test('a quota bounds what the files of an account take together, whoever stores them at once', async () => {
+    const made = await account({ quotaBytes: 10 })
+    const store = (path: string, bytes: number) =>
+      world.store.recordChange(aChange(made, { path }, { usage: { bytes, files: 1 } }))
+    await store('/a', 4)
+    const both = await Promise.allSettled([store('/b', 4), store('/c', 4)])
+    assert.deepEqual(both.map(({ status }) => status).sort(), ['fulfilled', 'rejected'])
+    const refused = both.find((each) => each.status === 'rejected')
+    assert.equal(refused?.reason.code, 'quota_exceeded')
+    assert.match(refused?.reason.message, /would take 12 bytes; its quota is 10/)
+    assert.deepEqual(await world.store.accountUsage(made.id), { bytes: 8, files: 2 }, 'nothing of what was refused is left')
+    await assert.rejects(store('/d', 3), code('quota_exceeded'))
+    await store('/e', 2)
+    // Making room is always allowed, and so is everything once there is no quota.
+    const shrunk = await world.store.updateAccount(made.id, { quotaBytes: 1, updatedAt: tick() }, anAudit('account.update'))
+    assert.equal(shrunk.quotaBytes, 1)
+    await store('/f', -5)
+    await world.store.updateAccount(made.id, { quotaBytes: null, updatedAt: tick() }, anAudit('account.update'))
+    await store('/g', 1_000)
+    assert.equal((await world.store.accountUsage(made.id)).bytes, 1_005)
   })
 
   test('where the webhooks of an account may go is said by the account, and by nothing else', async () => {

@@ -9,20 +9,22 @@ import type { Units } from './units.ts'
 /** Accounts, users, keys and tokens. */
 export const accountUnits: Units<AccountStore> = {
   async createAccount(work, account, audit) {
-    const { id, slug, name, plan, egressAllow, createdAt, updatedAt } = account
-    const row = { id, slug, name, plan, egress_allow: textOf(egressAllow), created_at: createdAt, updated_at: updatedAt }
+    const { id, slug, name, plan, egressAllow, quotaBytes, createdAt, updatedAt } = account
+    const own = { egress_allow: textOf(egressAllow), quota_bytes: quotaBytes }
+    const row = { id, slug, name, plan, ...own, created_at: createdAt, updated_at: updatedAt }
     await orTaken(work.db.insertInto('account').values(row).execute(), `slug: the account "${slug}" exists already.`, 'slug')
     await note(work, audit)
   },
 
   async updateAccount(work, id, changes, audit) {
-    const { updatedAt, webhooksOff, egressAllow, ...rest } = changes
+    const { updatedAt, webhooksOff, egressAllow, quotaBytes, ...rest } = changes
+    const quota = quotaBytes === undefined ? {} : { quota_bytes: quotaBytes }
     const egress = egressAllow === undefined ? {} : { egress_allow: textOf(egressAllow) }
     // In turn with whoever makes a webhook, or turns one on, under the account as it was.
     if (changes.plan !== undefined || egressAllow !== undefined) await work.changeWebhooks()
     const row = await work.db
       .updateTable('account')
-      .set({ ...rest, ...egress, updated_at: updatedAt })
+      .set({ ...rest, ...egress, ...quota, updated_at: updatedAt })
       .where('id', '=', id)
       .returningAll()
       .executeTakeFirst()
