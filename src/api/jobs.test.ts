@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { aRequest } from '../agents/testing.ts'
 import { openWorld } from './testing.ts'
 
 type World = Awaited<ReturnType<typeof openWorld>>
@@ -17,15 +18,22 @@ describe('jobs on the MFTPlus face', () => {
   let agentId: string
   let agentKey: string
   let foreignKey: string
+  let foreignId: string
   let remoteId: string
 
   before(async () => {
     world = await openWorld()
-    const registered = await world.call('POST', '/api/agents/register', { hostname: 'one', os: 'linux', name: 'one' })
+    const registered = await world.call('POST', '/api/agents/register', {
+      hostname: 'one',
+      os: 'linux',
+      name: 'one',
+      csr: aRequest(),
+    })
     agentId = registered.json.data.agent.id
     agentKey = registered.json.data.apiKey
     const other = await world.call('POST', '/api/agents/register', { hostname: 'two', os: 'linux', name: 'two' })
     foreignKey = other.json.data.apiKey
+    foreignId = other.json.data.agent.id
     const remote = {
       name: 'partner',
       protocol: 'sftp',
@@ -72,8 +80,15 @@ describe('jobs on the MFTPlus face', () => {
     assert.deepEqual((await world.call('GET', `/api/jobs/${job.id}`)).json.data.job, job)
   })
 
-  test('the schedule of an agent without a certificate is its own; it is shown as never due', async () => {
-    assert.equal((await create()).nextRunAt, null)
+  test('the schedule of an agent without a certificate is its own: never due here, and nothing to be run', async () => {
+    assert.notEqual((await create()).nextRunAt, null)
+    const foreign = await create({ agentId: foreignId })
+    assert.equal(foreign.nextRunAt, null)
+    for (const path of ['runs', 'dry-run']) {
+      const refused = await world.call('POST', `/api/jobs/${foreign.id}/${path}`)
+      assert.equal(refused.status, 409)
+      assert.match(refused.json.error, /agent of this job, two, has no certificate/)
+    }
   })
 
   const refused: [string, object, RegExp][] = [

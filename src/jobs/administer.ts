@@ -180,10 +180,10 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
       for (const run of rows) if (run.status === 'running') await runs.cancel(run, caller)
       await store.removeJob(id, now, changeEntry(caller, now, { accountId: null, action: 'job.remove', target: id }))
     },
-    dryRun: async (id) => listings.dryRun(await find(id)),
+    dryRun: async (id) => listings.dryRun(await workable(id)),
 
     async runNow(id, caller) {
-      return begun(await runs.begin(await find(id), { cause: 'manual', caller }))
+      return begun(await runs.begin(await workable(id), { cause: 'manual', caller }))
     },
     async listRuns(id, page) {
       await find(id)
@@ -211,6 +211,23 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
       }
       return findRun(id, runId)
     },
+  }
+
+  /** A job whose agent takes work from us. */
+  async function workable(id: string): Promise<Job> {
+    const job = await find(id)
+    const agent = await store.findAgent(job.agentId)
+    if (agent === undefined || agent.revokedAt !== null)
+      throw new AppError(
+        'conflict',
+        `The agent of this job${agent === undefined ? '' : `, ${agent.name},`} is revoked; enrol it again first.`,
+      )
+    if (agent.publicKeyHash === null)
+      throw new AppError(
+        'conflict',
+        `The agent of this job, ${agent.name}, has no certificate: it begins its runs by itself and takes no work.`,
+      )
+    return job
   }
 
   async function own(id: string, agentId: string): Promise<Job> {

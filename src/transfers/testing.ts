@@ -18,7 +18,13 @@ export function anAgent(at: number, more: Partial<Agent> = {}): Agent {
   const id = newId('agent', at)
   return {
     ...{ id, name: 'production-server-1', hostname: 'server1.example.com', os: 'linux', version: '0.1.0', status: 'online' },
-    ...{ isBuiltin: false, keyHash: `hash of ${id}`, publicKeyHash: null, ipAddress: '192.0.2.7', lastSeenAt: at },
+    ...{
+      isBuiltin: false,
+      keyHash: `hash of ${id}`,
+      publicKeyHash: `public key of ${id}`,
+      ipAddress: '192.0.2.7',
+      lastSeenAt: at,
+    },
     ...{ streamNode: null, streamLostAt: null, concurrency: 4, load: null, memory: null },
     ...{ createdAt: at, updatedAt: at, revokedAt: null },
     ...more,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { aRequest } from '../../src/agents/testing.ts'
 import { startTestServer, type TestServer } from '../server.ts'
 
 // Remotes and transfers from the command line; the agent is a foreign one that never comes, so that what is asked for waits.
@@ -58,7 +59,7 @@ test('remotes are made, shown without their secrets, changed and removed; a tran
   const registered = await fetch(`${server.http}/api/agents/register`, {
     method: 'POST',
     headers: { authorization: `Bearer ${server.adminToken}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ hostname: 'branch.example', os: 'linux' }),
+    body: JSON.stringify({ hostname: 'branch.example', os: 'linux', csr: aRequest() }),
   })
   assert.equal(registered.status, 201)
   const route = ['--remote', 'partner', '--from', '/out/a.csv', '--to', '/in/']

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { aRequest } from '../../agents/testing.ts'
 import { MINUTE_MS } from '../../base/units.ts'
 import { FOREIGN_LOST_AFTER_MS } from '../../transfers/strays.ts'
 import { HOST_KEY } from '../../transfers/testing.ts'
@@ -17,7 +18,7 @@ interface Registered {
 }
 
 async function anAgent(hostname = 'branch.example'): Promise<Registered> {
-  const { json } = await world.call('POST', '/api/agents/register', { hostname, os: 'linux' })
+  const { json } = await world.call('POST', '/api/agents/register', { hostname, os: 'linux', csr: aRequest() })
   const key = { 'x-api-key': json.data.apiKey }
   return { id: json.data.agent.id, as: (method, path, body) => world.call(method, path, body, null, key) }
 }
