@@ -14,6 +14,7 @@ import { Link, type LinkEnd } from './link.ts'
 import { agentOs } from './machine.ts'
 import type { Tell } from './news.ts'
 import type { WorkContext } from './work/context.ts'
+import { discardLeftover } from './work/discard.ts'
 import { listFiles } from './work/list.ts'
 import { moveFile } from './work/move.ts'
 import { sweepWork } from './work/sweep.ts'
@@ -39,6 +40,8 @@ export interface AgentOptions {
 export interface AgentWork {
   readonly moveFile: typeof moveFile
   readonly listFiles: typeof listFiles
+  /** Absent: the real one. */
+  readonly discardLeftover?: typeof discardLeftover
 }
 
 /** Why an agent does not run any more. The last two are for people to mend: it does not come back by itself. */
@@ -80,14 +83,15 @@ class RunningAgent {
     const { agents, roots } = enrolment
     this.#options = options
     this.#port = new AgentPort({ ...enrolment, address: agents, clock })
-    const { moveFile: move, listFiles: list } = options.work ?? { moveFile, listFiles }
+    const work = { moveFile, listFiles, discardLeftover, ...options.work }
     this.#works = new Works({
       clock,
       tell,
       send: (lease, report) => this.#link.send(lease, report),
-      doWork: (work, { signal, report }) => {
-        const context = contextOf(work.lease, { signal, report, roots, folder: folder.path, server: this.#port.access, options })
-        return work.kind === 'list' ? list(work, context) : move(work, context)
+      doWork: (one, { signal, report }) => {
+        const context = contextOf(one.lease, { signal, report, roots, folder: folder.path, server: this.#port.access, options })
+        if (one.kind === 'list') return work.listFiles(one, context)
+        return one.kind === 'discard' ? work.discardLeftover(one, context) : work.moveFile(one, context)
       },
     })
     this.#link = new Link({

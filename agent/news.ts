@@ -16,6 +16,7 @@ export type Tell = (news: AgentNews) => void
 /** Work in a few words: `pull sftp://files.example.com/out/a.csv → /data/a.csv`. */
 export function describeWork(work: Work): string {
   if (work.kind === 'list') return `list ${describePlace(work.source)}`
+  if (work.kind === 'discard') return `discard what is left for ${describePlace(work.destination)}`
   return `${work.direction} ${describePlace(work.source)} → ${describePlace(work.destination)}`
 }
 

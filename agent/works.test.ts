@@ -152,6 +152,26 @@ test('a transfer that comes back by another lease begins when the one before has
   assert.deepEqual(leases(), ['a', 'c', 'b'])
 })
 
+test('discarding takes no turn, but waits for the transfer whose rest it is', async () => {
+  const { works, begun, leases, settle } = world(1)
+  const destination = { endpoint: { protocol: 'local' } as const, path: '/b' }
+  works.take(transferWork('a', { transferId: 'trf_1' }))
+  works.take({ kind: 'discard', lease: 'd1', transferId: 'trf_1', destination })
+  works.take({ kind: 'discard', lease: 'd2', transferId: 'trf_2', destination })
+  assert.deepEqual(leases(), ['a', 'd2'])
+  begun.get('a')!.end()
+  await settle()
+  assert.deepEqual(leases(), ['a', 'd2', 'd1'])
+})
+
+test('the server hears that what it wants cancelled is not held', async () => {
+  const { works, sent, settle } = world()
+  works.cancel('never heard of')
+  await settle()
+  const report: WorkReport = { state: 'cancelled', bytesTransferred: 0, leavesPart: true }
+  assert.deepEqual(sent, [{ lease: 'never heard of', report }])
+})
+
 test('work that throws has failed', async () => {
   const { works, begun, sent, settle } = world()
   works.take(transferWork('a'))

@@ -27,7 +27,7 @@ const WAITING_MAX = 1_000
 const RETRY_MS_MIN = 500
 const RETRY_MS_MAX = 5_000
 
-const FINAL = new Set<WorkReport['state']>(['completed', 'failed', 'cancelled', 'listed'])
+const FINAL = new Set<WorkReport['state']>(['completed', 'failed', 'cancelled', 'listed', 'discarded'])
 
 interface Held {
   readonly work: Work
@@ -77,8 +77,12 @@ export class Works {
 
   /** Somebody does not want it any more: it ends at once, leaves nothing, and says so. */
   cancel(lease: string): void {
-    this.#held.get(lease)?.stop.abort('cancelled' satisfies StopReason)
+    const held = this.#held.get(lease)
+    held?.stop.abort('cancelled' satisfies StopReason)
     this.#fill()
+    // The server believes that we hold what we do not: it hears so, and asks again until it has.
+    if (held === undefined)
+      void this.#parts.send(lease, { state: 'cancelled', bytesTransferred: 0, leavesPart: true }).catch(() => undefined)
   }
 
   /** It is ours no more: it stops and says nothing. */
@@ -104,8 +108,9 @@ export class Works {
 
   #fill(): void {
     for (const held of this.#held.values()) {
-      // What was cancelled before its turn is begun too: an earlier attempt may have left something.
-      const mayStart = this.#running.size < this.#concurrency || held.stop.signal.aborted
+      // What was cancelled before its turn is begun too: an earlier attempt may have left something. What discards that takes no turn.
+      const waitsForNone = held.stop.signal.aborted || held.work.kind === 'discard'
+      const mayStart = this.#running.size < this.#concurrency || waitsForNone
       if (held.state === 'waiting' && mayStart && !this.#isDone(held.work)) this.#start(held)
     }
   }

@@ -61,6 +61,7 @@ async function moveAll({ source, destination, concurrency, ...order }: MoveOrder
             hasArrived: false,
             expected: { size, modifiedAt },
             deadlineMs: null,
+            isLastAttempt: false,
           },
           context,
         ),

@@ -18,6 +18,8 @@ export interface Client {
    * attempt of the same transfer left is gone on with.
    */
   write(path: string, options: WriteOptions): Promise<PartialFile>
+  /** Takes away what a transfer has left of a file that it was to write; nothing there is fine. Absent: only `write` finds it again. */
+  removePart?(path: string, transferId: string): Promise<void>
   /** Deletes a file; nothing there is fine. */
   remove(path: string): Promise<void>
   /** Gives a file another name in the same storage, over what is there, folders made as needed. */

@@ -11,7 +11,7 @@ import { FtpConnection } from './ftp-connection.ts'
 import { readFacts, readListing, readTime, writeTime } from './ftp-listing.ts'
 import { idleConnections } from './idle.ts'
 import type { ClientContext } from './open.ts'
-import { type AppendedFile, openPartial, type RenameSteps } from './rename.ts'
+import { type AppendedFile, openPartial, partPath, type RenameSteps } from './rename.ts'
 import { renameOver } from './replace.ts'
 
 /** A listing is read as a whole before its first entry is known, bytes. */
@@ -27,6 +27,7 @@ export async function openFtp(endpoint: FtpEndpoint, context: ClientContext): Pr
     list: (folder) => files.list(folder),
     read: (path, offset) => files.read(path, offset),
     write: (path, options) => openPartial(files, path, options),
+    removePart: (path, id) => files.remove(partPath(path, id)),
     remove: (path) => files.remove(path),
     move: (from, to) => files.move(from, to),
     hash: (path) => files.hash(path),

@@ -40,8 +40,7 @@ export interface AppendedFile {
 
 /** A file on its way as a hidden file in the folder of its final name. */
 export async function openPartial(steps: RenameSteps, path: string, options: WriteOptions): Promise<PartialFile> {
-  const folder = posix.dirname(path)
-  const part = posix.join(folder, partialName(posix.basename(path), options.id))
+  const part = partPath(path, options.id)
   const found = options.resumes ? await steps.stat(part) : undefined
   const bytes = found?.kind === 'file' ? found.size : 0
 
@@ -87,6 +86,11 @@ export async function openPartial(steps: RenameSteps, path: string, options: Wri
       await steps.remove(part)
     },
   }
+}
+
+/** Where a transfer writes a file before it has its name. */
+export function partPath(path: string, transferId: string): string {
+  return posix.join(posix.dirname(path), partialName(posix.basename(path), transferId))
 }
 
 async function openInFolder(steps: RenameSteps, part: string, from: number): Promise<AppendedFile> {

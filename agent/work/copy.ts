@@ -70,24 +70,21 @@ export class Copy {
     return { arrival, source: facts }
   }
 
-  /** Whether there is something to put away. */
-  get hasPart(): boolean {
-    return this.#opening !== undefined
-  }
-
-  /** Puts away what is not finished: kept for the next attempt, or without a trace. */
-  async end(keeps: boolean): Promise<void> {
+  /** Puts away what is not finished: kept for the next attempt, or without a trace. False: it had not come to a part. */
+  async end(keeps: boolean): Promise<boolean> {
     const partial = await this.#opening?.catch(() => undefined)
+    if (partial === undefined) return false
     if (keeps && this.position > 0) {
-      await partial?.suspend()
+      await partial.suspend()
       await this.#checkpoint()
-    } else if (keeps && partial?.bytes !== 0) {
+    } else if (keeps && partial.bytes !== 0) {
       // What earlier attempts left, and their journal, are as they were.
-      await partial?.suspend()
+      await partial.suspend()
     } else {
-      await partial?.discard()
+      await partial.discard()
       await this.#journal.remove(this.#work.transferId)
     }
+    return true
   }
 
   async #lookAtSource(): Promise<FileFacts> {

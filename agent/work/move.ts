@@ -3,6 +3,7 @@ import type { Arrival, TransferWork } from '../../src/wire/agent/work.ts'
 import { failureOf } from '../clients/fault.ts'
 import type { StopReason, WorkContext } from './context.ts'
 import { Copy, entryOf } from './copy.ts'
+import { discardPart } from './discard.ts'
 import { Journal, type SourceMark } from './journal.ts'
 import { carryOutPostAction } from './post-action.ts'
 import { openSides, type Side } from './side.ts'
@@ -99,41 +100,51 @@ class Move {
     const failure = failureOf(error, `Moving “${this.#work.source.path}”`)
     if (reason === undefined && failure.code === 'INTERNAL')
       log.error({ transferId: this.#work.transferId, err: error }, 'a transfer met a fault')
-    const keeps = reason === undefined ? KEPT_AFTER.has(failure.code) : isLeftToTheNext(reason)
+    const keeps = reason === undefined ? KEPT_AFTER.has(failure.code) && !this.#work.isLastAttempt : isLeftToTheNext(reason)
     const bytesTransferred = this.#copy?.position ?? 0
-    const putAway = this.#putAway(keeps)
+    let leavesPart = true
+    const putAway = this.#putAway(keeps).then((isGone) => {
+      leavesPart = !isGone
+    })
     await within(clock, REPORT_AFTER_MS, putAway)
-    if (reason === 'cancelled') await report({ state: 'cancelled', bytesTransferred })
+    const left = { bytesTransferred, leavesPart }
+    if (reason === 'cancelled') await report({ state: 'cancelled', ...left })
     else if (reason === 'deadline') {
       const told = `The transfer took longer than the ${this.#work.deadlineMs} ms that it has.`
-      await report({ state: 'failed', error: told, errorCode: 'DEADLINE_EXCEEDED', bytesTransferred })
+      await report({ state: 'failed', error: told, errorCode: 'DEADLINE_EXCEEDED', ...left })
     } else if (reason === undefined) {
-      await report({ state: 'failed', error: failure.message, errorCode: failure.code, bytesTransferred })
+      await report({ state: 'failed', error: failure.message, errorCode: failure.code, ...left })
     }
     await putAway
   }
 
-  async #putAway(keeps: boolean): Promise<void> {
-    if (this.#hasArrived) return
-    const ending = this.#copy?.hasPart ? this.#copy.end(keeps) : keeps ? Promise.resolve() : this.#forgetEarlier()
+  /** Answers whether certainly nothing is left of it. */
+  async #putAway(keeps: boolean): Promise<boolean> {
+    if (this.#hasArrived) return true
+    let isGone = false
+    const ending = this.#end(keeps).then(() => {
+      isGone = !keeps
+    })
     ending.catch((error) => this.#context.log.warn({ transferId: this.#work.transferId, err: error }, 'a part was not put away'))
     await within(this.#context.clock, PUT_AWAY_MS, ending)
     for (const side of this.#sides) side.cut()
+    return isGone
+  }
+
+  async #end(keeps: boolean): Promise<void> {
+    const hadPart = (await this.#copy?.end(keeps)) ?? false
+    if (!hadPart && !keeps) await this.#discardEarlier()
   }
 
   /** This attempt has not come to the part, an earlier one had: it goes too. */
-  async #forgetEarlier(): Promise<void> {
-    const { transferId: id, destination } = this.#work
-    const entry = await this.#journal.read(id)
-    if (entry === undefined) return
+  async #discardEarlier(): Promise<void> {
+    const { transferId, destination } = this.#work
+    if ((await this.#journal.read(transferId)) === undefined) return
     const giveUp = new AbortController()
     const cancel = this.#context.clock.after(PUT_AWAY_MS, () => giveUp.abort())
     const client = await this.#context.open(destination.endpoint, giveUp.signal)
     try {
-      const { ticket } = entry
-      const part = await client.write(destination.path, { id, resumes: true, ticket, size: null, modifiedAt: null })
-      await part.discard()
-      await this.#journal.remove(id)
+      await discardPart(this.#work, client, this.#journal)
     } finally {
       cancel()
       await client.close()

@@ -83,6 +83,7 @@ export function localWork(source: string, destination: string, members: Partial<
     hasArrived: false,
     expected: null,
     deadlineMs: null,
+    isLastAttempt: false,
     ...members,
   }
 }

@@ -10,7 +10,7 @@ import type { Log } from '../base/log.ts'
 import type { Settings } from '../config/settings.ts'
 import type { Files } from '../files/files.ts'
 import type { Store } from '../store/store.ts'
-import { grantsOfListing, grantsOfTransfer, type SpaceGrant } from '../transfers/space-grant.ts'
+import { grantsOfLeftover, grantsOfListing, grantsOfTransfer, type SpaceGrant } from '../transfers/space-grant.ts'
 import type { AgentDesk } from './agents.ts'
 import type { DataFolder } from './data-folder.ts'
 import type { JobDesk } from './jobs.ts'
@@ -76,6 +76,11 @@ async function grantsOf(
   const transfer = await store.findTransferByLease(lease)
   if (transfer !== undefined)
     return transfer.agentId === agentId && transfer.status === 'running' ? grantsOfTransfer(transfer) : undefined
+  const leftover = await store.findLeftoverByLease(lease)
+  if (leftover?.agentId === agentId) {
+    const ended = await store.findTransfer(leftover.transferId)
+    return ended && grantsOfLeftover(ended)
+  }
   const job = await jobs.listings.jobOf(agentId, lease)
   return job && grantsOfListing(job.sourcePath)
 }

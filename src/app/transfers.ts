@@ -8,6 +8,7 @@ import type { Store } from '../store/store.ts'
 import { createTransferAdmin, type TransferAdmin } from '../transfers/administer.ts'
 import { createRemoteAdmin } from '../transfers/administer-remotes.ts'
 import { createDispatcher } from '../transfers/dispatch.ts'
+import { createLeftovers } from '../transfers/leftovers.ts'
 import { createPlaces, type Places } from '../transfers/places.ts'
 import { createStrays } from '../transfers/strays.ts'
 import { createTransferWorks } from '../transfers/transfer-work.ts'
@@ -42,7 +43,7 @@ export function createTransferDesk({ store, seal, recorder, clock, log, node }: 
     ...{ store, agents: store, places, recorder, clock, log, node },
     onEnded: (runId) => onEnded(runId),
   })
-  const sources: WorkSource[] = [works]
+  const sources: WorkSource[] = [works, createLeftovers({ store, places, clock, log, node })]
   const dispatcher = createDispatcher({ sources, store, clock, log })
   const strays = createStrays({ store, agents: store, works, clock, log })
   const transfers = createTransferAdmin({

@@ -11,7 +11,7 @@ import { type ForeignReport, judgeForeign } from './foreign.ts'
 import { spaceIn } from './locate.ts'
 import type { TransferFilter, TransferStore } from './port.ts'
 import { dataOf } from './say.ts'
-import { cancelled, type Decision } from './settle.ts'
+import { cancelledWaiting, type Decision } from './settle.ts'
 import { isOpen, type Transfer } from './transfer.ts'
 import type { TransferWorks } from './transfer-work.ts'
 import type { Dispatcher } from './work-source.ts'
@@ -64,6 +64,10 @@ export function createTransferAdmin(needs: TransferAdminNeeds): TransferAdmin {
     const agent = await agents.findAgent(id)
     if (agent === undefined) throw new AppError('invalid', `agentId: there is no agent ${id}`, { field: 'agentId' })
     if (agent.revokedAt !== null) throw new AppError('invalid', `agentId: the agent ${id} is revoked`, { field: 'agentId' })
+    if (agent.publicKeyHash === null)
+      throw new AppError('conflict', `the agent ${agent.name} has no certificate: it moves files by itself and takes no work`, {
+        field: 'agentId',
+      })
     return agent
   }
 
@@ -90,7 +94,7 @@ export function createTransferAdmin(needs: TransferAdminNeeds): TransferAdmin {
     if (!isOpen(transfer)) throw new AppError('conflict', `the transfer is ${transfer.status} already`)
     if (transfer.isForeign)
       throw new AppError('conflict', 'the transfer is made by an agent that is not ours and takes no orders: cancel it there')
-    if (transfer.status === 'queued') return cancelled(transfer, clock.now())
+    if (transfer.status === 'queued') return cancelledWaiting(transfer, clock.now())
     if (transfer.arrivedAt !== null)
       throw new AppError('conflict', 'the file has arrived; what happens to its source is not stopped any more')
     if (transfer.cancelAskedAt !== null) return null
@@ -126,7 +130,7 @@ export function createTransferAdmin(needs: TransferAdminNeeds): TransferAdmin {
     async cancel(caller, id) {
       const entry = changeEntry(caller, clock.now(), { accountId: null, action: 'transfer.cancel', target: id })
       const transfer = existing(await works.change(id, judgeCancelling, entry))
-      if (transfer.status === 'running') dispatcher.nudge(transfer.agentId)
+      dispatcher.nudge(transfer.agentId)
       return transfer
     },
     async cancelRun(runId) {

@@ -110,6 +110,18 @@ test('sources are asked in turn, for what is left', async () => {
   )
 })
 
+test('work that takes no slot is handed out where none is free, so many at a time', async () => {
+  const [slots, beside] = [new Source(), Object.assign(new Source(), { besideMax: 3 })]
+  const { dispatcher, sent, send } = open({ sources: [slots, beside] })
+  slots.waiting.push('a', 'b', 'c')
+  beside.waiting.push('x', 'y')
+  beside.held = async () => []
+  dispatcher.attach(AGENT, hello(), send)
+  await settle()
+  assert.deepEqual(sent, ['a', 'b', 'x', 'y'])
+  assert.equal(beside.asked.at(-1), 'take 3')
+})
+
 test('any number of nudges is one look, and never two at the same time', async () => {
   const { source, dispatcher, sent, send } = open()
   let release = () => {}

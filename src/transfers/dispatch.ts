@@ -78,11 +78,12 @@ export function createDispatcher({ sources, store, clock, log }: DispatcherNeeds
     for (const { lease, isCancelled } of held) if (isCancelled) line.send({ type: 'cancel', lease })
     let free = line.agent.concurrency - held.length
     for (const source of sources) {
-      if (free <= 0 || !line.isOpen || isStopping) return
-      const works = await source.take(id, free)
+      const room = source.besideMax ?? free
+      if (!line.isOpen || isStopping) return
+      const works = room > 0 ? await source.take(id, room) : []
       // Where the stream has closed meanwhile, the next hello does not name them.
       for (const work of works) line.send({ type: 'work', work })
-      free -= works.length
+      if (source.besideMax === undefined) free -= works.length
     }
   }
 

@@ -1,7 +1,7 @@
 import type { AuditEntry } from '../audit/entry.ts'
 import type { Page, PageRequest } from '../base/page.ts'
 import type { EventDraft } from '../events/event.ts'
-import type { Remote, Transfer, TransferStatus } from './transfer.ts'
+import type { Leftover, Remote, Transfer, TransferStatus } from './transfer.ts'
 
 export interface TransferFilter {
   readonly agentId?: string
@@ -14,6 +14,8 @@ export interface TransferChange {
   readonly basis: Pick<Transfer, 'status' | 'lease' | 'cancelAskedAt' | 'arrivedAt' | 'saidTenth'>
   readonly after: Transfer
   readonly events: readonly EventDraft[]
+  /** A leftover is recorded with it, due at once. */
+  readonly leavesPart?: boolean
   /** Of whoever asked for it. */
   readonly entry: AuditEntry | null
 }
@@ -38,6 +40,15 @@ export interface TransferStore {
   strandedTransfers(foreignSeenBefore: number, limit: number): Promise<Transfer[]>
   /** False for those that were no longer as in `basis`: these were not changed. */
   changeTransfers(changes: readonly TransferChange[]): Promise<boolean[]>
+  /** When a leftover of this agent becomes due next; null: none. */
+  nextLeftoverDue(agentId: string): Promise<number | null>
+  /** Hands out leftovers of this agent that are due, a lease each, and due again at `lapsesAt`, if nothing is heard by then. Otherwise as `takeTransfers`. */
+  takeLeftovers(agentId: string, node: string, leases: readonly string[], now: number, lapsesAt: number): Promise<Leftover[]>
+  findLeftoverByLease(lease: string): Promise<Leftover | undefined>
+  /** Those that this agent holds. */
+  heldLeftovers(agentId: string, limit: number): Promise<Leftover[]>
+  /** Only while its lease is the one of `before`. Null: nothing is left. */
+  changeLeftover(before: Leftover, after: Leftover | null): Promise<void>
   /** Running and queued ones; for health. */
   countOpenTransfers(): Promise<number>
   /** When a queued transfer of one of these agents becomes due next; null: none. */

@@ -3,8 +3,17 @@ import { test } from 'node:test'
 import { Value } from 'typebox/value'
 import { PAYLOADS } from '../events/payloads.ts'
 import { dataOf } from './say.ts'
-import { type Decision, decide, ERROR_CHARACTERS_MAX, lost, shortened, type TransferReport } from './settle.ts'
-import { aRunning, POLICY } from './testing.ts'
+import {
+  cancelledWaiting,
+  type Decision,
+  decide,
+  ERROR_CHARACTERS_MAX,
+  isLastAttempt,
+  lost,
+  shortened,
+  type TransferReport,
+} from './settle.ts'
+import { aRunning, aTransfer, POLICY } from './testing.ts'
 import { LOSSES_MAX, type Transfer } from './transfer.ts'
 
 const NOW = 1_800_000_100_000
@@ -187,6 +196,64 @@ function check({ after, says }: Decision, expected: Facts, said: readonly string
 for (const { name, transfer, report, after, says } of cases) {
   test(`decide: ${name}`, () => check(decide(running(transfer), report, NOW), after, says))
 }
+
+const ENDED_WITH_PART = { ...failed('AUTH_FAILED'), leavesPart: true } as TransferReport
+const STOPPED: TransferReport = { state: 'cancelled', bytesTransferred: 7 }
+const rests: { name: string; decision: () => Decision; leavesPart: boolean }[] = [
+  { name: 'a failure of which the agent says so', decision: () => decide(running(), ENDED_WITH_PART, NOW), leavesPart: true },
+  { name: 'a failure otherwise', decision: () => decide(running(), failed('AUTH_FAILED'), NOW), leavesPart: false },
+  {
+    name: 'a failure after an attempt of which nothing was heard',
+    decision: () => decide(running({ losses: 1 }), failed('AUTH_FAILED'), NOW),
+    leavesPart: true,
+  },
+  {
+    name: 'a failure that is tried again',
+    decision: () => decide(running(), { ...failed('TIMEOUT'), leavesPart: true } as TransferReport, NOW),
+    leavesPart: false,
+  },
+  { name: 'stopped as asked', decision: () => decide(running({ cancelAskedAt: 5 }), STOPPED, NOW), leavesPart: false },
+  {
+    name: 'stopped as asked, and not put away in time',
+    decision: () => decide(running({ cancelAskedAt: 5 }), { ...STOPPED, leavesPart: true }, NOW),
+    leavesPart: true,
+  },
+  { name: 'stopped by the loss of its agent', decision: () => lost(running({ cancelAskedAt: 5 }), NOW), leavesPart: true },
+  {
+    name: 'failed by the loss of its agent',
+    decision: () => lost(running({ policy: { ...POLICY, onAgentLost: 'fail' } }), NOW),
+    leavesPart: true,
+  },
+  {
+    name: 'lost with its file arrived',
+    decision: () => lost(running({ arrivedAt: 5, policy: { ...POLICY, onAgentLost: 'fail' } }), NOW),
+    leavesPart: false,
+  },
+  { name: 'stopped before it was begun', decision: () => cancelledWaiting(aTransfer(NOW), NOW), leavesPart: false },
+  {
+    name: 'stopped while it waited for its next attempt',
+    decision: () => cancelledWaiting(aTransfer(NOW, { retryCount: 1 }), NOW),
+    leavesPart: true,
+  },
+  {
+    name: 'one that its agent moves by itself',
+    decision: () => lost(running({ cancelAskedAt: 5, isForeign: true }), NOW),
+    leavesPart: false,
+  },
+]
+for (const { name, decision, leavesPart } of rests) {
+  test(`what is left is ${leavesPart ? '' : 'not '}to be discarded: ${name}`, () => {
+    assert.equal(decision().leavesPart ?? false, leavesPart)
+  })
+}
+
+test('the attempt after the last delay is the last', () => {
+  const policy = { ...POLICY, retryDelaysMs: [1, 1] }
+  assert.deepEqual(
+    [0, 1, 2].map((retryCount) => isLastAttempt({ policy, retryCount })),
+    [false, false, true],
+  )
+})
 
 const losses: { name: string; transfer?: Facts; after: Facts; says: string[] }[] = [
   {

@@ -1,13 +1,15 @@
 import { isTransferFailureCode, TRANSFER_FAILURES } from '../wire/agent/failure.ts'
 import type { WorkReport } from '../wire/agent/work.ts'
 import { percentOf, progressed } from './progress.ts'
-import type { TransferEventType } from './say.ts'
+import { retriesOf, type TransferEventType } from './say.ts'
 import { LOSSES_MAX, type Transfer } from './transfer.ts'
 
 /** What becomes of a transfer, and what is said of it then. */
 export interface Decision {
   readonly after: Transfer
   readonly says: readonly TransferEventType[]
+  /** It has ended, and what its attempts have left at the destination is still to be discarded. */
+  readonly leavesPart?: boolean
 }
 
 /** What an agent reports of a transfer that it holds; the rest of what it may say is not about a transfer's state. */
@@ -24,33 +26,43 @@ export function decide(transfer: Transfer, report: TransferReport, now: number):
       return completed(arrived(transfer, report, now), now)
     case 'failed': {
       const after = { ...transfer, bytesTransferred: whole(report.bytesTransferred) }
-      return attemptFailed(after, codeIn(report.errorCode), shortened(report.error), now)
+      return attemptFailed(after, codeIn(report.errorCode), shortened(report.error), now, mayLeavePart(transfer, report))
     }
     case 'cancelled': {
       const after = { ...transfer, bytesTransferred: whole(report.bytesTransferred) }
       // Nobody asked for it: the agent had to let go, and somebody may go on.
-      return transfer.cancelAskedAt === null ? lost(after, now) : cancelled(after, now)
+      return transfer.cancelAskedAt === null ? lost(after, now) : cancelled(after, now, mayLeavePart(transfer, report))
     }
   }
 }
 
+/** An agent knows what it left, unless one of the attempts ended without a word. */
+function mayLeavePart({ losses }: Transfer, { leavesPart = false }: { readonly leavesPart?: boolean }): boolean {
+  return leavesPart || losses > 0
+}
+
 /** Pure: the agent certainly does not do it any more, and did not say how it went. */
 export function lost(transfer: Transfer, now: number): Decision {
-  if (transfer.cancelAskedAt !== null) return cancelled(transfer, now)
+  if (transfer.cancelAskedAt !== null) return cancelled(transfer, now, true)
   const losses = transfer.losses + 1
   if (transfer.policy.onAgentLost === 'fail')
-    return failed(transfer, 'AGENT_LOST', 'The agent was lost while it had this transfer.', now)
+    return failed(transfer, 'AGENT_LOST', 'The agent was lost while it had this transfer.', now, true)
   if (losses > LOSSES_MAX)
-    return failed(transfer, 'AGENT_LOST', `The agent was lost ${losses} times while it had this transfer.`, now)
+    return failed(transfer, 'AGENT_LOST', `The agent was lost ${losses} times while it had this transfer.`, now, true)
   return { after: { ...transfer, status: 'queued', lease: null, dueAt: now, losses }, says: [] }
 }
 
+/** Whether a failure of the attempt that is made next, or under way, is the failure of the transfer. */
+export function isLastAttempt({ policy, retryCount }: Pick<Transfer, 'policy' | 'retryCount'>): boolean {
+  return retryCount >= policy.retryDelaysMs.length
+}
+
 /** Pure: an attempt has failed; tried again by the transfer's own policy where that may help. */
-export function attemptFailed(transfer: Transfer, errorCode: string, error: string, now: number): Decision {
-  if (transfer.cancelAskedAt !== null) return cancelled(transfer, now)
+export function attemptFailed(transfer: Transfer, errorCode: string, error: string, now: number, leavesPart = false): Decision {
+  if (transfer.cancelAskedAt !== null) return cancelled(transfer, now, leavesPart)
   const delayMs = transfer.policy.retryDelaysMs[transfer.retryCount]
   const isWorthRetrying = isTransferFailureCode(errorCode) && TRANSFER_FAILURES[errorCode].isWorthRetrying
-  if (delayMs === undefined || !isWorthRetrying) return failed(transfer, errorCode, error, now)
+  if (delayMs === undefined || !isWorthRetrying) return failed(transfer, errorCode, error, now, leavesPart)
   const retryCount = transfer.retryCount + 1
   return { after: { ...transfer, status: 'queued', lease: null, dueAt: now + delayMs, retryCount, error, errorCode }, says: [] }
 }
@@ -60,17 +72,23 @@ export function completed(transfer: Transfer, now: number): Decision {
   return ended({ ...transfer, ...whole, status: 'completed' }, 'transfer.completed', now)
 }
 
-export function failed(transfer: Transfer, errorCode: string, error: string, now: number): Decision {
-  return ended({ ...transfer, status: 'failed', error, errorCode }, 'transfer.failed', now)
+export function failed(transfer: Transfer, errorCode: string, error: string, now: number, leavesPart = false): Decision {
+  return ended({ ...transfer, status: 'failed', error, errorCode }, 'transfer.failed', now, leavesPart)
 }
 
-export function cancelled(transfer: Transfer, now: number): Decision {
+export function cancelled(transfer: Transfer, now: number, leavesPart = false): Decision {
   const why = { error: 'The transfer was stopped.', errorCode: 'CANCELLED', cancelAskedAt: transfer.cancelAskedAt ?? now }
-  return ended({ ...transfer, ...why, status: 'cancelled' }, 'transfer.cancelled', now)
+  return ended({ ...transfer, ...why, status: 'cancelled' }, 'transfer.cancelled', now, leavesPart)
 }
 
-function ended(transfer: Transfer, says: TransferEventType, now: number): Decision {
-  return { after: { ...transfer, lease: null, completedAt: now }, says: [says] }
+/** Of one that waits: what earlier attempts have left goes too. */
+export function cancelledWaiting(transfer: Transfer, now: number): Decision {
+  return cancelled(transfer, now, retriesOf(transfer) > 0)
+}
+
+function ended(transfer: Transfer, says: TransferEventType, now: number, leavesPart = false): Decision {
+  const decision = { after: { ...transfer, lease: null, completedAt: now }, says: [says] }
+  return leavesPart && transfer.arrivedAt === null && !transfer.isForeign ? { ...decision, leavesPart } : decision
 }
 
 /** What is only done with the source after arrival moves no bytes. */

@@ -19,8 +19,12 @@ export function grantsOfTransfer({ sourceUrl, destinationPath, policy }: Transfe
     if (path === own) return action === 'look' || action === 'read' || (action === 'remove' && postAction.kind !== 'keep')
     return postAction.kind === 'move' && path === postAction.to && (action === 'look' || action === 'write')
   })
-  const destination = grantIn(destinationPath, (action, path, own) => path === own && (action === 'look' || action === 'write'))
-  return [...source, ...destination]
+  return [...source, ...grantsOfLeftover({ destinationPath })]
+}
+
+/** Where an ended transfer may have left something. */
+export function grantsOfLeftover({ destinationPath }: Pick<Transfer, 'destinationPath'>): SpaceGrant[] {
+  return grantIn(destinationPath, (action, path, own) => path === own && (action === 'look' || action === 'write'))
 }
 
 /** The folder that a listing begins in, and all below it. */

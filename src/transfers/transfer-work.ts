@@ -10,7 +10,7 @@ import type { TransferWork, WorkReport } from '../wire/agent/work.ts'
 import type { Places } from './places.ts'
 import type { TransferChange, TransferStore } from './port.ts'
 import { dataOf } from './say.ts'
-import { attemptFailed, cancelled, type Decision, decide, failed, lost } from './settle.ts'
+import { attemptFailed, cancelledWaiting, type Decision, decide, failed, isLastAttempt, lost } from './settle.ts'
 import { isOpen, type Transfer } from './transfer.ts'
 import type { WorkSource } from './work-source.ts'
 
@@ -66,11 +66,11 @@ export function createTransferWorks(needs: TransferWorkNeeds): TransferWorks {
   async function carryOut(verdicts: readonly Verdict[], entry: AuditEntry | null = null): Promise<boolean[]> {
     const names = new Map<string, string>()
     const changes: TransferChange[] = []
-    for (const { before, after, says } of verdicts) {
+    for (const { before, after, says, leavesPart = false } of verdicts) {
       const { agentId } = before
       if (says.length > 0 && !names.has(agentId)) names.set(agentId, (await agents.findAgent(agentId))?.name ?? agentId)
       const events = says.map((type) => recorder.draft(type, null, dataOf(type, after, names.get(agentId)!)))
-      changes.push({ basis: before, after, events, entry })
+      changes.push({ basis: before, after, events, leavesPart, entry })
     }
     const done = await store.changeTransfers(changes)
     for (const [at, { after }] of verdicts.entries()) {
@@ -101,7 +101,7 @@ export function createTransferWorks(needs: TransferWorkNeeds): TransferWorks {
       ...{ kind: 'transfer', lease: transfer.lease!, transferId: transfer.id, direction },
       ...(await places.ofTransfer(transfer)),
       ...{ bytesPerSecond: policy.bytesPerSecond, postAction: policy.postAction, hasArrived: transfer.arrivedAt !== null },
-      ...{ expected: policy.expected, deadlineMs: policy.deadlineMs },
+      ...{ expected: policy.expected, deadlineMs: policy.deadlineMs, isLastAttempt: isLastAttempt(transfer) },
     }
   }
 
@@ -140,7 +140,7 @@ export function createTransferWorks(needs: TransferWorkNeeds): TransferWorks {
         transfers.push(transfer)
         continue
       }
-      if (transfer !== undefined) await carryOut([{ before: transfer, ...cancelled(transfer, clock.now()) }])
+      if (transfer !== undefined) await carryOut([{ before: transfer, ...cancelledWaiting(transfer, clock.now()) }])
       unsent.delete(lease)
     }
     return transfers
@@ -163,7 +163,7 @@ export function createTransferWorks(needs: TransferWorkNeeds): TransferWorks {
     take,
     async report(agentId: string, lease: string, report: WorkReport) {
       const held = await findHeld(agentId, lease)
-      if (held === undefined || report.state === 'listed') return undefined
+      if (held === undefined || report.state === 'listed' || report.state === 'discarded') return undefined
       if (report.state === 'host_key') return { go: await pin(held, report.hostKey) }
       const find = () => findHeld(agentId, lease)
       // Undefined when it was lost between two looks: somebody else ended it.

@@ -94,6 +94,18 @@ export function isOpen({ status }: Pick<Transfer, 'status'>): boolean {
   return status === 'queued' || status === 'running'
 }
 
+/** What an ended transfer may have left at its destination under a hidden name, until its agent has discarded it. */
+export interface Leftover {
+  readonly transferId: string
+  readonly agentId: string
+  /** Names the handing-out that is under way; null: not handed out. */
+  readonly lease: string | null
+  /** How often it was handed out. */
+  readonly tries: number
+  /** When it may be handed out (again), ms since 1970 UTC. */
+  readonly dueAt: number
+}
+
 /** A stored connection to somebody else's server. */
 export interface Remote {
   readonly id: string

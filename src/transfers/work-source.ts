@@ -3,6 +3,8 @@ import type { Hello, ServerMessage, Work, WorkReport } from '../wire/agent/work.
 
 /** Something that has work for agents: transfers, and the listings of jobs. */
 export interface WorkSource {
+  /** Its work takes no slot of the agent, and none waits for one: so many at a time beside the others. Absent: it does. */
+  readonly besideMax?: number
   /**
    * Hands out what is due for this agent, at most `limit`. What is answered is already recorded as handed out: when the process dies
    * before it is sent, the agent does not name it in its next hello, and it is put back.

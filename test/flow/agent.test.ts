@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, beforeEach, test } from 'node:test'
@@ -8,6 +11,7 @@ import { runAgent } from '../../agent/main.ts'
 import type { AgentNews } from '../../agent/news.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { silentLog } from '../../src/base/log.ts'
+import { MIB } from '../../src/base/units.ts'
 import type { WorkReport } from '../../src/wire/agent/work.ts'
 import { eventually } from '../eventually.ts'
 import { startTestServer, type TestServer } from '../server.ts'
@@ -199,4 +203,78 @@ test('a file outside its folders is refused, and the next one moved', async () =
   await order(join(root!, 'a.txt'))
   assert.partialDeepStrictEqual(await end(agent, 2), { state: 'completed', size: 1 })
   assert.equal(await readFile(join(root!, 'out/a.txt'), 'utf8'), 'a')
+})
+
+/** A server of files that breaks off in the middle of each. */
+async function breakingServer() {
+  const bytes = Buffer.alloc(4 * MIB, 'x')
+  const http = createServer((request, response) => {
+    response.writeHead(200, { 'content-length': bytes.length })
+    if (request.method === 'HEAD') response.end()
+    else response.write(bytes.subarray(0, bytes.length / 2), () => setTimeout(() => response.destroy(), 100))
+  })
+  await once(http.listen(0, '127.0.0.1'), 'listening')
+  running.push(async () => {
+    http.closeAllConnections()
+    http.close()
+  })
+  const { port } = http.address() as AddressInfo
+  const remote = { name: `breaks ${port}`, protocol: 'http', host: '127.0.0.1', port }
+  return server.call<{ remote: { id: string } }>('POST', '/api/remotes', remote)
+}
+
+const statusOf = async (id: string) =>
+  (await server.call<{ transfer: { status: string } }>('GET', `/api/transfers/${id}`)).transfer.status
+
+test('cancelled between two attempts, and failed at the last one: nothing half-named is left within a second', async () => {
+  const { facts, folder } = await enrolled()
+  const [root] = facts.roots
+  const agent = run(folder)
+  await agent.until(typeIs('connected'))
+  const { remote } = await breakingServer()
+  const order = { agentId: facts.id, remoteId: remote.id, sourceUrl: '/big', direction: 'pull' }
+  const pull = async (name: string, more: object) => {
+    const asked = { ...order, destinationPath: join(root!, name), ...more }
+    return (await server.call<{ transfer: { id: string } }>('POST', '/api/transfers', asked)).transfer.id
+  }
+  const waits = await pull('waits', {})
+  assert.partialDeepStrictEqual(await end(agent), { state: 'failed', errorCode: 'CONNECTION_LOST', leavesPart: true })
+  assert.deepEqual(await readdir(root!), [`.waits.${waits}.part`])
+  await eventually(async () => assert.equal(await statusOf(waits), 'queued'))
+
+  await server.call('POST', `/api/transfers/${waits}/cancel`)
+  const cancelledAt = performance.now()
+  assert.equal(await statusOf(waits), 'cancelled', 'at once, for everybody')
+  await agent.until((news) => news.type === 'report' && news.report.state === 'discarded')
+  assert.ok(performance.now() - cancelledAt < 1_000)
+  assert.deepEqual(await readdir(root!), [])
+
+  const fails = await pull('fails', { retryDelaysSeconds: [] })
+  assert.partialDeepStrictEqual(await end(agent, 2), { state: 'failed', errorCode: 'CONNECTION_LOST', leavesPart: false })
+  assert.deepEqual(await readdir(root!), [])
+  await eventually(async () => assert.equal(await statusOf(fails), 'failed'))
+})
+
+test('cancelled while its agent was away: what that left goes when it is back', async () => {
+  const { facts, folder } = await enrolled()
+  const [root] = facts.roots
+  const { remote } = await breakingServer()
+  const first = run(folder)
+  await first.until(typeIs('connected'))
+  const asked = {
+    agentId: facts.id,
+    remoteId: remote.id,
+    sourceUrl: '/big',
+    direction: 'pull',
+    destinationPath: join(root!, 'a'),
+  }
+  const { transfer } = await server.call<{ transfer: { id: string } }>('POST', '/api/transfers', asked)
+  await end(first)
+  await eventually(async () => assert.equal(await statusOf(transfer.id), 'queued'))
+  await first.stop()
+  await server.call('POST', `/api/transfers/${transfer.id}/cancel`)
+  assert.deepEqual(await readdir(root!), [`.a.${transfer.id}.part`])
+  const second = run(folder)
+  await second.until((news) => news.type === 'report' && news.report.state === 'discarded')
+  assert.deepEqual(await readdir(root!), [])
 })

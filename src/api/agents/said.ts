@@ -54,8 +54,12 @@ const STATES = {
   running: Type.Object({ size: nullable(bytes), bytesTransferred: bytes, speed }),
   arrived: Type.Object(arrival),
   completed: Type.Object(arrival),
-  failed: Type.Object({ error: text(ERROR_CHARS_MAX), errorCode: text(64, 1), bytesTransferred: bytes }),
-  cancelled: Type.Object({ bytesTransferred: bytes }),
+  failed: Type.Object({
+    ...{ error: text(ERROR_CHARS_MAX), errorCode: text(64, 1), bytesTransferred: bytes },
+    leavesPart: Type.Optional(Type.Boolean()),
+  }),
+  cancelled: Type.Object({ bytesTransferred: bytes, leavesPart: Type.Optional(Type.Boolean()) }),
+  discarded: Type.Object({}),
   listed: Type.Object({ files: Type.Array(file, { maxItems: LISTED_FILES_MAX }), isTruncated: Type.Boolean() }),
   host_key: Type.Object({ hostKey: text(256, 1) }),
 } satisfies Record<WorkReport['state'], object>

@@ -419,7 +419,14 @@ function aWork(lease: string): TransferWork {
   const place = { endpoint: { protocol: 'local' } as const, path: '/a' }
   return {
     ...{ kind: 'transfer', lease, transferId: 'trf_1', direction: 'pull', source: place, destination: place },
-    ...{ bytesPerSecond: null, postAction: { kind: 'keep' }, hasArrived: false, expected: null, deadlineMs: null },
+    ...{
+      bytesPerSecond: null,
+      postAction: { kind: 'keep' },
+      hasArrived: false,
+      expected: null,
+      deadlineMs: null,
+      isLastAttempt: false,
+    },
   }
 }
 

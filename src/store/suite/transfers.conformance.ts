@@ -232,4 +232,55 @@ export function transferCases(world: World): void {
     assert.deepEqual((await stranded(seenAt + 1)).sort(), [foreign.id, waiting.id].sort())
     assert.ok((await world.store.countOpenTransfers()) >= 4)
   })
+
+  test('what an ended transfer has left is recorded with its end, handed out once, and gone when it is discarded', async () => {
+    const agent = await registered()
+    const [leaving, clean] = [
+      await stored(aTransfer(tick(), { agentId: agent.id })),
+      await stored(aTransfer(tick(), { agentId: agent.id })),
+    ]
+    assert.equal(await world.store.nextLeftoverDue(agent.id), null)
+    const completedAt = tick()
+    const end = { status: 'cancelled', completedAt } as const
+    const ending = { ...change(leaving, end), leavesPart: true }
+    // Somebody is first: then this one is not done, and leaves nothing behind.
+    assert.deepEqual(await world.store.changeTransfers([{ ...ending, basis: { ...leaving, lease: 'other' } }]), [false])
+    assert.equal(await world.store.nextLeftoverDue(agent.id), null)
+    assert.deepEqual(await world.store.changeTransfers([ending, change(clean, end)]), [true, true])
+    assert.equal(await world.store.nextLeftoverDue(agent.id), completedAt)
+
+    const lapsesAt = completedAt + 1_000
+    const both = await Promise.all(
+      ['x', 'y'].map((lease) => world.store.takeLeftovers(agent.id, NODE, [`${leaving.id}${lease}`], completedAt, lapsesAt)),
+    )
+    const [taken, ...others] = both.flat()
+    const { lease } = taken!
+    assert.deepEqual([taken, others], [{ transferId: leaving.id, agentId: agent.id, lease, tries: 1, dueAt: lapsesAt }, []])
+    assert.deepEqual(await world.store.findLeftoverByLease(lease!), taken)
+    assert.deepEqual(await world.store.heldLeftovers(agent.id, 10), [taken])
+
+    await world.store.changeLeftover(taken!, { ...taken!, lease: null, dueAt: completedAt + 5 })
+    assert.deepEqual(await world.store.heldLeftovers(agent.id, 10), [])
+    await world.store.changeLeftover(taken!, null)
+    assert.equal(await world.store.nextLeftoverDue(agent.id), completedAt + 5, 'the lease was no longer that one')
+    const again = (leaseOf: string, now: number) => world.store.takeLeftovers(agent.id, NODE, [leaseOf], now, now + 1_000)
+    const [second] = await again(`${leaving.id}2`, completedAt + 5)
+    const [lapsed] = await again(`${leaving.id}3`, second!.dueAt)
+    assert.equal(lapsed!.tries, 3, 'one that is not heard of is handed out again')
+    await world.store.changeLeftover(lapsed!, null)
+    assert.equal(await world.store.nextLeftoverDue(agent.id), null)
+  })
+
+  test('leftovers are handed out where the stream of their agent is, and go with their transfer', async () => {
+    const agent = await registered({ streamNode: 'node_b' })
+    const transfer = await stored(aTransfer(tick(), { agentId: agent.id }))
+    await world.store.openStream(agent.id, 'node_b', tick())
+    await world.store.changeTransfers([{ ...change(transfer, { status: 'failed', completedAt: 1 }), leavesPart: true }])
+    const take = (node: string) => world.store.takeLeftovers(agent.id, node, [`${transfer.id}${node}`], tick(), tick())
+    assert.deepEqual([(await take('node_a')).length, (await take('node_b')).length], [0, 1])
+    const before = tick()
+    for (let after: string | null = ''; after !== null; )
+      after = (await world.store.purge({ kind: 'transfers', before, after, limit: 100 })).next
+    assert.equal(await world.store.nextLeftoverDue(agent.id), null)
+  })
 }

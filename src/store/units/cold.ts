@@ -8,6 +8,7 @@ import { eventUnits } from './events.ts'
 import { explainUnits } from './explain.ts'
 import { fileUnits } from './files.ts'
 import { jobUnits } from './jobs.ts'
+import { leftoverUnits } from './leftovers.ts'
 import { remoteUnits } from './remotes.ts'
 import { replayUnits } from './replays.ts'
 import { retentionUnits } from './retention.ts'
@@ -28,6 +29,7 @@ export const coldUnits = {
   ...explainUnits,
   ...fileUnits,
   ...jobUnits,
+  ...leftoverUnits,
   ...statsUnits,
   ...remoteUnits,
   ...replayUnits,

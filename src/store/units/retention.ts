@@ -139,6 +139,7 @@ async function purgeTransfers({ db }: Work, { before, limit }: PurgeStep): Promi
     .where('id', '<', idBound('transfer', before))
     .where('completed_at', '<', before)
   const oldest = old.orderBy('id').limit(limit)
+  await db.deleteFrom('leftover').where('transfer_id', 'in', oldest).execute()
   const { numDeletedRows } = await db.deleteFrom('transfer').where('id', 'in', oldest).executeTakeFirstOrThrow()
   return all(Number(numDeletedRows), limit)
 }

@@ -6,6 +6,7 @@ import type { Tables, TransferTable } from '../tables.ts'
 import { countOf, ONE, pageOf, TOTAL_COUNTED_MAX, type Work } from '../work.ts'
 import { note } from './accounts.ts'
 import { rememberMoved } from './jobs.ts'
+import { insertLeftover } from './leftovers.ts'
 import type { Units } from './units.ts'
 
 type TransferUnits = Pick<
@@ -152,7 +153,8 @@ export const transferUnits: Units<TransferUnits> = {
     // In one order for all, and events after all rows: nobody who holds one waits for another that waits for it.
     const inOrder = [...changes.entries()].sort(([, one], [, other]) => (one.after.id < other.after.id ? -1 : 1))
     for (const [at, change] of inOrder) done[at] = await changeTransfer(work, change)
-    for (const [, { basis, after, events, entry }] of inOrder.filter(([at]) => done[at])) {
+    for (const [, { basis, after, events, leavesPart, entry }] of inOrder.filter(([at]) => done[at])) {
+      if (leavesPart) await insertLeftover(work, after.id, after.agentId, after.completedAt ?? after.dueAt)
       if (basis.arrivedAt === null && after.arrivedAt !== null) await rememberMoved(work, after, after.arrivedAt)
       for (const event of events) await work.recordEvent(event)
       if (entry !== null) await note(work, entry)

@@ -101,6 +101,16 @@ export interface TransferWork {
   readonly expected: { readonly size: number; readonly modifiedAt: number | null } | null
   /** Ms from being handed out to its end; null: none. */
   readonly deadlineMs: number | null
+  /** When this one fails nobody goes on with what it leaves. */
+  readonly isLastAttempt: boolean
+}
+
+/** Takes away what the attempts of an ended transfer left at its destination under a hidden name. */
+export interface DiscardWork {
+  readonly kind: 'discard'
+  readonly lease: string
+  readonly transferId: string
+  readonly destination: Place
 }
 
 /** Looks for the files of a run, or of a dry run. */
@@ -118,7 +128,7 @@ export interface ListWork {
   readonly filesMax: number
 }
 
-export type Work = TransferWork | ListWork
+export type Work = TransferWork | ListWork | DiscardWork
 
 /** A file that a listing found. */
 export interface ListedFile {
@@ -156,7 +166,10 @@ export interface AgentOrders {
   readonly renewBeforeMs: number
 }
 
-/** What the agent says about work that it holds; the server answers `{"go": boolean}`. False: the lease is lost, stop and report no more. */
+/**
+ * What the agent says about work that it holds. `leavesPart`: something is, or may still be, at the destination under a hidden name. The server answers
+ * `{"go": boolean}`. False: the lease is lost, stop and report no more.
+ */
 export type WorkReport =
   | { readonly state: 'running'; readonly size: number | null; readonly bytesTransferred: number; readonly speed: number }
   /** The file is at its final name and verified; recorded before `postAction` begins. */
@@ -167,8 +180,11 @@ export type WorkReport =
       readonly error: string
       readonly errorCode: string
       readonly bytesTransferred: number
+      readonly leavesPart?: boolean
     }
-  | { readonly state: 'cancelled'; readonly bytesTransferred: number }
+  | { readonly state: 'cancelled'; readonly bytesTransferred: number; readonly leavesPart?: boolean }
+  /** Nothing is left of the transfer (any more). */
+  | { readonly state: 'discarded' }
   | { readonly state: 'listed'; readonly files: readonly ListedFile[]; readonly isTruncated: boolean }
   /** Trust on first use: the key that was shown, to be pinned. */
   | { readonly state: 'host_key'; readonly hostKey: string }
