@@ -134,6 +134,7 @@ class World {
     ])
     for (const victim of victims) await this.#kill(victim)
     if (moment.arm !== null && wasHit) this.#pointsHit.add(moment.arm.point)
+    await this.#lookForHalves(nameOf(moment))
     // People go on meanwhile.
     if (moment.victim === 'agent') await wait(this.random.between(0, AWAY_MS_MAX))
     if (victims.includes(this.#server)) await this.#startServer()
@@ -153,13 +154,13 @@ class World {
       await process.stop().catch((error) => this.#faults.push(error.message))
 
     const rows = await readWorkRows(this.#database ?? join(this.#folder, 'data', 'landfall.sqlite'))
-    const { files, parts } = await this.#field.look([...this.#enrolled.map(({ root }) => root), `${FAR}/`])
+    const { files, parts } = await this.#look()
     const partials = readPartials(join(this.#folder, 'far', 'landfall.sqlite')).map((path) => `the upload of ${FAR}${path}`)
     const journals = AGENTS.flatMap((name) => readdirSync(join(this.#folder, name, 'work')).map((file) => `${name}/work/${file}`))
     const evidence = {
       enrolled: this.#enrolled.map(({ id }) => id),
       placed: this.#field.placed,
-      files: new Map([...files].map(([path, isWhole]) => [path.replace(`${FAR}//`, `${FAR}/`), isWhole])),
+      files,
       leftovers: [...parts, ...partials, ...journals],
       posts: this.#receivers.posts,
       rows,
@@ -226,6 +227,16 @@ class World {
     if ((await agent.ended) !== 'SIGKILL') return
     this.#kills++
     this.#pointsHit.add(point)
+  }
+
+  #look(): ReturnType<Field['look']> {
+    return this.#field.look([...this.#enrolled.map(({ root }) => root), `${FAR}/`])
+  }
+
+  /** While who was killed is away: later, what it left half is written over. */
+  async #lookForHalves(after: string): Promise<void> {
+    const { files } = await this.#look()
+    for (const [path, isWhole] of files) if (!isWhole) this.#faults.push(`${path} is not what its name says, after ${after}`)
   }
 
   /** An agent that is in the middle of its work is killed and comes back. */
