@@ -26,6 +26,8 @@ const GATHERED_BYTES_MAX = 16 * KIB
 export class SftpLine implements Reusable {
   readonly readBytes: number = DATA_BYTES_DEFAULT
   readonly writeBytes: number = DATA_BYTES_DEFAULT
+  /** Whether `readBytes` and `writeBytes` are what the server says. */
+  readonly tellsLimits: boolean = false
   readonly learnedHostKey: string | undefined
   readonly #connection: SshConnection
   readonly #clock: Clock
@@ -170,7 +172,7 @@ export class SftpLine implements Reusable {
     const told = await this.send(this, id, encodeRequest({ kind: 'limits', id }))
     if (told.kind !== 'extended') return
     const { readBytes, writeBytes } = decodeLimits(told.data)
-    Object.assign(this, { readBytes: dataBytes(readBytes), writeBytes: dataBytes(writeBytes) })
+    Object.assign(this, { readBytes: dataBytes(readBytes), writeBytes: dataBytes(writeBytes), tellsLimits: true })
   }
 
   #take(chunk: Buffer): void {

@@ -22,6 +22,11 @@ export class SftpSession {
     return this.#line.readBytes
   }
 
+  /** Whether less than was asked for is all that there is. */
+  get readsWhole(): boolean {
+    return this.#line.tellsLimits
+  }
+
   get writeBytes(): number {
     return this.#line.writeBytes
   }

@@ -6,8 +6,8 @@ import type { AppendedFile } from './rename.ts'
 import type { SftpSession } from './sftp-session.ts'
 import { replyFailure } from './sftp-status.ts'
 
-/** What of one file is sent and not yet confirmed, bytes: at 100 ms to the server still 40 MB/s. */
-export const UNCONFIRMED_BYTES_MAX = 4 * MIB
+/** What of one file is sent and not yet confirmed, bytes: the window that OpenSSH gives, which would hold back any more. At 100 ms to the server, 20 MB/s. */
+export const UNCONFIRMED_BYTES_MAX = 2 * MIB
 
 /** An open file that is written from an offset on: chunks are gathered to WRITEs of the size that the server likes best, several of them on the way. */
 export class SftpAppendedFile implements AppendedFile {

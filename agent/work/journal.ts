@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Arrival, TransferWork } from '../../src/wire/agent/work.ts'
@@ -49,7 +50,9 @@ export class Journal {
   async read(transferId: string): Promise<JournalEntry | undefined> {
     const path = this.#path(transferId)
     try {
-      if ((await stat(path)).size > ENTRY_BYTES_MAX) return undefined
+      // Most transfers have none: not even a thread is asked for it.
+      const found = statSync(path, { throwIfNoEntry: false })
+      if (found === undefined || found.size > ENTRY_BYTES_MAX) return undefined
       const entry: unknown = JSON.parse(await readFile(path, 'utf8'))
       return isEntry(entry) && entry.transferId === transferId ? entry : undefined
     } catch {
@@ -71,7 +74,8 @@ export class Journal {
   }
 
   async remove(transferId: string): Promise<void> {
-    await rm(this.#path(transferId), { force: true })
+    const path = this.#path(transferId)
+    if (statSync(path, { throwIfNoEntry: false }) !== undefined) await rm(path, { force: true })
   }
 
   /** Entries that are too old or too many go, each told to `forget` before; so do leftovers of a process that died while writing. */
