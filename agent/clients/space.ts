@@ -20,6 +20,7 @@ const MEANING: Readonly<Record<string, TransferFailureCode>> = {
   not_a_directory: 'NOT_FOUND',
   not_found: 'NOT_FOUND',
   is_a_directory: 'NOT_A_FILE',
+  checksum_mismatch: 'CHECKSUM_MISMATCH',
   storage_full: 'DISK_FULL',
   quota_exceeded: 'QUOTA_EXCEEDED',
   plan_refused: 'QUOTA_EXCEEDED',
@@ -52,7 +53,7 @@ export async function openSpace(
     async move(from, to) {
       await calls.json('POST', '/move', { path: from }, { to })
     },
-    // What is stored was counted and checked by TLS on its way; reading it again would count as a download.
+    // What is stored was checked before it got its name; reading it again would count as a download.
     hash: async () => undefined,
     async close() {
       // Closed by the server in any case, soon after the lease has ended.
@@ -70,10 +71,10 @@ async function openPart(calls: Calls, path: string, { resumes, modifiedAt }: Wri
       return (await calls.json<{ sha256: string | null }>('GET', '/part/hash')).sha256 ?? undefined
     },
     append: (chunk) => pieces.append(chunk),
-    async commit(size) {
+    async commit(size, sha256) {
       await pieces.flush()
       if (pieces.sent !== size) throw new TransferFailure('CHECKSUM_MISMATCH', `The space took ${pieces.sent} of ${size} bytes.`)
-      await calls.json('POST', '/part/commit', {}, { size, modifiedAt })
+      await calls.json('POST', '/part/commit', {}, { size, sha256, modifiedAt })
     },
     async suspend() {
       await calls.json('POST', '/part/abandon', {}, { keeps: true }, { isAfterEnd: true }).catch(() => undefined)

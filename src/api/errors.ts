@@ -24,6 +24,7 @@ export const HTTP_STATUS = {
   is_a_directory: 409,
   directory_not_empty: 409,
   upload_incomplete: 409,
+  checksum_mismatch: 409,
   storage_full: 507,
   quota_exceeded: 507,
   storage_failed: 500,

@@ -23,6 +23,7 @@ export const ERROR_CODES = {
   is_a_directory: 'The path is a folder where a file is needed.',
   directory_not_empty: 'The folder still holds something.',
   upload_incomplete: 'The upload was closed with a hole between its written ranges; it is kept as a partial.',
+  checksum_mismatch: 'What arrived is not what was sent: its SHA-256 is another one. Nothing of it is kept.',
   storage_full: 'The storage has no room left.',
   quota_exceeded: 'The files of the account would take more than its quota.',
   storage_failed: 'The storage answered with an error.',

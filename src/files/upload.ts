@@ -167,12 +167,12 @@ export class Upload implements FileHandle {
     await this.#run(async () => this.#opened?.sync())
   }
 
-  async close(): Promise<void> {
+  async close(expected?: string): Promise<void> {
     this.#end('closed')
     await this.#quiet()
     let undecided = false
     try {
-      if (this.#isUpload) await this.#finish()
+      if (this.#isUpload) await this.#finish(expected)
       else await this.#giveBack()
     } catch (cause) {
       undecided = codeOf(cause) === 'storage_undecided'
@@ -193,7 +193,7 @@ export class Upload implements FileHandle {
   }
 
   /** Everything that makes a closed upload the file. */
-  async #finish(): Promise<void> {
+  async #finish(expected: string | undefined): Promise<void> {
     const { context, session, path } = this.#options
     authorize(session, 'write')
     if (this.#failure !== undefined) throw this.#failure
@@ -204,7 +204,7 @@ export class Upload implements FileHandle {
     const lock = await context.locks.acquire([path], 'path')
     let prepared: Prepared
     try {
-      prepared = await this.#at(() => this.#prepare())
+      prepared = await this.#at(() => this.#prepare(expected))
     } catch (cause) {
       lock.release()
       throw cause
@@ -213,13 +213,15 @@ export class Upload implements FileHandle {
   }
 
   /** Makes the temporary durable, looks at what it is about to replace, and says what is to be recorded. */
-  async #prepare(): Promise<Prepared> {
+  async #prepare(expected: string | undefined): Promise<Prepared> {
     const { context, session, path, root, exclusive, start } = this.#options
     const { backend, clock, node, recorder, reach } = context
     const temporary = await this.#openTemporary()
     await temporary.setAttributes({ mode: this.#mode, ...(this.#times === undefined ? {} : { times: this.#times }) })
     const sha256 = this.#hash.digest(this.#size) ?? context.hashes.ofFile(temporary, this.#size)
     const [digest] = await Promise.all([sha256, temporary.sync(), backend.syncTemporaries()])
+    if (expected !== undefined && digest !== expected)
+      throw new AppError('checksum_mismatch', `what arrived has the SHA-256 ${digest}, what was sent ${expected}`)
     reach('upload.synced')
 
     const old = await root.at(this.path, { follow: false }, async (place) => {
@@ -253,7 +255,9 @@ export class Upload implements FileHandle {
     const { context, session, start } = this.#options
     const { store, backend, recorder, clock, log } = context
     const size = this.#written.prefix()
-    const resumable = start.from !== 'file' && size > 0 && this.#opened !== undefined
+    // What is known to be wrong is nothing to go on with.
+    const isWrong = codeOf(cause) === 'checksum_mismatch'
+    const resumable = start.from !== 'file' && size > 0 && this.#opened !== undefined && !isWrong
     try {
       if (resumable) {
         await Promise.all([this.#opened!.sync(), backend.syncTemporaries()])

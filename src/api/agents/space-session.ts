@@ -117,7 +117,7 @@ export class SpaceSession {
     const bytes = resumes ? await this.#leftAt(target) : 0
     await this.#makeFolders(target)
     const handle = await this.#space.openWrite(target, { create: true, exclusive: false, truncate: bytes === 0, append: false })
-    this.#part = { handle, bytes }
+    this.#part = { handle, bytes, isAppending: false }
     return bytes
   }
 
@@ -139,23 +139,30 @@ export class SpaceSession {
     const part = this.#writing()
     if (offset !== part.bytes)
       throw new AppError('conflict', `offset: ${part.bytes} bytes are there, so ${offset} is not where more begin`)
-    for await (const chunk of chunks) {
-      await part.handle.write([chunk], part.bytes)
-      part.bytes += chunk.length
+    part.isAppending = true
+    try {
+      for await (const chunk of chunks) {
+        await part.handle.write([chunk], part.bytes)
+        part.bytes += chunk.length
+      }
+    } finally {
+      part.isAppending = false
     }
     return part.bytes
   }
 
-  /** All is there: the file is stored, with its event, when this answers. */
-  async commit(size: number, modifiedAt: number | null): Promise<void> {
+  /** All is there, and what was sent: the file is stored, with its event, when this answers. */
+  async commit(size: number, sha256: string, modifiedAt: number | null): Promise<void> {
     const { handle, bytes } = this.#writing()
     if (bytes !== size) throw new AppError('conflict', `size: ${bytes} bytes are there, not ${size}`)
     if (modifiedAt !== null) {
       const seconds = Math.floor(modifiedAt / SECOND_MS)
       await handle.setAttributes({ times: { accessedAt: seconds, modifiedAt: seconds } })
     }
+    // Where an earlier attempt had brought every byte, nothing was written now: closing alone would leave it a part.
+    await handle.setAttributes({ size })
     this.#part = undefined
-    await handle.close()
+    await handle.close(sha256)
   }
 
   /** The file is given up for now, and what there is of it kept for another attempt; with `keeps` false nothing is kept. */
@@ -163,7 +170,8 @@ export class SpaceSession {
     const part = this.#part
     this.#part = undefined
     if (part === undefined) return
-    if (!keeps) await part.handle.setAttributes({ size: 0 }).catch(() => {})
+    // Where nothing was written, nothing was begun that would have to be said to have failed.
+    if (!keeps && part.bytes > 0) await part.handle.setAttributes({ size: 0 }).catch(() => {})
     await part.handle.abandon(reason)
   }
 
@@ -203,6 +211,7 @@ export class SpaceSession {
   }
 
   #writing(): Part {
+    if (this.#part?.isAppending) throw new AppError('conflict', 'another request is still writing the file')
     if (this.#part !== undefined) return this.#part
     throw new AppError('conflict', 'no file is being written on this lease; open it first')
   }
@@ -213,6 +222,8 @@ const FOLDER_MODE = 0o755
 interface Part {
   readonly handle: FileHandle
   bytes: number
+  /** Bytes come one request after the other. */
+  isAppending: boolean
 }
 
 function factsOf({ kind, size, modifiedAt }: Attributes): Facts {

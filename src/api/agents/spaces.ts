@@ -130,6 +130,8 @@ const params = Type.Object({ lease: Type.String({ minLength: 1, maxLength: 64 })
 const where = { account: Type.String({ minLength: 1, maxLength: 64 }), user: Type.String({ minLength: 1, maxLength: 64 }) }
 const Path = Type.String({ minLength: 1, maxLength: PATH_CHARS_MAX })
 const bytes = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+/** Lower-case hex; another text is that of no file. */
+const sha256 = Type.String({ minLength: 64, maxLength: 64 })
 const inPlace = { params, querystring: Type.Object({ ...where, path: Path }) }
 const inWhole = { params, querystring: Type.Object(where) }
 
@@ -195,10 +197,11 @@ function addSpaceRoutes(api: Api, inSpace: InSpace, close: (request: FastifyRequ
 
   api.post(
     '/part/commit',
-    { schema: { ...inWhole, body: Type.Object({ size: bytes, modifiedAt: nullable(Type.Integer()) }) } },
+    { schema: { ...inWhole, body: Type.Object({ size: bytes, sha256, modifiedAt: nullable(Type.Integer()) }) } },
     async (request) =>
       inSpace(request, async (session) => {
-        await session.commit(request.body.size, request.body.modifiedAt)
+        const { size, sha256, modifiedAt } = request.body
+        await session.commit(size, sha256, modifiedAt)
         return {}
       }),
   )

@@ -24,6 +24,7 @@ export const STATUS_OF = {
   is_a_directory: STATUS.FAILURE,
   directory_not_empty: STATUS.FAILURE,
   upload_incomplete: STATUS.FAILURE,
+  checksum_mismatch: STATUS.FAILURE,
   storage_full: STATUS.FAILURE,
   quota_exceeded: STATUS.FAILURE,
   storage_failed: STATUS.FAILURE,
