@@ -215,7 +215,10 @@ export function createListings({ store, moving, runs, clock, log, node }: Listin
       return failed(run, { errorCode: 'NOT_FOUND', error: `nothing is at ${job.sourcePath}` })
     if (isTruncated)
       log.warn({ job: job.id, run: run.id, files: files.length }, 'more files than one run takes; the others wait for the next')
-    const { placeable, refused } = byPlace(job, await choose(job, files))
+    const chosen = await choose(job, files)
+    // The next look would find the same ones again: nobody should wait for what is behind them.
+    if (isTruncated && chosen.length === 0) return giveUp(run, `there are more than ${files.length} files, ${NONE_LEFT}`)
+    const { placeable, refused } = byPlace(job, chosen)
     if (refused.length === 0) return makeTransfers(job, run, placeable)
     const told: Run = { ...run, errorMessage: refusalOf(job, refused) }
     return (await store.changeRun(told, run, [])) && makeTransfers(job, told, placeable)
@@ -343,6 +346,7 @@ export function createListings({ store, moving, runs, clock, log, node }: Listin
 }
 
 const JOB_REMOVED = 'its job was removed'
+const NONE_LEFT = 'and those that were looked at were all moved before: narrow the glob, or have the sources deleted or moved'
 
 /** Names that somebody else's server chose, and that would be no names at the destination. */
 function refusalOf(job: Job, refused: readonly Source[]): string {

@@ -370,6 +370,21 @@ describe('runs of jobs, on a real store', () => {
     assert.deepEqual(await said(job), ['job.started', `job.failed: ${why}`])
   })
 
+  test('more files than one look finds, of which all were moved before: the run says that it reaches no further', async () => {
+    const job = await aJob({ skipMoved: 'name' })
+    const listed = { state: 'listed', files: files('a.csv'), isTruncated: true } as const
+    for (let night = 0; night < 2; night++) {
+      await time.moveTo((await store.findJob(job.id))!.nextRunAt!)
+      await scheduler.look()
+      await answers(job, await lists(job), listed)
+      await end(await transfersOf((await runsOf(job))[0]!), 'completed')
+      await scheduler.look()
+    }
+    const [, first, , second] = await said(job)
+    assert.equal(first, 'job.completed')
+    assert.match(second!, /^job.failed: there are more than 1 files, and those that were looked at were all moved before/)
+  })
+
   test('a job that is removed while its files are looked for ends its run', async () => {
     for (const isTaken of [true, false]) {
       const job = await aJob()
