@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { posix } from 'node:path'
-import { PassThrough, Readable, Writable } from 'node:stream'
+import { type Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { MIB, MINUTE_MS, SECOND_MS } from '../../src/base/units.ts'
+import { MIB, MINUTE_MS } from '../../src/base/units.ts'
 import { TransferFailure } from '../../src/wire/agent/failure.ts'
 import type { FtpEndpoint } from '../../src/wire/agent/work.ts'
 import type { Client, Entry, FileFacts } from './client.ts'
 import { FtpConnection } from './ftp-connection.ts'
 import { readFacts, readListing, readTime, writeTime } from './ftp-listing.ts'
+import { ArrivingFile, SentFile, UnsentBytes } from './ftp-streams.ts'
 import { idleConnections } from './idle.ts'
 import type { ClientContext } from './open.ts'
 import { type AppendedFile, openPartial, partPath, type RenameSteps } from './rename.ts'
@@ -124,8 +125,7 @@ class FtpFiles implements RenameSteps {
   async openAt(path: string, from: number): Promise<AppendedFile> {
     const doing = `Writing “${path}”`
     const opened = Promise.withResolvers<void>()
-    const source = new PassThrough({ highWaterMark: UNSENT_BYTES_MAX })
-    source.on('error', () => {})
+    const source = new UnsentBytes()
     let connectionInUse: FtpConnection | undefined
     const sent = this.#lines.use(async (connection) => {
       connectionInUse = connection
@@ -243,12 +243,8 @@ class FtpFiles implements RenameSteps {
   }
 }
 
-/** What of a file is taken and not yet sent, bytes. */
-const UNSENT_BYTES_MAX = MIB
 /** Hashing a large file takes the server its time, ms. */
 const HASH_MS = 30 * MINUTE_MS
-/** A stopped upload may send what it has within this time, ms, so that the connection can be used again. */
-const ABANDON_MS = 2 * SECOND_MS
 
 async function statOn(connection: FtpConnection, path: string): Promise<FileFacts | undefined> {
   const doing = `Looking at “${path}”`
@@ -295,89 +291,4 @@ async function readText(connection: FtpConnection, command: string, doing: strin
 function hexIn({ code, message }: { readonly code: number; readonly message: string }): string | undefined {
   if (code >= 300) return undefined
   return /\b[0-9a-f]{64}\b/i.exec(message)?.[0].toLowerCase()
-}
-
-/** A file that arrives: at its end only when the server has said that it was all. */
-class ArrivingFile extends Readable {
-  readonly sink: Writable
-  readonly #stop: () => void
-  #isFinished = false
-  #more: (() => void) | undefined
-
-  /** `stop` is called when nobody wants the rest. */
-  constructor(stop: () => void) {
-    super({ highWaterMark: UNSENT_BYTES_MAX })
-    this.#stop = stop
-    this.sink = new Writable({
-      write: (chunk, _encoding, done) => {
-        if (this.push(chunk)) done()
-        else this.#more = done
-      },
-    })
-  }
-
-  finish(): void {
-    this.#isFinished = true
-    this.push(null)
-  }
-
-  /** Before it was handed out nobody listens; then whoever waits for it hears of the failure. */
-  fail(error: Error): never {
-    this.once('error', () => {})
-    this.destroy(error)
-    throw error
-  }
-
-  override _read(): void {
-    const more = this.#more
-    this.#more = undefined
-    more?.()
-  }
-
-  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    if (!this.#isFinished) this.#stop()
-    done(error)
-  }
-}
-
-/** A file that is sent while it is appended to. */
-class SentFile implements AppendedFile {
-  readonly #source: PassThrough
-  readonly #sent: Promise<void>
-  readonly #cut: () => void
-
-  constructor(source: PassThrough, sent: Promise<void>, cut: () => void) {
-    this.#source = source
-    this.#sent = sent
-    this.#cut = cut
-  }
-
-  async append(chunk: Uint8Array): Promise<void> {
-    if (!this.#source.destroyed && this.#source.write(chunk)) return
-    // Destroyed, it closes without ever having had room again: what ended it is what was sent's.
-    if (!this.#source.destroyed) {
-      await new Promise<void>((resolve) => {
-        const go = () => {
-          this.#source.off('drain', go)
-          this.#source.off('close', go)
-          resolve()
-        }
-        this.#source.on('drain', go)
-        this.#source.on('close', go)
-      })
-    }
-    if (this.#source.destroyed) await this.#sent
-  }
-
-  async finish(): Promise<void> {
-    this.#source.end()
-    await this.#sent
-  }
-
-  async abandon(): Promise<void> {
-    this.#source.end()
-    const cut = setTimeout(this.#cut, ABANDON_MS)
-    await this.#sent.catch(() => {})
-    clearTimeout(cut)
-  }
 }
