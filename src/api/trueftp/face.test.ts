@@ -225,7 +225,15 @@ test('a delivery row is one attempt', async () => {
     responseHeaders: { server: 'x' },
     responseBody: 'busy',
   }
-  const settlement = { deliveryId, webhookId: id, orderKey: null, collapseKey: null, node: 'node_test', attempt, endedAt: startedAt + 12 }
+  const settlement = {
+    deliveryId,
+    webhookId: id,
+    orderKey: null,
+    collapseKey: null,
+    node: 'node_test',
+    attempt,
+    endedAt: startedAt + 12,
+  }
   await store.settle([{ ...settlement, outcome: { state: 'waiting', dueAt: startedAt + 30_000 } }])
 
   const { data, total } = (await call('GET', `/webhooks/${id}/deliveries`)).json
