@@ -508,6 +508,8 @@ CREATE INDEX transfer_of_run on transfer (run_id, status) where run_id is not nu
 
 CREATE INDEX transfer_of_status on transfer (status, id);
 
+CREATE INDEX transfer_stopping on transfer (agent_id) where status = 'running' and cancel_asked_at is not null;
+
 CREATE INDEX webhook_of_account on webhook (account_id, id) where removed_at is null;
 
 CREATE INDEX webhook_removed on webhook (id) where removed_at is not null;

@@ -5,7 +5,7 @@ import type { Log } from '../base/log.ts'
 import { movingClock } from '../base/testing.ts'
 import { SECOND_MS } from '../base/units.ts'
 import { HAND_OUT_AGAIN_AFTER_MS, type Hello, type ServerMessage, type Work } from '../wire/agent/work.ts'
-import { createDispatcher, createSilenceWatch, SILENCE_SWEEP_MS, SWEEP_MS } from './dispatch.ts'
+import { createDispatcher, createSilenceWatch, SILENCE_SWEEP_MS, STOP_SWEEP_MS, SWEEP_MS } from './dispatch.ts'
 import { anAgent } from './testing.ts'
 import type { HeldWork, WorkSource } from './work-source.ts'
 
@@ -54,7 +54,7 @@ class Source implements WorkSource {
   }
 }
 
-function open(more: { sources?: Source[]; silent?: () => string[]; clock?: Clock } = {}) {
+function open(more: { sources?: Source[]; silent?: () => string[]; stopping?: () => string[]; clock?: Clock } = {}) {
   const moving = movingClock(1_000_000)
   const source = new Source()
   const logged: string[] = []
@@ -66,6 +66,7 @@ function open(more: { sources?: Source[]; silent?: () => string[]; clock?: Clock
       seenBefore.push(before)
       return more.silent?.() ?? []
     },
+    stoppingAgents: async () => more.stopping?.() ?? [],
   }
   const dispatcher = createDispatcher({ sources: more.sources ?? [source], store, clock: more.clock ?? moving.clock, log })
   const sent: string[] = []
@@ -120,6 +121,21 @@ test('work that takes no slot is handed out where none is free, so many at a tim
   await settle()
   assert.deepEqual(sent, ['a', 'b', 'x', 'y'])
   assert.equal(beside.asked.at(-1), 'take 3')
+})
+
+test('what another node was asked to stop is said down the stream of this one within a quarter of a second', async () => {
+  const stopping: string[] = []
+  const { source, dispatcher, sent, send, pass } = open({ stopping: () => stopping })
+  dispatcher.start()
+  source.holding.set('a', { lease: 'a', isCancelled: false })
+  dispatcher.attach(AGENT, hello(['a']), send)
+  await settle()
+  source.holding.set('a', { lease: 'a', isCancelled: true })
+  stopping.push('agent elsewhere', AGENT.id)
+  await pass(STOP_SWEEP_MS)
+  await settle()
+  assert.deepEqual(sent, ['cancel a'])
+  await dispatcher.stop()
 })
 
 test('any number of nudges is one look, and never two at the same time', async () => {

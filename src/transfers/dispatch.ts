@@ -8,6 +8,13 @@ import type { AgentLine, Dispatcher, WorkSource } from './work-source.ts'
 
 /** What was made or cancelled at another node is found after this, ms; what was made here is nudged about. */
 export const SWEEP_MS = SECOND_MS
+/**
+ * What another node was asked to stop is found after this, ms: with the 700 ms that an agent has until it says that it has stopped, that is within a second. It costs
+ * one query of an index that holds nothing else.
+ */
+export const STOP_SWEEP_MS = 250
+/** Agents of one such look; the next one finds the others. */
+const STOPPING_MAX = 1_000
 /** Agents are looked through for silence this often, ms. */
 export const SILENCE_SWEEP_MS = 10 * SECOND_MS
 /** Silent agents of one look; the next look finds the others. */
@@ -18,7 +25,7 @@ const CLOCK_STEP_MS = SECOND_MS
 export interface DispatcherNeeds {
   /** Asked for work in this order. */
   readonly sources: readonly WorkSource[]
-  readonly store: Pick<TransferStore, 'silentHolders'>
+  readonly store: Pick<TransferStore, 'silentHolders' | 'stoppingAgents'>
   readonly clock: Clock
   readonly log: Log
 }
@@ -45,7 +52,9 @@ export function createDispatcher({ sources, store, clock, log }: DispatcherNeeds
   const watch = createSilenceWatch(clock)
   let isStopping = false
   let cancelSweep = () => {}
+  let cancelStopSweep = () => {}
   let cancelSilenceSweep = () => {}
+  let stopSweep: Promise<void> | undefined
   let silenceSweep: Promise<void> | undefined
 
   /** Runs after what is under way for this agent; a failure is logged, and the next sweep tries again. */
@@ -105,6 +114,21 @@ export function createDispatcher({ sources, store, clock, log }: DispatcherNeeds
     cancelSweep = clock.after(SWEEP_MS, sweep)
   }
 
+  async function nudgeStopping(): Promise<void> {
+    if (lines.size === 0) return
+    for (const agentId of await store.stoppingAgents(STOPPING_MAX)) if (lines.has(agentId)) serve(agentId)
+  }
+
+  function sweepStopping(): void {
+    stopSweep = nudgeStopping()
+      // Whatever keeps the database from answering is said by the sweep of everything.
+      .catch((error) => log.debug({ error: String(error) }, 'cannot look for what is to stop; it is tried again'))
+      .then(() => {
+        stopSweep = undefined
+        if (!isStopping) cancelStopSweep = clock.after(STOP_SWEEP_MS, sweepStopping)
+      })
+  }
+
   function sweepSilence(): void {
     silenceSweep = putBackOfSilent()
       .catch((error) => log.error({ error: String(error) }, 'cannot look for silent agents; it is tried again'))
@@ -148,12 +172,15 @@ export function createDispatcher({ sources, store, clock, log }: DispatcherNeeds
     },
     start() {
       cancelSweep = clock.after(SWEEP_MS, sweep)
+      cancelStopSweep = clock.after(STOP_SWEEP_MS, sweepStopping)
       cancelSilenceSweep = clock.after(SILENCE_SWEEP_MS, sweepSilence)
     },
     async stop() {
       isStopping = true
       cancelSweep()
+      cancelStopSweep()
       cancelSilenceSweep()
+      await stopSweep
       await silenceSweep
       await Promise.all(turns.values())
     },

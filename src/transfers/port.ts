@@ -36,6 +36,8 @@ export interface TransferStore {
   heldTransfers(agentId: string, limit: number): Promise<Transfer[]>
   /** Agents that hold transfers or listings and were last heard of before `seenBefore`; at most `limit`. */
   silentHolders(seenBefore: number, limit: number): Promise<string[]>
+  /** Agents that hold something which they are to stop; at most `limit`. */
+  stoppingAgents(limit: number): Promise<string[]>
   /** Open transfers that nobody ends otherwise: of revoked agents, and foreign ones of agents that were last heard of before `foreignSeenBefore`; at most `limit`. */
   strandedTransfers(foreignSeenBefore: number, limit: number): Promise<Transfer[]>
   /** False for those that were no longer as in `basis`: these were not changed. */

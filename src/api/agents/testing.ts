@@ -73,7 +73,12 @@ export async function openPort() {
   })
   presence.start()
   const work = scriptedWork()
-  const dispatcher = createDispatcher({ sources: [work.source], store: { silentHolders: async () => [] }, clock, log })
+  const dispatcher = createDispatcher({
+    sources: [work.source],
+    store: { silentHolders: async () => [], stoppingAgents: async () => [] },
+    clock,
+    log,
+  })
   dispatcher.start()
   const port = createAgentPort({
     ...{ authority, agents: store, presence, enrolment, dispatcher, clock, log },

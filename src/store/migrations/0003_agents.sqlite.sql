@@ -117,6 +117,8 @@ create index transfer_due on transfer (agent_id, due_at, id) where status = 'que
 -- What does this agent hold? And which transfer is this lease of?
 create index transfer_held on transfer (agent_id, id) where status = 'running';
 create unique index transfer_lease on transfer (lease) where lease is not null;
+-- Whose agent is to be told to stop one?
+create index transfer_stopping on transfer (agent_id) where status = 'running' and cancel_asked_at is not null;
 -- What belongs to this run, and how is it?
 create index transfer_of_run on transfer (run_id, status) where run_id is not null;
 -- What did this agent move, newest first?

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Agent } from '../../agents/agent.ts'
+import { newId } from '../../base/id.ts'
 import type { EventDraft } from '../../events/event.ts'
+import { jobOf, runOf } from '../../jobs/testing.ts'
 import type { TransferChange } from '../../transfers/port.ts'
 import { decide, lost } from '../../transfers/settle.ts'
 import { anAgent, aRunning, aTransfer, POLICY } from '../../transfers/testing.ts'
@@ -269,6 +271,26 @@ export function transferCases(world: World): void {
     assert.equal(lapsed!.tries, 3, 'one that is not heard of is handed out again')
     await world.store.changeLeftover(lapsed!, null)
     assert.equal(await world.store.nextLeftoverDue(agent.id), null)
+  })
+
+  test('whoever holds what is to stop is known, be it a transfer or a listing', async () => {
+    const [moving, listing, others] = [await registered(), await registered(), await registered()]
+    const [one, other] = [moving, others].map((agent) => aRunning(tick(), { agentId: agent!.id }))
+    await stored(one!)
+    await stored(other!)
+    await world.store.changeTransfers([change(one!, { cancelAskedAt: tick() })])
+    const run = runOf({ id: newId('run', tick()), agentId: listing.id, jobId: `job_${tick()}` })
+    await world.store.createJob(jobOf({ id: run.jobId, agentId: listing.id }), anAudit('job.create'))
+    await world.store.beginRun(run, { nextRunAt: null, isAlone: false }, null, anEvent(null, { type: 'job.started' }), null)
+    const [held] = await world.store.takeListings(listing.id, NODE, [`lease of ${run.id}`], tick())
+    await world.store.changeRun({ ...held!, cancelAskedAt: tick() }, held!, [])
+    const stopping = await world.store.stoppingAgents(1_000)
+    assert.deepEqual(
+      [moving, listing, others].map(({ id }) => stopping.includes(id)),
+      [true, true, false],
+    )
+    await world.store.changeTransfers([change((await find(one!.id))!, { status: 'cancelled', lease: null })])
+    assert.equal((await world.store.stoppingAgents(1_000)).includes(moving.id), false)
   })
 
   test('leftovers are handed out where the stream of their agent is, and go with their transfer', async () => {

@@ -55,6 +55,7 @@ export const READS = [
   'findLeftoverByLease',
   'heldLeftovers',
   'silentHolders',
+  'stoppingAgents',
   'strandedTransfers',
   'countOpenTransfers',
   'nextTransferDue',

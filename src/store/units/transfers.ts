@@ -18,6 +18,7 @@ type TransferUnits = Pick<
   | 'takeTransfers'
   | 'heldTransfers'
   | 'silentHolders'
+  | 'stoppingAgents'
   | 'strandedTransfers'
   | 'changeTransfers'
   | 'countOpenTransfers'
@@ -124,6 +125,18 @@ export const transferUnits: Units<TransferUnits> = {
       .limit(limit)
       .execute()
     return rows.map(({ id }) => id)
+  },
+
+  async stoppingAgents({ db }, limit) {
+    const moving = db.selectFrom('transfer').select('agent_id').where(isRunning).where('cancel_asked_at', 'is not', null)
+    const listing = db
+      .selectFrom('run')
+      .select('agent_id')
+      .where('status', '=', sql.lit<string>('running'))
+      .where('lease', 'is not', null)
+      .where('cancel_asked_at', 'is not', null)
+    const rows = await moving.union(listing).limit(limit).execute()
+    return rows.map((row) => row.agent_id)
   },
 
   async strandedTransfers({ db }, foreignSeenBefore, limit) {
