@@ -129,7 +129,7 @@ const WRONG = [
   { body: {}, says: 'state is missing' },
   {
     body: { state: 'done' },
-    says: 'state is "done", not one of running, arrived, completed, failed, cancelled, listed, host_key',
+    says: 'state is "done", not one of running, arrived, completed, failed, cancelled, discarded, listed, host_key',
   },
   {
     body: { state: 'running', size: null, bytesTransferred: -1, speed: 0 },
