@@ -32,12 +32,13 @@ export interface Answer {
   json: any
 }
 
-/** A clock whose wall time can be moved ahead; timers are real. */
+/** A clock that time can go by on; timers are real. */
 function createMovableClock(): Clock & { ahead(ms: number): void } {
   let offset = 0
   return {
     ...systemClock,
     now: () => systemClock.now() + offset,
+    monotonic: () => systemClock.monotonic() + offset,
     ahead(ms) {
       offset += ms
     },

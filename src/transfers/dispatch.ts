@@ -191,13 +191,13 @@ export function createDispatcher({ sources, store, clock, log }: DispatcherNeeds
  * Silence is told by the wall clock, which several nodes share. When that clock is set forward everybody looks silent who is not: then nobody
  * is judged until all had the time to be heard of again.
  */
-export function createSilenceWatch(clock: Clock): { mayJudge(): boolean } {
+export function createSilenceWatch(clock: Clock, toBeHeardMs = HAND_OUT_AGAIN_AFTER_MS): { mayJudge(): boolean } {
   let offset = clock.now() - clock.monotonic()
   let judgesFrom = Number.NEGATIVE_INFINITY
   return {
     mayJudge() {
       const current = clock.now() - clock.monotonic()
-      if (Math.abs(current - offset) > CLOCK_STEP_MS) judgesFrom = clock.monotonic() + HAND_OUT_AGAIN_AFTER_MS
+      if (Math.abs(current - offset) > CLOCK_STEP_MS) judgesFrom = clock.monotonic() + toBeHeardMs
       offset = current
       return clock.monotonic() >= judgesFrom
     },

@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Running } from '../base/lifecycle.ts'
 import type { Log } from '../base/log.ts'
 import { HOUR_MS, MINUTE_MS } from '../base/units.ts'
+import { createSilenceWatch } from './dispatch.ts'
 import type { TransferStore } from './port.ts'
 import { failed } from './settle.ts'
 import type { Transfer } from './transfer.ts'
@@ -10,7 +11,13 @@ import type { TransferWorks } from './transfer-work.ts'
 
 /** A transfer that a foreign agent makes has failed when that agent was silent for this long, ms. */
 export const FOREIGN_LOST_AFTER_MS = HOUR_MS
+/**
+ * When this server begins to listen, and after its clock was set, they get this long to be heard of, ms: they know nothing of that, and report as it suits them.
+ */
+const TO_BE_HEARD_MS = 10 * MINUTE_MS
 const SWEEP_MS = MINUTE_MS
+/** No agent was last heard of before this time. */
+const NOBODY = 0
 /** Transfers that are ended in one transaction. */
 const STEP = 500
 
@@ -30,13 +37,17 @@ export interface StraysNeeds {
 }
 
 export function createStrays({ store, agents, works, clock, log }: StraysNeeds): Strays {
+  const watch = createSilenceWatch(clock, TO_BE_HEARD_MS)
+  const listensFrom = clock.monotonic()
   let isStopping = false
   let cancel = () => {}
   let sweeping: Promise<void> = Promise.resolve()
 
   async function endAll(): Promise<void> {
     for (let isMore = true; isMore && !isStopping; ) {
-      const stranded = await store.strandedTransfers(clock.now() - FOREIGN_LOST_AFTER_MS, STEP)
+      const mayJudge = watch.mayJudge() && clock.monotonic() - listensFrom >= TO_BE_HEARD_MS
+      const foreignSeenBefore = mayJudge ? clock.now() - FOREIGN_LOST_AFTER_MS : NOBODY
+      const stranded = await store.strandedTransfers(foreignSeenBefore, STEP)
       const verdicts = []
       for (const before of stranded) verdicts.push({ before, ...(await verdictOf(before)) })
       await works.carryOut(verdicts)
