@@ -24,11 +24,12 @@ const OFTEN: readonly string[] = [
   'completion.reporting',
   'completion.answered',
 ]
-const NTH_MAX = 8
+const NTH_MAX = 4
 const DELAY_MS_MAX = 1_500
 
-/** Points of the rounds; those of enrolment come before, one after the other. */
-const SERVER_POINTS = WORK_POINTS.filter((point) => point !== 'enrolment.recorded' && point !== 'renewal.recorded')
+/** Those of enrolment come before the rounds, one after the other; listings are recorded in steps of more files than there are here. */
+const ELSEWHERE: readonly WorkPoint[] = ['enrolment.recorded', 'renewal.recorded', 'listing.recording']
+const SERVER_POINTS = WORK_POINTS.filter((point) => !ELSEWHERE.includes(point))
 const ALL: readonly ((random: Random) => Moment)[] = [
   ...SERVER_POINTS.map(
     (point) =>
@@ -43,8 +44,6 @@ const ALL: readonly ((random: Random) => Moment)[] = [
       (random: Random): Moment => ({ victim, arm: null, delayMs: random.between(0, DELAY_MS_MAX) }),
   ),
 ]
-/** Rounds that come to each moment once. */
-export const CYCLE_ROUNDS = ALL.length
 
 export function momentsOf(rounds: number, random: Random): Moment[] {
   const cycle = random.shuffle(ALL)

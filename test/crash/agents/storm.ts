@@ -39,6 +39,8 @@ const AWAY_MS_MAX = 1_000
 /** Everything comes to rest within this, ms, once nothing is killed any more. */
 const REST_MS_MAX = 90_000
 const REST_ASK_MS = 100
+/** Then what is left half done is taken away within this, ms. */
+const TIDY_MS_MAX = 20_000
 /** A certificate of 365 days is due for renewal to who is that far ahead, where it is renewed 300 days before its end. */
 const AHEAD_MS = 70 * DAY_MS
 const USER = 'partner'
@@ -149,19 +151,18 @@ class World {
     if (await this.#rests('the storm')) {
       await this.#load.runAll()
       await this.#rests('the last runs')
+      await this.#tidies()
     }
     for (const process of [...this.#agents, this.#server, this.#far])
       await process.stop().catch((error) => this.#faults.push(error.message))
 
     const rows = await readWorkRows(this.#database ?? join(this.#folder, 'data', 'landfall.sqlite'))
-    const { files, parts } = await this.#look()
-    const partials = readPartials(join(this.#folder, 'far', 'landfall.sqlite')).map((path) => `the upload of ${FAR}${path}`)
-    const journals = AGENTS.flatMap((name) => readdirSync(join(this.#folder, name, 'work')).map((file) => `${name}/work/${file}`))
+    const { files } = await this.#look()
     const evidence = {
       enrolled: this.#enrolled.map(({ id }) => id),
       placed: this.#field.placed,
       files,
-      leftovers: [...parts, ...partials, ...journals],
+      leftovers: await this.#leftovers(),
       posts: this.#receivers.posts,
       rows,
     }
@@ -227,6 +228,20 @@ class World {
     if ((await agent.ended) !== 'SIGKILL') return
     this.#kills++
     this.#pointsHit.add(point)
+  }
+
+  /** What ended transfers have left is taken away a moment later; where it is not, the proofs say so. */
+  async #tidies(): Promise<void> {
+    const expiry = performance.now() + TIDY_MS_MAX
+    while ((await this.#leftovers()).length > 0 && performance.now() < expiry) await wait(REST_ASK_MS)
+  }
+
+  /** Parts of files, uploads that the far side keeps for who goes on with them, and what agents remember of transfers. */
+  async #leftovers(): Promise<string[]> {
+    const { parts } = await this.#look()
+    const partials = readPartials(join(this.#folder, 'far', 'landfall.sqlite')).map((path) => `the upload of ${FAR}${path}`)
+    const journals = AGENTS.flatMap((name) => readdirSync(join(this.#folder, name, 'work')).map((file) => `${name}/work/${file}`))
+    return [...parts, ...partials, ...journals]
   }
 
   #look(): ReturnType<Field['look']> {
