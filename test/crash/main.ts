@@ -13,6 +13,23 @@ import { type Report, type StormOptions, storm } from './storm.ts'
 /** Faults that are printed; the first ones tell, thousands hide them. */
 const FAULTS_SHOWN_MAX = 20
 
+/** What a storm found, and the rest of its verdict. */
+interface Verdict {
+  readonly faults: readonly string[]
+  readonly told: string
+}
+
+const STORMS: Readonly<Record<What, (options: StormOptions) => Promise<Verdict>>> = {
+  async files(options) {
+    const report = await storm(options)
+    return { faults: report.faults, told: filesTold(report) }
+  },
+  async agents(options) {
+    const report = await agentsStorm(options)
+    return { faults: report.faults, told: agentsTold(report) }
+  },
+}
+
 try {
   process.exitCode = await main(parseArguments(process.argv.slice(2), randomInt(2 ** 32)))
 } catch (error) {
@@ -39,23 +56,6 @@ async function main(wish: Wish): Promise<number> {
   }
   say(`crash storm over ${wish.what}, seed ${wish.seed}: ${failed ? 'FAILED' : 'passed'}. ${verdicts.join('; ')}`)
   return failed ? 1 : 0
-}
-
-/** What a storm found, and the rest of its verdict. */
-interface Verdict {
-  readonly faults: readonly string[]
-  readonly told: string
-}
-
-const STORMS: Readonly<Record<What, (options: StormOptions) => Promise<Verdict>>> = {
-  async files(options) {
-    const report = await storm(options)
-    return { faults: report.faults, told: filesTold(report) }
-  },
-  async agents(options) {
-    const report = await agentsStorm(options)
-    return { faults: report.faults, told: agentsTold(report) }
-  },
 }
 
 async function stormOn(store: StoreName, { what, rounds, seed }: Wish, folder: string): Promise<Verdict> {
