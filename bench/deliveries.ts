@@ -16,7 +16,8 @@ const TITLE = 'durable deliveries per second, full attempt log, one healthy rece
 const TARGETS = { sqlite: 0.5, postgres: 0.3 } as const
 const DEADLINE_MS = 5 * 60_000
 
-type Way = 'bare' | keyof typeof TARGETS
+export type StoreName = keyof typeof TARGETS
+type Way = 'bare' | StoreName
 const WAY_NAMES: Record<Way, string> = { bare: 'bare loop', sqlite: 'durable, SQLite', postgres: 'durable, PostgreSQL' }
 
 interface Delivered extends Done {
@@ -46,9 +47,8 @@ async function measure(
   const [url] = receivers.urls() as [string]
   for (let run = 1; run <= dose.runs; run++) {
     for (const way of ways) {
-      const delivered = await withDatabase(way, postgres, run, (database) =>
-        deliver(receivers, dose.deliveries, taskOf(url, dose.deliveries, database)),
-      )
+      const task = (database?: string) => deliver(receivers, dose.deliveries, taskOf(url, dose.deliveries, database))
+      const delivered = way === 'bare' ? await task() : await withDatabase(way, postgres, run, task)
       runs[way].push(delivered)
       progress(`(a) run ${run} of ${dose.runs}: ${WAY_NAMES[way]}: ${Math.round(delivered.perSecond)} per second`)
     }
@@ -73,7 +73,7 @@ function figureOf(way: Way, runs: readonly Delivered[]): Figure {
 }
 
 /** Each run against the bare loop just before it, so that a machine that slows down slows both. */
-function targetOf(way: keyof typeof TARGETS, runs: readonly Delivered[], bare: readonly Delivered[]): Target {
+function targetOf(way: StoreName, runs: readonly Delivered[], bare: readonly Delivered[]): Target {
   const ratios = runs.map(({ perSecond }, run) => perSecond / bare[run]!.perSecond)
   return { name: `${WAY_NAMES[way]} ÷ bare loop`, value: median(ratios), unit: 'ratio', atLeast: TARGETS[way], runs: ratios }
 }
@@ -88,14 +88,14 @@ function whereTimeGoes(way: Way, runs: readonly Delivered[], deliveries: number)
   return `CPU a delivery, ${WAY_NAMES[way]}: ${main} µs posting thread, ${other} µs ${others}, ${receiver} µs receiver${outside}`
 }
 
-async function withDatabase<T>(
-  way: Way,
+/** A fresh database for one run. */
+export async function withDatabase<T>(
+  store: StoreName,
   postgres: TestPostgres | Error,
   run: number,
-  use: (database: string | undefined) => Promise<T>,
+  use: (database: string) => Promise<T>,
 ): Promise<T> {
-  if (way === 'bare') return use(undefined)
-  if (way === 'sqlite') return withFolder('deliveries', (folder) => use(join(folder, 'landfall.sqlite')))
+  if (store === 'sqlite') return withFolder('deliveries', (folder) => use(join(folder, 'landfall.sqlite')))
   if (postgres instanceof Error) throw postgres
   const name = `bench_${run}`
   const url = new URL(postgres.url)

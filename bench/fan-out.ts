@@ -1,8 +1,9 @@
 import { join } from 'node:path'
-import { deliver } from './deliveries.ts'
+import { startPostgres } from '../test/postgres.ts'
+import { deliver, type StoreName, withDatabase } from './deliveries.ts'
 import type { Dose } from './dose.ts'
 import { Receivers } from './receivers.ts'
-import type { Figure, Row } from './report.ts'
+import type { Figure, Row, Target } from './report.ts'
 import { withFolder } from './scratch.ts'
 import { median, percentile } from './statistics.ts'
 
@@ -12,6 +13,7 @@ import { median, percentile } from './statistics.ts'
  */
 
 const FAN_OUT_TARGET = 1
+const STORE_NAMES: Record<StoreName, string> = { sqlite: 'SQLite', postgres: 'PostgreSQL' }
 const HANGING_TARGET = 1.1
 /** Events a second of (g); times the receivers, that many deliveries. */
 const PACED_RATE = 10
@@ -19,32 +21,45 @@ const PACED_RATE = 10
 type Progress = (text: string) => void
 
 export async function measureFanOut(dose: Dose, progress: Progress): Promise<Row> {
+  const postgres = await startPostgres({ durable: true }).catch((error: Error) => error)
   const receivers = await Receivers.start(dose.receivers)
-  const ways = { 'one to one': receivers.urls().slice(0, 1), [`1 to ${dose.receivers}`]: receivers.urls() }
-  const runs = new Map<string, number[]>(Object.keys(ways).map((way) => [way, []]))
+  const urls = receivers.urls()
+  const ways = { 'one to one': urls.slice(0, 1), [`1 to ${dose.receivers}`]: urls }
+  const stores: StoreName[] = postgres instanceof Error ? ['sqlite'] : ['sqlite', 'postgres']
+  const runs = new Map(stores.map((store) => [store, new Map<string, number[]>(Object.keys(ways).map((way) => [way, []]))]))
   try {
     for (let run = 1; run <= dose.runs; run++) {
-      for (const [way, urls] of Object.entries(ways)) {
-        const events = Math.ceil(dose.deliveries / urls.length)
-        const { perSecond } = await withFolder('fan-out', (folder) => {
-          const database = join(folder, 'landfall.sqlite')
-          return deliver(receivers, events * urls.length, { kind: 'durable', urls, events, database })
-        })
-        runs.get(way)!.push(perSecond)
-        progress(`(f) run ${run} of ${dose.runs}: ${way}: ${Math.round(perSecond)} per second`)
+      for (const store of stores) {
+        for (const [way, urls] of Object.entries(ways)) {
+          const events = Math.ceil(dose.deliveries / urls.length)
+          const { perSecond } = await withDatabase(store, postgres, run, (database) =>
+            deliver(receivers, events * urls.length, { kind: 'durable', urls, events, database }),
+          )
+          runs.get(store)!.get(way)!.push(perSecond)
+          progress(`(f) run ${run} of ${dose.runs}: ${STORE_NAMES[store]}, ${way}: ${Math.round(perSecond)} per second`)
+        }
       }
     }
   } finally {
     await receivers.stop()
+    if (!(postgres instanceof Error)) await postgres.stop()
   }
-  const [one, many] = [...runs.values()] as [number[], number[]]
-  const ratios = many.map((perSecond, run) => perSecond / one[run]!)
   return {
     row: 'f',
     title: `fan-out: requests per second when each event goes to ${dose.receivers} receivers`,
-    figures: Array.from(runs, ([way, rates]): Figure => ({ name: way, unit: 'per_second', value: median(rates), runs: rates })),
-    targets: [{ name: 'fan-out ÷ one to one', value: median(ratios), unit: 'ratio', atLeast: FAN_OUT_TARGET, runs: ratios }],
-    notes: [`${dose.deliveries} deliveries a run, SQLite, each way in a fresh process with a fresh database`],
+    figures: stores.flatMap((store) =>
+      Array.from(runs.get(store)!, ([way, rates]): Figure => {
+        return { name: `${STORE_NAMES[store]}, ${way}`, unit: 'per_second', value: median(rates), runs: rates }
+      }),
+    ),
+    targets: stores.map((store): Target => {
+      const [one, many] = [...runs.get(store)!.values()] as [number[], number[]]
+      const ratios = many.map((perSecond, run) => perSecond / one[run]!)
+      const name = `${STORE_NAMES[store]}, fan-out ÷ one to one`
+      return { name, value: median(ratios), unit: 'ratio', atLeast: FAN_OUT_TARGET, runs: ratios }
+    }),
+    notes: [`${dose.deliveries} deliveries a run, each way in a fresh process with a fresh database`],
+    ...(postgres instanceof Error ? { skipped: `PostgreSQL did not start (${postgres.message})` } : {}),
   }
 }
 
