@@ -3,20 +3,21 @@ import { AppError, codeOf } from '../base/error.ts'
 import { randomText } from '../base/id.ts'
 import type { Log } from '../base/log.ts'
 import { SECOND_MS } from '../base/units.ts'
+import { RETRIES_MAX } from '../transfers/check.ts'
 import type { TransferStore } from '../transfers/port.ts'
+import { LOSSES_MAX } from '../transfers/transfer.ts'
 import type { WorkSource } from '../transfers/work-source.ts'
 import { isTransferFailureCode, TRANSFER_FAILURES, TransferFailure } from '../wire/agent/failure.ts'
 import { LISTED_FILES_MAX, type ListedFile, type ListWork, type WorkReport } from '../wire/agent/work.ts'
+import { createDryRuns, type DryRun, failureOf, type ListingFailure, notTrusted } from './dry-runs.ts'
 import type { Job, Run } from './job.ts'
 import type { Moving, Source } from './moving.ts'
 import type { JobStore } from './port.ts'
 import type { Runs } from './runs.ts'
-import { byPlace, destinationOf, isGlob, notMovedYet } from './select-files.ts'
+import { byPlace, isGlob, notMovedYet } from './select-files.ts'
 
-/** Listings that an agent holds, and dry runs that wait, at most. */
+/** Listings that an agent holds, at most. */
 const LISTINGS_MAX = 100
-/** How long somebody waits for a dry run, ms. */
-export const DRY_RUN_MAX_MS = 60 * SECOND_MS
 const LEASE_CHARACTERS = 24
 /** Transfers that are made in one transaction: a tenth of a second, measured, for which others who write wait. */
 export const TRANSFERS_STEP = 250
@@ -32,20 +33,6 @@ export interface ListingParts {
   readonly node: string
 }
 
-/** What a dry run found. */
-export interface DryRun {
-  readonly files: readonly {
-    readonly source: string
-    readonly destination: string
-    readonly size: number
-    readonly modifiedAt: number | null
-  }[]
-  /** Found, but moved before. */
-  readonly skipped: number
-  /** There are more files than one run takes. */
-  readonly isTruncated: boolean
-}
-
 /** Has agents look for the files of runs, and makes transfers of what they find. */
 export interface Listings extends WorkSource {
   /** What a run would move now. `conflict` where the agent does not answer in time. */
@@ -54,16 +41,8 @@ export interface Listings extends WorkSource {
   jobOf(agentId: string, lease: string): Promise<Job | undefined>
 }
 
-interface WaitingDryRun {
-  readonly job: Job
-  readonly agentId: string
-  isSent: boolean
-  answer(report: WorkReport): void
-}
-
 export function createListings({ store, moving, runs, clock, log, node }: ListingParts): Listings {
-  /** Dry runs are nobody's but of who waits for them: a process that dies takes them along. */
-  const dryRuns = new Map<string, WaitingDryRun>()
+  const dryRuns = createDryRuns({ workOf, choose, isPinned, nudge: moving.nudge, clock })
   /** Leases of listings that are being taken, or were but never answered because of a failure in between; and whose. No agent knows of them. */
   const unsent = new Map<string, string>()
   /** What was reported of a lease and is being recorded. */
@@ -79,7 +58,7 @@ export function createListings({ store, moving, runs, clock, log, node }: Listin
   }
 
   async function take(agentId: string, limit: number): Promise<readonly ListWork[]> {
-    const work = await dryRunsFor(agentId, limit)
+    const work = await dryRuns.take(agentId, limit)
     const taken = await unsentOf(agentId, limit - work.length)
     const next = await store.nextListingDue(agentId)
     if (next !== null && next <= clock.now() && work.length + taken.length < limit) {
@@ -92,20 +71,6 @@ export function createListings({ store, moving, runs, clock, log, node }: Listin
     }
     for (const run of taken) work.push(...(await workOfRun(run)))
     for (const { lease } of taken) unsent.delete(lease!)
-    return work
-  }
-
-  async function dryRunsFor(agentId: string, limit: number): Promise<ListWork[]> {
-    const work: ListWork[] = []
-    for (const [lease, waiting] of dryRuns) {
-      if (waiting.agentId !== agentId || waiting.isSent || work.length >= limit) continue
-      waiting.isSent = true
-      try {
-        work.push(await workOf(waiting.job, lease, lease))
-      } catch (error) {
-        waiting.answer(failureOf(error))
-      }
-    }
     return work
   }
 
@@ -146,8 +111,8 @@ export function createListings({ store, moving, runs, clock, log, node }: Listin
   }
 
   async function report(agentId: string, lease: string, report: WorkReport): Promise<{ go: boolean } | undefined> {
-    const dryRun = dryRuns.get(lease)
-    if (dryRun !== undefined && dryRun.agentId === agentId) return reportOfDryRun(dryRun, report)
+    const answer = await dryRuns.report(agentId, lease, report)
+    if (answer !== undefined) return answer
     // Who had no answer for long says it again, while what was said first is still being recorded.
     const before = recording.get(lease) ?? Promise.resolve()
     const recorded = before.then(() => record(agentId, lease, report))
@@ -159,16 +124,6 @@ export function createListings({ store, moving, runs, clock, log, node }: Listin
     return recorded.finally(() => {
       if (recording.get(lease) === over) recording.delete(lease)
     })
-  }
-
-  async function reportOfDryRun({ job, answer }: WaitingDryRun, report: WorkReport): Promise<{ go: boolean }> {
-    if (report.state !== 'host_key') {
-      answer(report)
-      return { go: report.state === 'running' }
-    }
-    const go = await isPinned(job, report.hostKey)
-    if (!go) answer({ ...notTrusted(report.hostKey), state: 'failed', bytesTransferred: 0 })
-    return { go }
   }
 
   async function record(agentId: string, lease: string, report: WorkReport): Promise<{ go: boolean } | undefined> {
@@ -288,7 +243,9 @@ export function createListings({ store, moving, runs, clock, log, node }: Listin
       const lost = held.filter(({ lease }) => lease !== null && !kept.includes(lease))
       for (const run of lost) {
         const job = await store.findJob(run.jobId)
-        if (job?.options.onAgentLost === 'fail') await giveUp(run, 'AGENT_LOST: its agent was lost while it looked for the files')
+        const isTooOften = run.listings > RETRIES_MAX + LOSSES_MAX
+        if (job?.options.onAgentLost === 'fail' || isTooOften)
+          await giveUp(run, 'AGENT_LOST: its agent was lost while it looked for the files')
         else await giveBack(run)
       }
     },
@@ -299,49 +256,12 @@ export function createListings({ store, moving, runs, clock, log, node }: Listin
         .map(({ lease, cancelAskedAt }) => ({ lease: lease!, isCancelled: cancelAskedAt !== null }))
     },
     async jobOf(agentId, lease) {
-      const dryRun = dryRuns.get(lease)
-      if (dryRun !== undefined) return dryRun.agentId === agentId ? dryRun.job : undefined
+      const job = dryRuns.jobOf(agentId, lease)
+      if (job !== undefined) return job
       const run = await store.findRunByLease(lease)
       return run?.agentId === agentId && run.status === 'running' ? store.findJob(run.jobId) : undefined
     },
-    async dryRun(job) {
-      if (dryRuns.size >= LISTINGS_MAX)
-        throw new AppError('limit_reached', `${LISTINGS_MAX} dry runs are under way already; try again in a moment`)
-      const lease = `dry_${newLease()}`
-      const report = await new Promise<WorkReport | undefined>((resolve) => {
-        const cancel = clock.after(DRY_RUN_MAX_MS, () => resolve(undefined))
-        const answer = (report: WorkReport) => {
-          if (report.state === 'running') return
-          cancel()
-          resolve(report)
-        }
-        dryRuns.set(lease, { job, agentId: job.agentId, isSent: false, answer })
-        moving.nudge(job.agentId)
-      }).finally(() => dryRuns.delete(lease))
-      if (report?.state === 'listed') return planOf(job, report)
-      if (report?.state === 'failed')
-        throw new AppError('conflict', `the agent could not look for the files: ${report.errorCode}: ${report.error}`)
-      throw new AppError(
-        'conflict',
-        `the agent of the job did not answer within ${DRY_RUN_MAX_MS / SECOND_MS} seconds; is it connected to this server?`,
-      )
-    },
-  }
-
-  async function planOf(
-    job: Job,
-    { files, isTruncated }: { files: readonly ListedFile[]; isTruncated: boolean },
-  ): Promise<DryRun> {
-    const chosen = await choose(job, files)
-    return {
-      files: chosen.map(({ file, sourceUrl }) => ({
-        source: sourceUrl,
-        destination: destinationOf(job, file),
-        ...{ size: file.size, modifiedAt: file.modifiedAt },
-      })),
-      skipped: files.length - chosen.length,
-      isTruncated,
-    }
+    dryRun: (job) => dryRuns.run(job),
   }
 }
 
@@ -355,22 +275,6 @@ function refusalOf(job: Job, refused: readonly Source[]): string {
   return `files were left out whose names cannot be names below ${job.destinationPath}: ${JSON.stringify(file.relativePath.slice(0, 256))}${others}`
 }
 
-function notTrusted(hostKey: string): Pick<ListingFailure, 'errorCode' | 'error'> {
-  const error = `The other side showed the host key ${hostKey}, which is not one to be trusted at first use.`
-  return { errorCode: 'HOST_KEY_MISMATCH', error }
-}
-
 function newLease(): string {
   return `lst_${randomText(LEASE_CHARACTERS)}`
-}
-
-type ListingFailure = Extract<WorkReport, { state: 'failed' }>
-
-function failureOf(error: unknown): ListingFailure {
-  const known = error instanceof TransferFailure ? { errorCode: error.code, error: error.message } : null
-  return {
-    state: 'failed',
-    ...(known ?? { errorCode: 'INTERNAL', error: 'the work could not be prepared; the log has the details' }),
-    bytesTransferred: 0,
-  }
 }

@@ -12,8 +12,9 @@ import { anAudit, anEvent } from '../store/testing.ts'
 import { anAgent } from '../transfers/testing.ts'
 import { newTransfer, type Transfer } from '../transfers/transfer.ts'
 import type { ListedFile, WorkReport } from '../wire/agent/work.ts'
+import { DRY_RUN_MAX_MS } from './dry-runs.ts'
 import type { Job, JobOptions, Run } from './job.ts'
-import { createListings, DRY_RUN_MAX_MS, type Listings, TRANSFERS_STEP } from './listing.ts'
+import { createListings, type Listings, TRANSFERS_STEP } from './listing.ts'
 import type { Moving } from './moving.ts'
 import { createRuns, LISTING_WAIT_MAX_MS, type Runs } from './runs.ts'
 import { Scheduler } from './scheduler.ts'
@@ -441,6 +442,18 @@ describe('runs of jobs, on a real store', () => {
     await listings.putBack(job.agentId, [lease])
     assert.deepEqual(await listings.take(job.agentId, 5), [])
     assert.deepEqual(await listings.held(job.agentId), [{ lease, isCancelled: false }])
+  })
+
+  test('a listing that ends its agent each time is given up', async () => {
+    const job = await aJob()
+    await time.moveTo(DUE)
+    await scheduler.look()
+    for (let deaths = 0; (await listings.take(job.agentId, 5)).length > 0; deaths++) {
+      assert.ok(deaths <= 30)
+      await time.pass(1)
+      await listings.putBack(job.agentId, [])
+    }
+    assert.match((await said(job))[1]!, /^job.failed: AGENT_LOST/)
   })
 
   test('where the policy says so, losing the agent ends the run', async () => {
