@@ -9,7 +9,7 @@ import type { StormOptions } from '../storm.ts'
 import { agentsStorm } from './storm.ts'
 
 /** Beside the kills of the enrolments. */
-const ROUNDS = 5
+const ROUNDS = 3
 /** Between them the two cover different moments. */
 const SEEDS = { sqlite: 1, postgres: 2 } as const
 
