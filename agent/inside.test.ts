@@ -40,7 +40,7 @@ const letIn = async (csr: string): Promise<BuiltinAgentHears> => {
   const certificate = await peer.issue(csr)
   return { type: 'enrolled', id: 'agent_1', name: 'builtin', apiKey: 'mft_ak_x', certificate }
 }
-const hellos = (count: number) => eventually(async () => assert.equal(peer.hellos.length, count), 100_000)
+const hellos = (count: number) => eventually(async () => assert.equal(peer.hellos.length, count))
 const asked = (said: readonly BuiltinAgentSays[]) => said.filter(({ type }) => type === 'enrol').length
 
 test('it is let in once, dials like any other agent, ends when it is told to, and comes back with what it has', async () => {

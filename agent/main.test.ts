@@ -71,7 +71,7 @@ function start(folder: string, clock: Clock = systemClock) {
   return agent
 }
 
-const soon = (check: () => void) => eventually(async () => check(), 20_000)
+const soon = (check: () => void) => eventually(async () => check())
 const hellos = (count: number) => soon(() => assert.equal(peer.hellos.length, count))
 
 /** Time that stands until it is moved, beginning now. */

@@ -26,8 +26,6 @@ after(async () => {
   await peer.stop()
 })
 
-/** Tries of what takes longer than a moment. */
-const WAITS = 1_000_000
 const BYTES = 20 * MIB
 const PARTS_BYTES = 16 * MIB
 
@@ -123,7 +121,7 @@ test('the ticket is in the journal as soon as there is one: a kill leaves no upl
   const bench = workBench(folder, { clock: movingClock().clock, open: stuckAfter(12 * MIB) })
   const moving = moveFile(work, bench.context)
   const journal = new Journal(join(folder, '.agent'))
-  await eventually(async () => assert.ok((await journal.read(work.transferId))?.ticket !== undefined), WAITS)
+  await eventually(async () => assert.ok((await journal.read(work.transferId))?.ticket !== undefined))
   assert.deepEqual(await half(destination.path), [1])
   bench.stop('cancelled')
   await moving

@@ -30,7 +30,7 @@ function keep(code: string | ((nth: number) => string), enrol: Enrolment['regist
     return thread
   }
   const agent = runBuiltinAgent({ data: DATA, enrolment: { register: enrol }, clock: time.clock, log, startThread })
-  const isDown = () => eventually(async () => assert.equal(running, 0), 100_000)
+  const isDown = () => eventually(async () => assert.equal(running, 0))
   return { agent, time, logged, startedAt, isDown }
 }
 

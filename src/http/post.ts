@@ -4,7 +4,7 @@ import { AppError } from '../base/error.ts'
 import { SECOND_MS } from '../base/units.ts'
 import { Exchange, type PostResult } from './exchange.ts'
 import type { EgressGuard } from './guard.ts'
-import { Pools } from './pools.ts'
+import type { Pools } from './pools.ts'
 import { DIRECT, type Route } from './route.ts'
 import { sentenceOf } from './tls.ts'
 
@@ -50,7 +50,8 @@ const CLOSE_WITHIN_MS = 5 * SECOND_MS
 
 export function createPoster(options: PosterOptions): Poster {
   const { guard, clock, connectionsPerOriginMax = CONNECTIONS_PER_ORIGIN_MAX, originsMax = ORIGINS_MAX } = options
-  const pools = new Pools({ guard, clock, ca: options.ca, connectionsMax: connectionsPerOriginMax, poolsMax: originsMax })
+  let opening: Promise<Pools> | undefined
+  let opened: Pools | undefined
   let isClosed = false
 
   async function post(request: PostRequest): Promise<PostResult> {
@@ -58,7 +59,9 @@ export function createPoster(options: PosterOptions): Poster {
     const { headers, body, deadlineMs, route = DIRECT } = request
     const verdict = guard.under(route.egressAllow).checkUrl(request.url)
     if (!verdict.allowed) return { kind: 'refused', reason: verdict.reason }
-    const wrong = faultOf(route)
+    const pools = opened ?? (await open())
+    if (isClosed) throw new AppError('stopping', 'the sender is stopping')
+    const wrong = faultOf(pools, route)
     if (wrong !== undefined) return { kind: 'unreachable', code: 'CLIENT_CERTIFICATE', message: wrong, durationMs: 0 }
     const { origin, pathname, search } = verdict.url
     const message: Dispatcher.DispatchOptions = { method: 'POST', path: pathname + search, headers, body }
@@ -68,8 +71,17 @@ export function createPoster(options: PosterOptions): Poster {
     })
   }
 
+  /** With the first request: undici is a tenth of what the server would load before it is ready. */
+  async function open(): Promise<Pools> {
+    opening ??= import('./pools.ts').then(
+      ({ Pools }) => new Pools({ guard, clock, ca: options.ca, connectionsMax: connectionsPerOriginMax, poolsMax: originsMax }),
+    )
+    opened = await opening
+    return opened
+  }
+
   /** What keeps our side from showing who it is; nobody need be asked to know it. */
-  function faultOf(route: Route): string | undefined {
+  function faultOf(pools: Pools, route: Route): string | undefined {
     try {
       const { certificateUntil } = pools.identityOf(route)
       if (certificateUntil === null || clock.now() < certificateUntil) return undefined
@@ -81,6 +93,8 @@ export function createPoster(options: PosterOptions): Poster {
 
   async function close(withinMs = CLOSE_WITHIN_MS): Promise<void> {
     isClosed = true
+    const pools = opened
+    if (pools === undefined) return
     const ended = pools.retireAll()
     const cut = Promise.withResolvers<unknown>()
     const cancel = clock.after(withinMs, () => cut.resolve(pools.cut()))

@@ -40,17 +40,12 @@ async function eventsOf({ call }: TestServer): Promise<string[]> {
     .reverse()
 }
 
-/** Waits in real time: threads start, and TLS is spoken. */
-function soon<Answer>(check: () => Promise<Answer>): Promise<Answer> {
-  return eventually(check, 10_000)
-}
-
 /** A transfer that the built-in agent makes, once it is over. */
 async function moved({ call }: TestServer, sourceUrl: string, destinationPath: string) {
   const [agent] = (await agentsOf(server!)) as [Shown]
   const order = { agentId: agent.id, sourceUrl, destinationPath, direction: 'push' }
   const { transfer } = await call<{ transfer: { id: string } }>('POST', '/api/transfers', order)
-  return soon(async () => {
+  return eventually(async () => {
     const found = await call<{ transfer: { status: string; errorCode?: string } }>('GET', `/api/transfers/${transfer.id}`)
     assert.ok(!['queued', 'running'].includes(found.transfer.status))
     return found.transfer
@@ -61,7 +56,7 @@ let id: string
 
 test('a fresh server has an agent that moves files, and nobody had to make a token', async () => {
   const first = await live('on')
-  await soon(async () => assert.equal(first.app.agentPort.stats().streams, 1))
+  await eventually(async () => assert.equal(first.app.agentPort.stats().streams, 1))
   const [made, ...others] = await agentsOf(first)
   assert.ok(made !== undefined && others.length === 0)
   id = made.id
@@ -83,7 +78,7 @@ test('a fresh server has an agent that moves files, and nobody had to make a tok
 
 test('after a restart it is the same agent, on whatever port, and nothing is said of it', async () => {
   const second = await live('on')
-  await soon(async () => assert.equal(second.app.agentPort.stats().streams, 1))
+  await eventually(async () => assert.equal(second.app.agentPort.stats().streams, 1))
   assert.deepEqual(
     (await agentsOf(second)).map((agent) => [agent.id, agent.status]),
     [[id, 'online']],
@@ -98,7 +93,7 @@ test('switched off, it is offline at once; switched on again, it is back', async
     ['offline'],
   )
   const fourth = await live('on')
-  await soon(async () =>
+  await eventually(async () =>
     assert.deepEqual(
       (await agentsOf(fourth)).map((agent) => [agent.id, agent.status]),
       [[id, 'online']],
@@ -109,10 +104,10 @@ test('switched off, it is offline at once; switched on again, it is back', async
 
 test('revoked, it ends, and is not let in again by a restart', async () => {
   await server!.call('POST', `/api/agents/${id}/revoke`)
-  await soon(async () => assert.equal(server!.app.agentPort.stats().streams, 0))
+  await eventually(async () => assert.equal(server!.app.agentPort.stats().streams, 0))
   const last = await live('on')
   // It dials once, and takes the refusal.
-  await soon(async () => assert.equal(last.app.agentPort.stats().refusedRequests, 1))
+  await eventually(async () => assert.equal(last.app.agentPort.stats().refusedRequests, 1))
   assert.deepEqual(
     (await agentsOf(last)).map((agent) => [agent.id, agent.status]),
     [[id, 'offline']],

@@ -333,7 +333,7 @@ async function openServer(folders: string[]) {
       const order = { agentId: id, sourceUrl: join(base, 'a'), destinationPath: join(base, 'b'), direction: 'push' } as const
       await time.pass(1)
       await work.transfers.create(SERVER_CALLER, order)
-      await eventually(async () => assert.equal(begun.length, 1), 100_000)
+      await eventually(async () => assert.equal(begun.length, 1))
     },
     async stop() {
       await port.stop()
