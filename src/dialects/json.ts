@@ -11,3 +11,15 @@ export function wellFormedJson(value: object): string {
   if (!text.includes('\\ud')) return text
   return text.replace(BACKSLASH_OR_LONE_SURROGATE, (found) => (found === '\\\\' ? found : '\uFFFD'))
 }
+
+/**
+ * A body that is the same for all webhooks of an event: made once for those that are planned one after the other. Events do not change once
+ * they are recorded, so the last one is known by itself.
+ */
+export function onceAnEvent<Event extends object>(make: (event: Event) => string): (event: Event) => string {
+  let last: { readonly event: Event; readonly body: string } | undefined
+  return (event) => {
+    if (last?.event !== event) last = { event, body: make(event) }
+    return last.body
+  }
+}

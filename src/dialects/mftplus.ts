@@ -1,7 +1,7 @@
 import { isoSeconds } from '../base/clock.ts'
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import type { Dialect } from './dialect.ts'
-import { wellFormedJson } from './json.ts'
+import { onceAnEvent, wellFormedJson } from './json.ts'
 import { signatureOf, unixSeconds } from './signature.ts'
 
 /**
@@ -13,9 +13,9 @@ export const mftplus: Dialect = {
   secretRequired: false,
   signsWithBoth: false,
 
-  body(event) {
-    return wellFormedJson({ id: event.id, event: event.type, timestamp: isoSeconds(event.occurredAt), data: event.data })
-  },
+  body: onceAnEvent((event) =>
+    wellFormedJson({ id: event.id, event: event.type, timestamp: isoSeconds(event.occurredAt), data: event.data }),
+  ),
 
   fixedHeaders: () => null,
 

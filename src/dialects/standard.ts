@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import type { AttemptFacts, Dialect, RetryRules } from './dialect.ts'
-import { wellFormedJson } from './json.ts'
+import { onceAnEvent, wellFormedJson } from './json.ts'
 import { standardSignature } from './key.ts'
 import { unixSeconds } from './signature.ts'
 
@@ -30,10 +30,10 @@ export const standard: Dialect = {
   secretRequired: true,
   signsWithBoth: true,
 
-  body(event) {
+  body: onceAnEvent((event) => {
     const timestamp = new Date(event.occurredAt).toISOString()
     return wellFormedJson({ type: event.type, timestamp, data: event.data })
-  },
+  }),
 
   fixedHeaders: () => null,
 

@@ -9,7 +9,9 @@ export const GRAINS = [
   { grain: 'minute', spanMs: MINUTE_MS },
 ] as const
 
-const TOOK = Array.from({ length: TOOK_BOUNDS_MS.length + 1 }, (_, index) => `took_${index}`)
+/** Classes of how long answers took. */
+export const TOOK_COUNT = TOOK_BOUNDS_MS.length + 1
+const TOOK = Array.from({ length: TOOK_COUNT }, (_, index) => `took_${index}`)
 
 /** The columns of `tally` that count. */
 export const TALLY_COUNTS = [

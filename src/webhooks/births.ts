@@ -4,7 +4,7 @@ import type { ClaimedDelivery } from './webhook.ts'
 
 /** Room that one record may take, deliveries; a burst of more leaves the rest to claims. Its answer is read in one go, some ms. */
 const BIRTHS_MAX = 1_024
-/** An event may be for all webhooks that have a lane, and for a few that have none at the moment. */
+/** An event may be for as many webhooks as one was lately, or as have a lane, and for a few more. */
 const WEBHOOKS_MORE = 32
 
 export interface BirthParts {
@@ -27,6 +27,8 @@ export interface BirthParts {
 export class Births {
   readonly #parts: BirthParts
   #underWay = 0
+  /** Deliveries that an event brought lately: lanes come and go between two events, and a count of them says too little. */
+  #perEvent = 0
 
   constructor(parts: BirthParts) {
     this.#parts = parts
@@ -47,6 +49,7 @@ export class Births {
     try {
       const { deliveries, isComplete } = await write(room)
       if (!isComplete) doubt()
+      this.#perEvent = Math.max(this.#perEvent - 1, Math.ceil(deliveries.length / events))
       lanes.take(-room.most)
       arrived(deliveries)
     } catch (error) {
@@ -61,7 +64,7 @@ export class Births {
 
   #room(events: number): BirthRoom | null {
     const { node, lanes, mayClaim } = this.#parts
-    const most = Math.min(events * (lanes.size + WEBHOOKS_MORE), BIRTHS_MAX)
+    const most = Math.min(events * (Math.max(this.#perEvent, lanes.size) + WEBHOOKS_MORE), BIRTHS_MAX)
     const room = mayClaim() ? lanes.roomForBirths(most) : null
     return room === null ? null : { node, ...room }
   }

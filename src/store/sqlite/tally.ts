@@ -1,6 +1,7 @@
 import { classOf, SLOW_ANSWER_MS } from '../../base/histogram.ts'
+import { MINUTE_MS } from '../../base/units.ts'
 import type { Settlement } from '../../webhooks/port.ts'
-import { added, GRAINS, TALLY_COLUMNS, TALLY_COUNTS, TOTAL_COUNTS } from '../tally.ts'
+import { added, GRAINS, TALLY_COLUMNS, TALLY_COUNTS, TOOK_COUNT, TOTAL_COUNTS } from '../tally.ts'
 import type { Writing } from './writing.ts'
 
 /** There is one writer, so there is one part. */
@@ -21,19 +22,17 @@ export interface Total {
 
 /** Adds what these written settlements count to the roll-ups: one write for each webhook and span of time. */
 export function tally(writing: Writing, settlements: readonly Settlement[]): void {
-  for (const { grain, spanMs } of GRAINS) {
-    const counted = settlements.filter(({ attempt, outcome }) => attempt !== null || outcome.state === 'failed')
-    const spans = Map.groupBy(counted, ({ webhookId, endedAt }) => `${endedAt - (endedAt % spanMs)} ${webhookId}`)
-    for (const group of spans.values()) {
-      const { webhookId, endedAt } = group[0]!
-      writing.prepare(UPSERT_TALLY).run(webhookId, grain, endedAt - (endedAt % spanMs), PART, ...countsOf(group))
+  for (const [webhookId, own] of Map.groupBy(settlements, (settlement) => settlement.webhookId)) {
+    const counted = own.filter(({ attempt, outcome }) => attempt !== null || outcome.state === 'failed')
+    // Nearly always all are of one minute.
+    for (const minute of Map.groupBy(counted, ({ endedAt }) => endedAt - (endedAt % MINUTE_MS)).values()) {
+      const { endedAt } = minute[0]!
+      const counts = countsOf(minute)
+      for (const { grain, spanMs } of GRAINS)
+        writing.prepare(UPSERT_TALLY).run(webhookId, grain, endedAt - (endedAt % spanMs), PART, ...counts)
     }
+    if (own.some(({ outcome }) => outcome.state !== 'waiting')) addTotals(writing, [{ webhookId, ...endsOf(own) }])
   }
-  const ended = Map.groupBy(
-    settlements.filter(({ outcome }) => outcome.state !== 'waiting'),
-    ({ webhookId }) => webhookId,
-  )
-  addTotals(writing, Array.from(ended, ([webhookId, group]) => ({ webhookId, ...endsOf(group) }))) // biome-ignore format: one line
 }
 
 export function addTotals(writing: Writing, totals: readonly Total[]): void {
@@ -44,24 +43,27 @@ export function addTotals(writing: Writing, totals: readonly Total[]): void {
 
 /** In the order of TALLY_COUNTS. */
 function countsOf(settlements: readonly Settlement[]): number[] {
-  const attempts = settlements.flatMap(({ attempt }) => attempt ?? [])
-  const answered = attempts.filter((attempt) => attempt.statusCode !== null)
-  const took = answered.map((attempt) => classOf(attempt.durationMs))
+  const counts = { attempts: 0, failures: 0, unauthorized: 0, answered: 0, slow: 0, durationMs: 0 }
+  const took = new Array<number>(TOOK_COUNT).fill(0)
+  for (const { attempt } of settlements) {
+    if (attempt === null) continue
+    const { error, statusCode, durationMs } = attempt
+    counts.attempts += 1
+    if (error !== null) counts.failures += 1
+    if (statusCode === null) continue
+    counts.answered += 1
+    if (statusCode === 401) counts.unauthorized += 1
+    if (durationMs > SLOW_ANSWER_MS) counts.slow += 1
+    counts.durationMs += durationMs
+    took[classOf(durationMs)]! += 1
+  }
+  const { attempts, failures, unauthorized, answered, slow, durationMs } = counts
   const { delivered, failed } = endsOf(settlements)
-  return [
-    attempts.length,
-    attempts.filter((attempt) => attempt.error !== null).length,
-    answered.filter((attempt) => attempt.statusCode === 401).length,
-    answered.length,
-    answered.filter((attempt) => attempt.durationMs > SLOW_ANSWER_MS).length,
-    answered.reduce((sum, attempt) => sum + attempt.durationMs, 0),
-    ...TALLY_COUNTS.filter((name) => name.startsWith('took_')).map((_, index) => took.filter((each) => each === index).length),
-    delivered,
-    failed,
-  ]
+  return [attempts, failures, unauthorized, answered, slow, durationMs, ...took, delivered, failed]
 }
 
 function endsOf(settlements: readonly Settlement[]) {
-  const count = (state: string) => settlements.filter(({ outcome }) => outcome.state === state).length
-  return { delivered: count('delivered'), failed: count('failed'), cancelled: count('cancelled') }
+  const ends = { delivered: 0, failed: 0, cancelled: 0, waiting: 0 }
+  for (const { outcome } of settlements) ends[outcome.state] += 1
+  return ends
 }
