@@ -101,7 +101,7 @@ class Measuring {
       amount: megabytes,
       atLeast: LARGE_TARGET,
       peer: 'sftp',
-      theirs: (direction) =>
+      theirs: (direction, to) =>
         sftp(this.#setting.login, `${direction === 'pull' ? 'get' : 'put'} ${large}/large.bin ${to}/large.bin`),
       from: large,
     })
@@ -111,7 +111,7 @@ class Measuring {
       amount: this.#dose.smallFiles,
       atLeast: SMALL_TARGET,
       peer: 'rclone',
-      theirs: (direction) => this.#rclone(direction, small, to),
+      theirs: (direction, to) => this.#rclone(direction, small, to),
       from: small,
     })
     this.#targets.push({ name: 'memory of the agent, at most', value: memory.stop(), unit: 'mb', atMost: MEMORY_TARGET_MB })
@@ -133,18 +133,22 @@ class Measuring {
     >
     for (let round = 1; round <= this.#dose.runs; round++) {
       for (const direction of DIRECTIONS) {
-        const far: Place = { endpoint, path: direction === 'pull' ? `${from}/*` : to }
-        const near: Place = { endpoint: { protocol: 'local' }, path: direction === 'pull' ? to : `${from}/*` }
-        const [source, destination] = direction === 'pull' ? [far, near] : [near, far]
-        const order = { source, destination, concurrency: CONCURRENCY, folder: join(folder, 'agent'), roots: [folder] }
         for (const way of ['peer', 'agent'] as const) {
-          const seconds = way === 'peer' ? await theirs(direction) : await mover.move(order)
+          const into = join(to, `${name}-${round}-${direction}-${way}`.replace(' ', '-'))
+          await mkdir(into)
+          const far: Place = { endpoint, path: direction === 'pull' ? `${from}/*` : into }
+          const near: Place = { endpoint: { protocol: 'local' }, path: direction === 'pull' ? into : `${from}/*` }
+          const [source, destination] = direction === 'pull' ? [far, near] : [near, far]
+          const order = { source, destination, concurrency: CONCURRENCY, folder: join(folder, 'agent'), roots: [folder] }
+          // Whoever syncs would else wait for what the other one left unwritten.
+          await run('sync')
+          const seconds = way === 'peer' ? await theirs(direction, into) : await mover.move(order)
           rates[direction][way].push(amount / seconds)
           this.#progress(
             `(j) run ${round}: ${name}, ${direction}, ${way === 'peer' ? peer : way}: ${(amount / seconds).toFixed(0)}`,
           )
-          await rm(to, { recursive: true })
-          await mkdir(to)
+          // Small files stay: ext4 makes the next ones slowly for some seconds after many were deleted.
+          if (unit === 'mb_per_second') await rm(into, { recursive: true })
         }
       }
     }
@@ -187,7 +191,7 @@ interface Comparison {
   readonly peer: string
   readonly from: string
   /** Moves the same in the peer's way; returns the seconds. */
-  theirs(direction: Direction): Promise<number>
+  theirs(direction: Direction, to: string): Promise<number>
 }
 
 /** The process that moves files, started as `landfall` starts. */

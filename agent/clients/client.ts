@@ -11,8 +11,10 @@ export interface Client {
   stat(path: string): Promise<FileFacts | undefined>
   /** The entries of a folder, in any order, without `.` and `..`; names are single segments. `NOT_FOUND` where there is none. */
   list(folder: string): AsyncIterable<Entry>
+  /** Whether a listing tells of a file all that `stat` would: what was just listed need not be looked at again. */
+  readonly listsAll?: boolean
   /** The bytes of a file from `offset` on, with back-pressure. Destroying the stream ends the reading. */
-  read(path: string, offset: number): Promise<Readable>
+  read(path: string, offset: number): Promise<Readable & Partial<FactsAtEnd>>
   /**
    * A file to be written, invisible at `path` until it is committed. `id` names the attempt's transfer: with `resumes`, what an earlier
    * attempt of the same transfer left is gone on with.
@@ -29,6 +31,12 @@ export interface Client {
   /** The host key that was taken at first use, to be pinned; undefined where none was. */
   readonly learnedHostKey?: string | undefined
   close(): Promise<void>
+}
+
+/** A stream may bring with its last byte what `stat` would tell after it. */
+export interface FactsAtEnd {
+  /** Asked once the stream has ended; undefined: it did not come. */
+  factsAtEnd(): Promise<FileFacts | undefined> | undefined
 }
 
 export interface FileFacts {

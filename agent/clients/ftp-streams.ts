@@ -87,7 +87,7 @@ export class SentFile implements AppendedFile {
     if (this.#source.destroyed) await this.#sent
   }
 
-  async finish(): Promise<void> {
+  async finish(): Promise<undefined> {
     this.#source.end()
     await this.#sent
   }

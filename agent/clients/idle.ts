@@ -71,8 +71,16 @@ class IdleConnections {
 
 /** Connections of endpoints with the same key may stand in for each other. */
 export function keyOf(endpoint: Endpoint): string {
-  return createHash('sha256').update(JSON.stringify(endpoint)).digest('base64')
+  let key = KEYS.get(endpoint)
+  if (key === undefined) {
+    key = createHash('sha256').update(JSON.stringify(endpoint)).digest('base64')
+    KEYS.set(endpoint, key)
+  }
+  return key
 }
+
+/** A piece of work asks for the key of its endpoint several times; endpoints do not change. */
+const KEYS = new WeakMap<Endpoint, string>()
 
 /** One for the whole process: an agent is one, and transfers know nothing of each other. */
 export const idleConnections = new IdleConnections()

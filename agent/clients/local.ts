@@ -1,20 +1,43 @@
 import { createHash } from 'node:crypto'
-import { type BigIntStats, constants, createReadStream, fstatSync, lstatSync, statfsSync, utimesSync } from 'node:fs'
-import { type FileHandle, lstat, mkdir, open, opendir, rename, unlink } from 'node:fs/promises'
-import { platform } from 'node:os'
-import { dirname, join } from 'node:path'
-import type { Readable } from 'node:stream'
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  createReadStream,
+  fstatSync,
+  fsync,
+  ftruncate,
+  futimesSync,
+  lstatSync,
+  open,
+  read,
+  statfsSync,
+  write,
+} from 'node:fs'
+import { lstat, mkdir, opendir, rename, unlink } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { Readable } from 'node:stream'
+import { promisify } from 'node:util'
 import { TransferFailure } from '../../src/wire/agent/failure.ts'
 import type { LocalEndpoint } from '../../src/wire/agent/work.ts'
 import type { Client, Entry, FileFacts, PartialFile, WriteOptions } from './client.ts'
 import { attempt } from './fault.ts'
+import { syncFolder } from './folder-sync.ts'
 import type { ClientContext } from './open.ts'
 import { type AppendedFile, openPartial, partPath } from './rename.ts'
 import { openRoots, type Roots } from './roots.ts'
 
 /** Bytes of one read: few enough to keep the loop free, enough that calls do not matter. */
 const READ_BYTES = 256 * 1024
-const READ_BYTES_MIN = 4 * 1024
+/** A file up to this size, bytes, is read by one call. */
+const SMALL_BYTES = 64 * 1024
+
+// Bare descriptors: they are closed on the spot, while a handle of `fs/promises` takes a trip over a thread for it.
+const opening = promisify(open)
+const reading = promisify(read)
+const writing = promisify(write)
+const syncing = promisify(fsync)
+const truncating = promisify(ftruncate)
 
 /**
  * Files of this machine below the folders that its owner opened. What the system knows without its disk, as a rule, is asked without the detour over a thread: looking at
@@ -81,18 +104,32 @@ async function readIn(roots: Roots, path: string, offset: number, signal: AbortS
   const real = await roots.followed(path)
   if (real === undefined) throw new TransferFailure('NOT_FOUND', `There is no file “${path}”.`)
   // Opening a named pipe would wait for its writer for ever.
-  const handle = await open(real, constants.O_RDONLY | NO_FOLLOW | constants.O_NONBLOCK)
+  const fd = await opening(real, constants.O_RDONLY | NO_FOLLOW | constants.O_NONBLOCK)
+  let isStreamed = false
   try {
-    const stats = fstatSync(handle.fd)
+    const stats = fstatSync(fd)
     if (!stats.isFile()) throw new TransferFailure('NOT_A_FILE', `“${path}” is not a file.`)
-    await roots.checkOpened(handle.fd, path)
-    // Room for what is there: thousands of small files would otherwise leave a gigabyte of garbage.
-    const highWaterMark = Math.min(READ_BYTES, Math.max(stats.size - offset, READ_BYTES_MIN))
-    return handle.createReadStream({ start: offset, highWaterMark, signal })
-  } catch (error) {
-    await handle.close()
-    throw error
+    await roots.checkOpened(fd, path)
+    const bytes = stats.size - offset
+    if (bytes <= SMALL_BYTES) return await readSmall(fd, offset, Math.max(bytes, 0))
+    isStreamed = true
+    return createReadStream('', { fd, start: offset, highWaterMark: READ_BYTES, signal })
+  } finally {
+    if (!isStreamed) closeSync(fd)
   }
+}
+
+/** The rest of a file that has so many bytes: one more is asked for, so that one that grows meanwhile is not taken for whole. */
+async function readSmall(fd: number, offset: number, bytes: number): Promise<Readable> {
+  const chunk = Buffer.allocUnsafe(bytes + 1)
+  let filled = 0
+  for (let count = -1; count !== 0 && filled < chunk.length; filled += count) {
+    count = (await reading(fd, chunk, filled, chunk.length - filled, offset + filled)).bytesRead
+  }
+  const stream = new Readable({ read() {} })
+  if (filled > 0) stream.push(chunk.subarray(0, filled))
+  stream.push(null)
+  return stream
 }
 
 /** Nothing is followed at the last segment, where the system can be told so; everything above was checked as it really is. */
@@ -111,7 +148,6 @@ async function writeIn(roots: Roots, path: string, options: WriteOptions): Promi
       makeFolders: (folder) => attempt(`Making folder “${folder}”`, () => makeFolders(roots, folder)),
       rename: (from, to) => attempt(doing, () => renameIn(roots, from, to)),
       remove: (part) => attempt(doing, () => removeIn(roots, part)),
-      setModifiedAt: (part, modifiedAt) => setModifiedAt(roots, part, modifiedAt),
       // What this process has just written comes back from the memory of the system: that would prove nothing.
       hash: async () => undefined,
       hashPart: (part) => attempt(doing, () => hashOf(createReadStream(part))),
@@ -139,52 +175,68 @@ async function checkRoom(final: string, path: string, size: number | null, prese
 
 async function openAt(roots: Roots, part: string, from: number): Promise<AppendedFile> {
   const flags = constants.O_WRONLY | constants.O_CREAT | NO_FOLLOW
-  const handle = await open(await roots.place(part), flags)
+  const fd = await opening(await roots.place(part), flags)
   try {
-    await roots.checkOpened(handle.fd, part)
-    if (fstatSync(handle.fd).size !== from) await handle.truncate(from)
+    await roots.checkOpened(fd, part)
+    if (fstatSync(fd).size !== from) await truncating(fd, from)
   } catch (error) {
-    await handle.close()
+    closeSync(fd)
     throw error
   }
-  return appendTo(handle, part, from)
+  return appendTo(fd, part, from)
 }
 
 /** One write is under way while the next chunk is read. */
-function appendTo(handle: FileHandle, part: string, from: number): AppendedFile {
+function appendTo(fd: number, part: string, from: number): AppendedFile {
   let position = from
-  let writing: Promise<void> = Promise.resolve()
+  let underWay: Promise<void> = Promise.resolve()
   let isOpen = true
 
   async function writeAll(chunk: Uint8Array, at: number): Promise<void> {
     for (let written = 0; written < chunk.length; ) {
-      written += (await handle.write(chunk, written, chunk.length - written, at + written)).bytesWritten
+      written += (await writing(fd, chunk, written, chunk.length - written, at + written)).bytesWritten
     }
   }
-  async function close(): Promise<void> {
+  function close(): void {
     if (!isOpen) return
     isOpen = false
-    await handle.close()
+    closeSync(fd)
   }
   return {
     append: (chunk) =>
       attempt(`Writing “${part}”`, async () => {
-        await writing
-        writing = writeAll(chunk, position)
+        await underWay
+        underWay = writeAll(chunk, position)
         // Said by whoever waits for it next.
-        writing.catch(() => undefined)
+        underWay.catch(() => undefined)
         position += chunk.length
       }),
-    finish: () =>
+    finish: (modifiedAt) =>
       attempt(`Writing “${part}”`, async () => {
-        await writing
-        await handle.sync()
-        await close()
+        await underWay
+        if (modifiedAt !== null) setModifiedAt(fd, modifiedAt)
+        underWay = syncing(fd)
+        await underWay
+        const { size } = fstatSync(fd)
+        close()
+        return size
       }),
     async abandon() {
-      await writing.catch(() => undefined)
-      await close().catch(() => undefined)
+      await underWay.catch(() => undefined)
+      try {
+        close()
+      } catch {
+        // Nobody waits for what was written.
+      }
     },
+  }
+}
+
+function setModifiedAt(fd: number, modifiedAt: number): void {
+  try {
+    futimesSync(fd, modifiedAt / 1000, modifiedAt / 1000)
+  } catch {
+    // Where it cannot be set, nobody minds.
   }
 }
 
@@ -197,7 +249,8 @@ async function makeFolders(roots: Roots, folder: string): Promise<void> {
 }
 
 async function renameIn(roots: Roots, from: string, to: string): Promise<void> {
-  const [before, after] = [await roots.place(from), await roots.place(to)]
+  const before = await roots.place(from)
+  const after = dirname(from) === dirname(to) ? join(dirname(before), basename(to)) : await roots.place(to)
   await rename(before, after)
   await syncFolder(dirname(after))
   if (dirname(before) !== dirname(after)) await syncFolder(dirname(before))
@@ -208,27 +261,6 @@ async function removeIn(roots: Roots, path: string): Promise<void> {
   await unlink(real).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error
   })
-}
-
-async function setModifiedAt(roots: Roots, part: string, modifiedAt: number): Promise<void> {
-  const seconds = modifiedAt / 1000
-  const place = await roots.place(part)
-  try {
-    utimesSync(place, seconds, seconds)
-  } catch {
-    // Where it cannot be set, nobody minds.
-  }
-}
-
-/** A name is durable once its folder is; Windows has no such call and needs none. */
-async function syncFolder(folder: string): Promise<void> {
-  if (platform() === 'win32') return
-  const handle = await open(folder, constants.O_RDONLY)
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
 }
 
 async function hashOf(bytes: Readable): Promise<string> {

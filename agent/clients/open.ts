@@ -30,18 +30,34 @@ export interface ServerAccess {
 export async function openClient(endpoint: Endpoint, context: ClientContext): Promise<Client> {
   switch (endpoint.protocol) {
     case 'local':
-      return (await import('./local.ts')).openLocal(endpoint, context)
+      return (await local()).openLocal(endpoint, context)
     case 'space':
-      return (await import('./space.ts')).openSpace(endpoint, context)
+      return (await space()).openSpace(endpoint, context)
     case 'sftp':
-      return (await import('./sftp.ts')).openSftp(endpoint, context)
+      return (await sftp()).openSftp(endpoint, context)
     case 'ftp':
     case 'ftps':
-      return (await import('./ftp.ts')).openFtp(endpoint, context)
+      return (await ftp()).openFtp(endpoint, context)
     case 'http':
     case 'https':
-      return (await import('./http.ts')).openHttp(endpoint, context)
+      return (await http()).openHttp(endpoint, context)
     case 's3':
-      return (await import('./s3.ts')).openS3(endpoint, context)
+      return (await s3()).openS3(endpoint, context)
+  }
+}
+
+// Asking the loader again for what is loaded takes as long as a request to a server (measured).
+const local = once(() => import('./local.ts'))
+const space = once(() => import('./space.ts'))
+const sftp = once(() => import('./sftp.ts'))
+const ftp = once(() => import('./ftp.ts'))
+const http = once(() => import('./http.ts'))
+const s3 = once(() => import('./s3.ts'))
+
+function once<Module>(load: () => Promise<Module>): () => Promise<Module> {
+  let loaded: Promise<Module> | undefined
+  return () => {
+    loaded ??= load()
+    return loaded
   }
 }

@@ -18,8 +18,8 @@ export interface RenameSteps {
   rename(from: string, to: string): Promise<void>
   /** Nothing there is fine. */
   remove(path: string): Promise<void>
-  /** Where it can be set; whether that worked is nobody's concern. */
-  setModifiedAt(path: string, modifiedAt: number): Promise<void>
+  /** Where it can be set, and is not set by `finish`; whether that worked is nobody's concern. */
+  setModifiedAt?(path: string, modifiedAt: number): Promise<void>
   /** SHA-256 of a file, lower-case hex, where the other side tells it without the bytes being sent back. */
   hash(path: string): Promise<string | undefined>
   /** The same, and reading it back where it does not: a part that an earlier attempt left is checked by it before it is gone on with. */
@@ -32,8 +32,11 @@ export interface RenameSteps {
 export interface AppendedFile {
   /** Answers when more may come. */
   append(chunk: Uint8Array): Promise<void>
-  /** Everything is stored as durably as can be; closed. */
-  finish(): Promise<void>
+  /**
+   * Everything is stored as durably as can be; closed. Answers how many bytes the other side has, where it tells that on this occasion. `modifiedAt` is set
+   * here where the steps have no `setModifiedAt`.
+   */
+  finish(modifiedAt: number | null): Promise<number | undefined>
   /** Closes it, whatever becomes of what is still on its way, also while an `append` has not answered. Never rejects. */
   abandon(): Promise<void>
 }
@@ -75,9 +78,9 @@ export async function openPartial(steps: RenameSteps, path: string, options: Wri
     },
     async commit(size, sha256) {
       const one = await file()
-      await one.finish()
-      await checkPart(steps, part, size, sha256)
-      if (options.modifiedAt !== null) await steps.setModifiedAt(part, options.modifiedAt)
+      const stored = await one.finish(options.modifiedAt)
+      await checkPart(steps, part, { size, sha256, stored })
+      if (options.modifiedAt !== null) await steps.setModifiedAt?.(part, options.modifiedAt)
       await steps.rename(part, path)
     },
     suspend: abandon,
@@ -103,10 +106,15 @@ async function openInFolder(steps: RenameSteps, part: string, from: number): Pro
   }
 }
 
-async function checkPart(steps: RenameSteps, part: string, size: number, sha256: string): Promise<void> {
-  const stored = await steps.stat(part)
-  if (stored?.size !== size) {
-    throw new TransferFailure('CHECKSUM_MISMATCH', `The destination stored ${stored?.size ?? 0} of ${size} bytes.`)
+async function checkPart(
+  steps: RenameSteps,
+  part: string,
+  { size, sha256, stored }: { readonly size: number; readonly sha256: string; readonly stored: number | undefined },
+): Promise<void> {
+  // A server may be behind with what it tells of a file that is open.
+  const found = stored === size ? size : (await steps.stat(part))?.size
+  if (found !== size) {
+    throw new TransferFailure('CHECKSUM_MISMATCH', `The destination stored ${found ?? 0} of ${size} bytes.`)
   }
   const hash = await steps.hash(part)
   if (hash !== undefined && hash !== sha256) {

@@ -52,12 +52,16 @@ export class SftpAppendedFile implements AppendedFile {
     }
   }
 
-  /** All in one flight, because the server keeps their order: what is left, onto the disk, closed. */
-  async finish(): Promise<void> {
+  /** All in one flight, because the server keeps their order: what is left, onto the disk, how much it is, closed. */
+  async finish(): Promise<number | undefined> {
     this.#send()
     const synced = this.#session.offers(EXTENSION.FSYNC)
       ? this.#session.tell({ kind: 'fsync', handle: this.#handle }, `storing durably after ${this.#about}`)
       : Promise.resolve()
+    const stored = this.#session.ask({ kind: 'fstat', handle: this.#handle }).then(
+      (reply) => (reply.kind === 'attributes' ? reply.attributes.size : undefined),
+      () => undefined,
+    )
     this.#isClosed = true
     const closed = this.#session.tell({ kind: 'close', handle: this.#handle }, `closing after ${this.#about}`)
     closed.finally(() => this.#bulkyEnds?.()).catch(() => {})
@@ -66,6 +70,7 @@ export class SftpAppendedFile implements AppendedFile {
     if (this.#failure !== undefined) throw this.#failure
     const failed = results.find((result) => result.status === 'rejected')
     if (failed !== undefined) throw await this.#explain(failed.reason)
+    return await stored
   }
 
   async abandon(): Promise<void> {

@@ -72,6 +72,24 @@ describe('over OpenSSH', { skip: openssh.missing ?? false }, () => {
     idleConnections.closeAll()
   })
 
+  test('a small file brings what it is with its last byte; of a large one that is asked for', async () => {
+    const client = await openSftp(peer.endpoint as SftpEndpoint, contextFor({}))
+    for (const { size, comes } of [
+      { size: 0, comes: true },
+      { size: 4096, comes: true },
+      { size: MIB, comes: false },
+    ]) {
+      const path = join(peer.folder, `facts-${size}`)
+      await writeFile(path, randomBytes(size))
+      const stream = await client.read(path, 0)
+      assert.equal((await readAll(stream)).length, size)
+      const facts = await stream.factsAtEnd?.()
+      assert.deepEqual(facts, comes ? await client.stat(path) : undefined, `${size} bytes`)
+    }
+    await client.close()
+    idleConnections.closeAll()
+  })
+
   test('links: to a file they are files, to a folder neither', async () => {
     const folder = join(peer.folder, 'links')
     await mkdir(join(folder, 'real'), { recursive: true })

@@ -3,13 +3,13 @@ import { posix } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { TransferFailure } from '../../src/wire/agent/failure.ts'
 import type { SftpEndpoint } from '../../src/wire/agent/work.ts'
-import type { Attributes } from '../../src/wire/sftp/attributes.ts'
 import { EXTENSION, OPEN_FLAG, STATUS } from '../../src/wire/sftp/constants.ts'
 import type { NameEntry } from '../../src/wire/sftp/reply.ts'
 import type { Client, Entry, FileFacts } from './client.ts'
 import type { ClientContext } from './open.ts'
 import { openPartial, partPath, type RenameSteps } from './rename.ts'
 import { renameOver } from './replace.ts'
+import { FILE_TYPE, factsOf, typeOf } from './sftp-facts.ts'
 import { leaveLine, takeLine } from './sftp-lines.ts'
 import { SftpReadable } from './sftp-read.ts'
 import { SftpSession } from './sftp-session.ts'
@@ -28,6 +28,7 @@ export async function openSftp(endpoint: SftpEndpoint, context: ClientContext): 
   return {
     stat: (path) => files.stat(path),
     list: (folder) => files.list(folder),
+    listsAll: true,
     read: (path, offset) => files.read(path, offset),
     write: (path, options) => openPartial(files, path, options),
     removePart: (path, id) => files.remove(partPath(path, id)),
@@ -186,20 +187,4 @@ function bytesOf(path: string): Buffer {
 
 function isNotFound(error: unknown): boolean {
   return error instanceof TransferFailure && error.code === 'NOT_FOUND'
-}
-
-/** The type in `st_mode`. */
-const FILE_TYPE_MASK = 0o170000
-const FILE_TYPE = { FILE: 0o100000, FOLDER: 0o040000, LINK: 0o120000 } as const
-
-function typeOf({ permissions }: Attributes): number | undefined {
-  return permissions === undefined ? undefined : permissions & FILE_TYPE_MASK
-}
-
-/** A server that tells no type means a file. */
-function factsOf(attributes: Attributes): FileFacts {
-  const type = typeOf(attributes) ?? FILE_TYPE.FILE
-  const kind = type === FILE_TYPE.FILE ? 'file' : type === FILE_TYPE.FOLDER ? 'folder' : 'other'
-  const { size = 0, mtime } = attributes
-  return { kind, size: kind === 'file' ? size : 0, modifiedAt: mtime === undefined ? null : mtime * 1000 }
 }

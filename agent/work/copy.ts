@@ -29,7 +29,9 @@ export class Copy {
   readonly #destination: Side
   #facts: FileFacts | undefined
   #opening: Promise<PartialFile> | undefined
-  #hash: Hash = createHash('sha256')
+  #hash: Hash | undefined
+  /** Of the source, where its last byte brought them. */
+  #factsAtEnd: Promise<FileFacts | undefined> | undefined
   #progress: Progress | undefined
   #checkpoints: Checkpoint[] = []
   #partial: PartialFile | undefined
@@ -53,16 +55,17 @@ export class Copy {
 
   /** Returns when the file is verified at its final name; throws `TransferFailure` or `Stopped`. */
   async carryOut(): Promise<{ readonly arrival: Arrival; readonly source: FileFacts }> {
-    const facts = await this.#stop.or(this.#lookAtSource())
+    const entry = await this.#journal.read(this.#work.transferId)
+    const facts = entry === undefined && this.#listed ? this.#listed : await this.#stop.or(this.#lookAtSource())
     this.#facts = facts
-    const { partial, beginning } = await this.#begin(facts)
+    const { partial, beginning } = await this.#begin(facts, entry)
     this.#hash = beginning.hash
     this.#checkpoints = beginning.checkpoints
     const progress = new Progress(this.#context.clock, facts.size, beginning.bytes, (report) => this.#report(report))
     this.#progress = progress
     // A range that begins at the end of the file is refused by many a server.
     if (beginning.bytes < facts.size || facts.size === 0) await this.#stream(partial, facts, progress)
-    const sha256 = this.#hash.copy().digest('hex')
+    const sha256 = this.#hash!.copy().digest('hex')
     await this.#verifySource(facts, sha256)
     await this.#commit(partial, facts.size, sha256)
     await progress.settled()
@@ -87,6 +90,12 @@ export class Copy {
     return true
   }
 
+  /** The source as it was listed, where looking at it would tell no more. Whether it is still so shows after it was read. */
+  get #listed(): FileFacts | undefined {
+    const { expected } = this.#work
+    return this.#source.listsAll && expected !== null ? { kind: 'file', ...expected } : undefined
+  }
+
   async #lookAtSource(): Promise<FileFacts> {
     const { path } = this.#work.source
     const facts = await statFile(this.#source, path)
@@ -98,8 +107,7 @@ export class Copy {
   }
 
   /** The part of an earlier attempt, where it can be trusted, else a new one. */
-  async #begin(facts: FileFacts): Promise<{ partial: PartialFile; beginning: Beginning }> {
-    const entry = await this.#journal.read(this.#work.transferId)
+  async #begin(facts: FileFacts, entry: JournalEntry | undefined): Promise<{ partial: PartialFile; beginning: Beginning }> {
     const isSame = entry !== undefined && isForWork(entry, this.#work) && isSameSource(entry.source, facts)
     const partial = await this.#open(facts, isSame, entry?.ticket)
     if (isSame && partial.bytes > 0 && partial.bytes <= facts.size) {
@@ -139,7 +147,7 @@ export class Copy {
           const slice = chunk.subarray(from, from + throttle.bytesMax)
           await this.#stop.or(throttle.take(slice.length))
           await this.#stop.or(partial.append(slice))
-          this.#hash.update(slice)
+          this.#hash!.update(slice)
           progress.add(slice.length)
         }
         if (this.#isCheckpointDue()) await this.#checkpoint()
@@ -149,6 +157,7 @@ export class Copy {
     } finally {
       stream.destroy()
     }
+    this.#factsAtEnd = stream.factsAtEnd?.()
     if (progress.position < facts.size) await this.#endedEarly(facts, progress.position)
   }
 
@@ -161,7 +170,7 @@ export class Copy {
   /** Before the file gets its name: that the source is still what it was, and that what was read is what it has. */
   async #verifySource(facts: FileFacts, sha256: string): Promise<void> {
     const { path, endpoint } = this.#work.source
-    const now = await this.#stop.or(this.#source.stat(path))
+    const now = (await this.#factsAtEnd) ?? (await this.#stop.or(this.#source.stat(path)))
     if (now === undefined || !isSameSource(facts, now)) throw this.#changed()
     // A file of this machine was read just now: reading it again tells nothing new.
     if (endpoint.protocol === 'local') return
@@ -205,7 +214,7 @@ export class Copy {
   }
 
   async #checkpoint(): Promise<void> {
-    const checkpoint = { bytes: this.position, sha256: this.#hash.copy().digest('hex') }
+    const checkpoint = { bytes: this.position, sha256: this.#hash!.copy().digest('hex') }
     this.#checkpoints = addCheckpoint(this.#checkpoints, checkpoint)
     this.#ticket = this.#partial?.ticket
     await this.#journal.save(entryOf(this.#work, this.#facts!, this.#checkpoints, null, this.#ticket))

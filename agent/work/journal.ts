@@ -41,6 +41,8 @@ const ENTRY_BYTES_MAX = 64 * 1024
 
 export class Journal {
   readonly #folder: string
+  /** The transfer that was last found to have no entry, and got none since. */
+  #missing: string | undefined
 
   constructor(folder: string) {
     this.#folder = join(folder, 'work')
@@ -52,6 +54,7 @@ export class Journal {
     try {
       // Most transfers have none: not even a thread is asked for it.
       const found = statSync(path, { throwIfNoEntry: false })
+      this.#missing = found === undefined ? transferId : undefined
       if (found === undefined || found.size > ENTRY_BYTES_MAX) return undefined
       const entry: unknown = JSON.parse(await readFile(path, 'utf8'))
       return isEntry(entry) && entry.transferId === transferId ? entry : undefined
@@ -62,6 +65,7 @@ export class Journal {
 
   async save(entry: JournalEntry): Promise<void> {
     const path = this.#path(entry.transferId)
+    this.#missing = undefined
     await mkdir(this.#folder, { recursive: true, mode: 0o700 })
     const file = await open(`${path}.new`, 'w', 0o600)
     try {
@@ -74,8 +78,7 @@ export class Journal {
   }
 
   async remove(transferId: string): Promise<void> {
-    const path = this.#path(transferId)
-    if (statSync(path, { throwIfNoEntry: false }) !== undefined) await rm(path, { force: true })
+    if (this.#missing !== transferId) await rm(this.#path(transferId), { force: true })
   }
 
   /** Entries that are too old or too many go, each told to `forget` before; so do leftovers of a process that died while writing. */

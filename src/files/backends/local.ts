@@ -1,6 +1,7 @@
 /** Files on a local disk. Temporaries lie in `<storage>/.landfall/uploads`, on the same file system as the homes. */
 import { constants, existsSync } from 'node:fs'
 import { copyFile, type FileHandle, mkdir, open, opendir, realpath, rename, rmdir, stat, unlink } from 'node:fs/promises'
+import { createSyncGate } from '../../base/sync-gate.ts'
 import { childOf, folderOf, fromStoredPath, joinNames, nameOf, type StoredPath, splitPath, toStoredPath } from '../path.ts'
 import type { Deed } from '../port.ts'
 import { type Backend, type Entry, StorageError, type Temporary } from './backend.ts'
@@ -17,7 +18,6 @@ import {
   translated,
   unlessMissing,
 } from './local-tree.ts'
-import { createSyncGate } from './sync-gate.ts'
 
 const UPLOADS = Buffer.from(`/${RESERVED_NAME}/uploads`)
 const { COPYFILE_EXCL, COPYFILE_FICLONE, O_CREAT, O_EXCL, O_NOFOLLOW = 0, O_RDWR } = constants
