@@ -1,6 +1,7 @@
 /** The process of (j) that moves files as the agent does, without a server: what it would report is answered at once. */
 import { idleConnections } from '../agent/clients/idle.ts'
 import { openClient } from '../agent/clients/open.ts'
+import { collectAsStreamsPass } from '../agent/heap.ts'
 // Loaded for its memory's sake: the whole agent is to be measured.
 import '../agent/main.ts'
 import type { WorkContext } from '../agent/work/context.ts'
@@ -23,6 +24,7 @@ export interface MoveOrder {
 
 export type MoveResult = { readonly files: number; readonly seconds: number } | { readonly error: string }
 
+collectAsStreamsPass()
 process.on('message', async (order: MoveOrder) => {
   const begun = performance.now()
   const result: MoveResult = await moveAll(order).then(

@@ -21,7 +21,8 @@ export const agentRun: Command = {
   async run(call) {
     const folder = optional(call, 'folder') ?? AGENT_FOLDER
     // Loaded here, so that the other commands start at once.
-    const { runAgent } = await import('../agent/main.ts')
+    const [{ runAgent }, { collectAsStreamsPass }] = await Promise.all([import('../agent/main.ts'), import('../agent/heap.ts')])
+    collectAsStreamsPass()
     const stop = new AbortController()
     const release = onStopSignal(stop)
     const show = showFor(call.terminal, call.json, process.stdout)
