@@ -14,7 +14,9 @@ export interface Client {
   /** Whether a listing tells of a file all that `stat` would: what was just listed need not be looked at again. */
   readonly listsAll?: boolean
   /** The bytes of a file from `offset` on, with back-pressure. Destroying the stream ends the reading. */
-  read(path: string, offset: number): Promise<Readable & Partial<FactsAtEnd>>
+  read(path: string, offset: number): Promise<Readable>
+  /** A file of so many bytes as a whole, in as few steps as can be; more bytes than `size` where it has more. Undefined: only `read` can read it. */
+  readWhole?(path: string, size: number): Promise<WholeFile | undefined>
   /**
    * A file to be written, invisible at `path` until it is committed. `id` names the attempt's transfer: with `resumes`, what an earlier
    * attempt of the same transfer left is gone on with.
@@ -33,10 +35,10 @@ export interface Client {
   close(): Promise<void>
 }
 
-/** A stream may bring with its last byte what `stat` would tell after it. */
-export interface FactsAtEnd {
-  /** Asked once the stream has ended; undefined: it did not come. */
-  factsAtEnd(): Promise<FileFacts | undefined> | undefined
+export interface WholeFile {
+  readonly bytes: Uint8Array
+  /** What it was after that, where that came with the bytes. */
+  readonly facts: FileFacts | undefined
 }
 
 export interface FileFacts {

@@ -16,11 +16,11 @@ import {
 } from 'node:fs'
 import { lstat, mkdir, opendir, rename, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import { TransferFailure } from '../../src/wire/agent/failure.ts'
 import type { LocalEndpoint } from '../../src/wire/agent/work.ts'
-import type { Client, Entry, FileFacts, PartialFile, WriteOptions } from './client.ts'
+import type { Client, Entry, FileFacts, PartialFile, WholeFile, WriteOptions } from './client.ts'
 import { attempt } from './fault.ts'
 import { syncFolder } from './folder-sync.ts'
 import type { ClientContext } from './open.ts'
@@ -29,8 +29,6 @@ import { openRoots, type Roots } from './roots.ts'
 
 /** Bytes of one read: few enough to keep the loop free, enough that calls do not matter. */
 const READ_BYTES = 256 * 1024
-/** A file up to this size, bytes, is read by one call. */
-const SMALL_BYTES = 64 * 1024
 
 // Bare descriptors: they are closed on the spot, while a handle of `fs/promises` takes a trip over a thread for it.
 const opening = promisify(open)
@@ -49,6 +47,7 @@ export async function openLocal(_endpoint: LocalEndpoint, context: Pick<ClientCo
     stat: (path) => attempt(`Looking at “${path}”`, () => statIn(roots, path)),
     list: (folder) => listIn(roots, folder),
     read: (path, offset) => attempt(`Reading “${path}”`, () => readIn(roots, path, offset, context.signal)),
+    readWhole: (path, size) => attempt(`Reading “${path}”`, () => readWhole(roots, path, size)),
     write: (path, options) => attempt(`Writing “${path}”`, () => writeIn(roots, path, options)),
     removePart: (path, id) => attempt(`Deleting what is left for “${path}”`, () => removeIn(roots, partPath(path, id))),
     remove: (path) => attempt(`Deleting “${path}”`, () => removeIn(roots, path)),
@@ -101,35 +100,40 @@ async function* listIn(roots: Roots, folder: string): AsyncGenerator<Entry> {
 }
 
 async function readIn(roots: Roots, path: string, offset: number, signal: AbortSignal): Promise<Readable> {
+  const fd = await openFile(roots, path)
+  return createReadStream('', { fd, start: offset, highWaterMark: READ_BYTES, signal })
+}
+
+/** One byte more is asked for, so that a file that grew is not taken for whole. */
+async function readWhole(roots: Roots, path: string, size: number): Promise<WholeFile> {
+  const fd = await openFile(roots, path)
+  try {
+    const bytes = Buffer.allocUnsafe(size + 1)
+    let filled = 0
+    for (let count = -1; count !== 0 && filled < bytes.length; filled += count) {
+      count = (await reading(fd, bytes, filled, bytes.length - filled, filled)).bytesRead
+    }
+    // What took its name meanwhile was not read.
+    return { bytes: bytes.subarray(0, filled), facts: await statIn(roots, path) }
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** The descriptor is the caller's. */
+async function openFile(roots: Roots, path: string): Promise<number> {
   const real = await roots.followed(path)
   if (real === undefined) throw new TransferFailure('NOT_FOUND', `There is no file “${path}”.`)
   // Opening a named pipe would wait for its writer for ever.
   const fd = await opening(real, constants.O_RDONLY | NO_FOLLOW | constants.O_NONBLOCK)
-  let isStreamed = false
   try {
-    const stats = fstatSync(fd)
-    if (!stats.isFile()) throw new TransferFailure('NOT_A_FILE', `“${path}” is not a file.`)
+    if (!fstatSync(fd).isFile()) throw new TransferFailure('NOT_A_FILE', `“${path}” is not a file.`)
     await roots.checkOpened(fd, path)
-    const bytes = stats.size - offset
-    if (bytes <= SMALL_BYTES) return await readSmall(fd, offset, Math.max(bytes, 0))
-    isStreamed = true
-    return createReadStream('', { fd, start: offset, highWaterMark: READ_BYTES, signal })
-  } finally {
-    if (!isStreamed) closeSync(fd)
+    return fd
+  } catch (error) {
+    closeSync(fd)
+    throw error
   }
-}
-
-/** The rest of a file that has so many bytes: one more is asked for, so that one that grows meanwhile is not taken for whole. */
-async function readSmall(fd: number, offset: number, bytes: number): Promise<Readable> {
-  const chunk = Buffer.allocUnsafe(bytes + 1)
-  let filled = 0
-  for (let count = -1; count !== 0 && filled < chunk.length; filled += count) {
-    count = (await reading(fd, chunk, filled, chunk.length - filled, offset + filled)).bytesRead
-  }
-  const stream = new Readable({ read() {} })
-  if (filled > 0) stream.push(chunk.subarray(0, filled))
-  stream.push(null)
-  return stream
 }
 
 /** Nothing is followed at the last segment, where the system can be told so; everything above was checked as it really is. */

@@ -5,8 +5,11 @@ import type { ClientContext } from './open.ts'
 import { SftpLine } from './sftp-line.ts'
 import { connectSsh } from './ssh-connection.ts'
 
-/** Clients over one line at the same time. Small files go fastest so: their requests share packets, and wake the server less often. */
-const USERS_MAX = 4
+/**
+ * Clients over one line at the same time. The requests of two share packets and wake the server less often; with more, one waits for the syncs of another, since the server
+ * behind a line does one thing after the other.
+ */
+const USERS_MAX = 2
 
 interface Used {
   readonly key: string

@@ -1,8 +1,6 @@
 import { Readable } from 'node:stream'
 import { MIB } from '../../src/base/units.ts'
 import { STATUS } from '../../src/wire/sftp/constants.ts'
-import type { FactsAtEnd, FileFacts } from './client.ts'
-import { factsOf } from './sftp-facts.ts'
 import type { SftpSession } from './sftp-session.ts'
 import { replyFailure } from './sftp-status.ts'
 
@@ -13,16 +11,13 @@ export const READ_AHEAD_BYTES = 2 * MIB
  * The bytes of an open file, with several READs on the way. It begins with one and doubles with each that is answered in full, so that a small file costs
  * one and not sixteen. Closes the handle when it ends, at the end of the file or before.
  */
-export class SftpReadable extends Readable implements FactsAtEnd {
+export class SftpReadable extends Readable {
   readonly #session: SftpSession
   readonly #handle: Buffer
   readonly #about: string
   /** READs in the order of their offsets; those in front are passed on first. */
   readonly #pieces: Piece[] = []
-  readonly #offset: number
   #askedTo: number
-  /** What the file was after the first READ, with which that is asked: a small one has ended by then. */
-  #facts: Promise<FileFacts | undefined> | undefined
   #asksMax = 1
   /** No byte is there from here on; undefined until it is known. */
   #endsAt: number | undefined
@@ -34,7 +29,6 @@ export class SftpReadable extends Readable implements FactsAtEnd {
     this.#session = session
     this.#handle = handle
     this.#about = about
-    this.#offset = offset
     this.#askedTo = offset
   }
 
@@ -51,12 +45,6 @@ export class SftpReadable extends Readable implements FactsAtEnd {
     done(error)
   }
 
-  factsAtEnd(): Promise<FileFacts | undefined> | undefined {
-    const { readBytes, readsWhole } = this.#session
-    const hasEndedAtOnce = readsWhole && this.#endsAt !== undefined && this.#endsAt - this.#offset < readBytes
-    return hasEndedAtOnce ? this.#facts : undefined
-  }
-
   #askAhead(): void {
     const { readBytes } = this.#session
     while (this.#endsAt === undefined && this.#pieces.length < this.#asksMax) {
@@ -66,10 +54,6 @@ export class SftpReadable extends Readable implements FactsAtEnd {
       this.#askedTo += readBytes
       this.#pieces.push(piece)
       this.#ask(piece, 0)
-      this.#facts ??= this.#session.ask({ kind: 'fstat', handle: this.#handle }).then(
-        (reply) => (reply.kind === 'attributes' ? factsOf(reply.attributes) : undefined),
-        () => undefined,
-      )
     }
   }
 

@@ -72,20 +72,20 @@ describe('over OpenSSH', { skip: openssh.missing ?? false }, () => {
     idleConnections.closeAll()
   })
 
-  test('a small file brings what it is with its last byte; of a large one that is asked for', async () => {
+  test('a small file comes as a whole with what it is after that; one that grew is longer, a large one is not whole', async () => {
     const client = await openSftp(peer.endpoint as SftpEndpoint, contextFor({}))
-    for (const { size, comes } of [
-      { size: 0, comes: true },
-      { size: 4096, comes: true },
-      { size: MIB, comes: false },
-    ]) {
-      const path = join(peer.folder, `facts-${size}`)
-      await writeFile(path, randomBytes(size))
-      const stream = await client.read(path, 0)
-      assert.equal((await readAll(stream)).length, size)
-      const facts = await stream.factsAtEnd?.()
-      assert.deepEqual(facts, comes ? await client.stat(path) : undefined, `${size} bytes`)
+    for (const size of [0, 1, 4096]) {
+      const path = join(peer.folder, `whole-${size}`)
+      const bytes = randomBytes(size)
+      await writeFile(path, bytes)
+      const whole = await client.readWhole!(path, size)
+      assert.deepEqual(Buffer.from(whole!.bytes), bytes)
+      assert.deepEqual(whole!.facts, await client.stat(path))
+      if (size > 0) assert.equal((await client.readWhole!(path, size - 1))!.bytes.length, size)
+      assert.equal((await client.readWhole!(path, size + 1))!.bytes.length, size)
     }
+    assert.equal(await client.readWhole!(join(peer.folder, 'whole-1'), MIB), undefined)
+    await failsWith('NOT_FOUND', client.readWhole!(join(peer.folder, 'no-such'), 1))
     await client.close()
     idleConnections.closeAll()
   })

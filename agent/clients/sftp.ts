@@ -5,7 +5,7 @@ import { TransferFailure } from '../../src/wire/agent/failure.ts'
 import type { SftpEndpoint } from '../../src/wire/agent/work.ts'
 import { EXTENSION, OPEN_FLAG, STATUS } from '../../src/wire/sftp/constants.ts'
 import type { NameEntry } from '../../src/wire/sftp/reply.ts'
-import type { Client, Entry, FileFacts } from './client.ts'
+import type { Client, Entry, FileFacts, WholeFile } from './client.ts'
 import type { ClientContext } from './open.ts'
 import { openPartial, partPath, type RenameSteps } from './rename.ts'
 import { renameOver } from './replace.ts'
@@ -30,6 +30,7 @@ export async function openSftp(endpoint: SftpEndpoint, context: ClientContext): 
     list: (folder) => files.list(folder),
     listsAll: true,
     read: (path, offset) => files.read(path, offset),
+    readWhole: (path, size) => files.readWhole(path, size),
     write: (path, options) => openPartial(files, path, options),
     removePart: (path, id) => files.remove(partPath(path, id)),
     remove: (path) => files.remove(path),
@@ -79,6 +80,24 @@ class SftpFiles implements RenameSteps {
     const request = { kind: 'open', path: bytesOf(path), flags: OPEN_FLAG.READ, attributes: {} } as const
     const { handle } = await this.#session.expect('handle', request, about)
     return new SftpReadable(this.#session, Buffer.from(handle), { offset, about })
+  }
+
+  /** Two flights: OPEN, then everything else. One byte more is asked for, so that a file that grew is not taken for whole. */
+  async readWhole(path: string, size: number): Promise<WholeFile | undefined> {
+    const { readBytes, readsWhole } = this.#session
+    if (!readsWhole || size >= readBytes) return undefined
+    const about = `reading ${path}`
+    const request = { kind: 'open', path: bytesOf(path), flags: OPEN_FLAG.READ, attributes: {} } as const
+    const { handle: view } = await this.#session.expect('handle', request, about)
+    const handle = Buffer.from(view)
+    const reading = this.#session.ask({ kind: 'read', handle, offset: 0, length: size + 1 })
+    const looking = this.#session.ask({ kind: 'fstat', handle }).catch(() => undefined)
+    this.#session.letGo(handle)
+    const [read, looked] = await Promise.all([reading, looking])
+    const isEmpty = read.kind === 'status' && read.code === STATUS.EOF
+    if (read.kind !== 'data' && !isEmpty) throw replyFailure(read, about)
+    const bytes = read.kind === 'data' ? read.data : Buffer.alloc(0)
+    return { bytes, facts: looked?.kind === 'attributes' ? factsOf(looked.attributes) : undefined }
   }
 
   async remove(path: string): Promise<void> {

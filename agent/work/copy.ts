@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto'
 import { addAbortSignal } from 'node:stream'
 import { TransferFailure } from '../../src/wire/agent/failure.ts'
 import type { Arrival, TransferWork } from '../../src/wire/agent/work.ts'
-import type { Client, FileFacts, PartialFile, WriteOptions } from '../clients/client.ts'
+import type { Client, FileFacts, PartialFile, WholeFile, WriteOptions } from '../clients/client.ts'
 import { failureOf } from '../clients/fault.ts'
 import type { WorkContext } from './context.ts'
 import { addCheckpoint, type Checkpoint, isForWork, isSameSource, type Journal, type JournalEntry } from './journal.ts'
@@ -16,6 +16,8 @@ import { createThrottle } from './throttle.ts'
 const CHECKPOINT_BYTES = 8 * 1024 * 1024
 const CHECKPOINT_MS = 1000
 const CHECKPOINT_SLOW_MS = 10_000
+/** A file up to this size, bytes, is read as a whole where its client can. */
+const WHOLE_BYTES_MAX = 64 * 1024
 /** A commit cannot be taken back, so a stop waits for it; this long, ms. */
 const COMMIT_AFTER_STOP_MS = 10_000
 
@@ -30,8 +32,8 @@ export class Copy {
   #facts: FileFacts | undefined
   #opening: Promise<PartialFile> | undefined
   #hash: Hash | undefined
-  /** Of the source, where its last byte brought them. */
-  #factsAtEnd: Promise<FileFacts | undefined> | undefined
+  /** Of the source after it was read, where its bytes brought them. */
+  #factsAfter: FileFacts | undefined
   #progress: Progress | undefined
   #checkpoints: Checkpoint[] = []
   #partial: PartialFile | undefined
@@ -58,13 +60,14 @@ export class Copy {
     const entry = await this.#journal.read(this.#work.transferId)
     const facts = entry === undefined && this.#listed ? this.#listed : await this.#stop.or(this.#lookAtSource())
     this.#facts = facts
+    const whole = entry === undefined ? this.#readWhole(facts) : undefined
     const { partial, beginning } = await this.#begin(facts, entry)
     this.#hash = beginning.hash
     this.#checkpoints = beginning.checkpoints
     const progress = new Progress(this.#context.clock, facts.size, beginning.bytes, (report) => this.#report(report))
     this.#progress = progress
     // A range that begins at the end of the file is refused by many a server.
-    if (beginning.bytes < facts.size || facts.size === 0) await this.#stream(partial, facts, progress)
+    if (beginning.bytes < facts.size || facts.size === 0) await this.#copyBytes(partial, facts, { progress, whole })
     const sha256 = this.#hash!.copy().digest('hex')
     await this.#verifySource(facts, sha256)
     await this.#commit(partial, facts.size, sha256)
@@ -131,34 +134,52 @@ export class Copy {
     return this.#partial
   }
 
-  /** Chunk by chunk: nothing is read that the other side does not take. */
-  async #stream(partial: PartialFile, facts: FileFacts, progress: Progress): Promise<void> {
-    const { clock } = this.#context
-    const throttle = createThrottle(this.#work.bytesPerSecond, clock)
-    this.#checkpointAt = clock.monotonic()
-    const stream = addAbortSignal(
-      this.#stop.signal,
-      await this.#stop.or(this.#source.read(this.#work.source.path, progress.position)),
-    )
+  /** A small file at once, else chunk by chunk: nothing is read that the other side does not take. */
+  async #copyBytes(partial: PartialFile, facts: FileFacts, { progress, whole }: Copying): Promise<void> {
+    const throttle = createThrottle(this.#work.bytesPerSecond, this.#context.clock)
+    const take = async (chunk: Uint8Array) => {
+      if (progress.position + chunk.length > facts.size) throw this.#changed()
+      for (let from = 0; from < chunk.length; from += throttle.bytesMax) {
+        const slice = chunk.subarray(from, from + throttle.bytesMax)
+        await this.#stop.or(throttle.take(slice.length))
+        await this.#stop.or(partial.append(slice))
+        this.#hash!.update(slice)
+        progress.add(slice.length)
+      }
+    }
+    const { path } = this.#work.source
+    try {
+      const read = whole && (await this.#stop.or(whole))
+      if (read === undefined) await this.#stream(progress.position, take)
+      else await take(read.bytes)
+      this.#factsAfter = read?.facts
+    } catch (error) {
+      throw failureOf(error, `Moving “${path}”`)
+    }
+    if (progress.position < facts.size) await this.#endedEarly(facts, progress.position)
+  }
+
+  /** Begun while the destination is being opened. */
+  #readWhole({ size }: FileFacts): Promise<WholeFile | undefined> | undefined {
+    if (size > WHOLE_BYTES_MAX) return undefined
+    const reading = this.#source.readWhole?.(this.#work.source.path, size)
+    // Should the destination fail first, nobody asks any more.
+    reading?.catch(() => undefined)
+    return reading
+  }
+
+  async #stream(from: number, take: (chunk: Uint8Array) => Promise<void>): Promise<void> {
+    this.#checkpointAt = this.#context.clock.monotonic()
+    const reading = this.#source.read(this.#work.source.path, from)
+    const stream = addAbortSignal(this.#stop.signal, await this.#stop.or(reading))
     try {
       for await (const chunk of stream as AsyncIterable<Uint8Array>) {
-        if (progress.position + chunk.length > facts.size) throw this.#changed()
-        for (let from = 0; from < chunk.length; from += throttle.bytesMax) {
-          const slice = chunk.subarray(from, from + throttle.bytesMax)
-          await this.#stop.or(throttle.take(slice.length))
-          await this.#stop.or(partial.append(slice))
-          this.#hash!.update(slice)
-          progress.add(slice.length)
-        }
+        await take(chunk)
         if (this.#isCheckpointDue()) await this.#checkpoint()
       }
-    } catch (error) {
-      throw failureOf(error, `Moving “${this.#work.source.path}”`)
     } finally {
       stream.destroy()
     }
-    this.#factsAtEnd = stream.factsAtEnd?.()
-    if (progress.position < facts.size) await this.#endedEarly(facts, progress.position)
   }
 
   async #endedEarly(facts: FileFacts, position: number): Promise<never> {
@@ -170,7 +191,7 @@ export class Copy {
   /** Before the file gets its name: that the source is still what it was, and that what was read is what it has. */
   async #verifySource(facts: FileFacts, sha256: string): Promise<void> {
     const { path, endpoint } = this.#work.source
-    const now = (await this.#factsAtEnd) ?? (await this.#stop.or(this.#source.stat(path)))
+    const now = this.#factsAfter ?? (await this.#stop.or(this.#source.stat(path)))
     if (now === undefined || !isSameSource(facts, now)) throw this.#changed()
     // A file of this machine was read just now: reading it again tells nothing new.
     if (endpoint.protocol === 'local') return
@@ -220,6 +241,12 @@ export class Copy {
     await this.#journal.save(entryOf(this.#work, this.#facts!, this.#checkpoints, null, this.#ticket))
     this.#checkpointAt = this.#context.clock.monotonic()
   }
+}
+
+interface Copying {
+  readonly progress: Progress
+  /** Of a small file, the reading of all of it. */
+  readonly whole: Promise<WholeFile | undefined> | undefined
 }
 
 export function entryOf(
