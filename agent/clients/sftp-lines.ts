@@ -17,22 +17,57 @@ interface Used {
   users: number
 }
 
+/** Connections that are being opened to one place at the same time: of more than ten that have not logged in, OpenSSH refuses some (`MaxStartups`). */
+const DIALS_MAX = 4
+const dials = new Map<string, Set<Promise<void>>>()
+
 /** Lines with users. A large file does not share: everybody else's answers would come behind its bytes. */
 const inUse = new Set<Used>()
 
 /** A line to the endpoint: one of another client, one that was left, or a new one. */
-export async function takeLine(endpoint: SftpEndpoint, { clock, signal }: ClientContext): Promise<SftpLine> {
-  if (signal.aborted) throw new TransferFailure('CANCELLED', 'The transfer was stopped.')
+export async function takeLine(endpoint: SftpEndpoint, context: ClientContext): Promise<SftpLine> {
   const key = keyOf(endpoint)
+  for (;;) {
+    if (context.signal.aborted) throw new TransferFailure('CANCELLED', 'The transfer was stopped.')
+    const line = shared(key) ?? taken(key, idleConnections.take<SftpLine>(endpoint))
+    if (line !== undefined) return line
+    const underWay = dials.get(key) ?? new Set()
+    if (underWay.size < DIALS_MAX) return await dial(endpoint, context, underWay)
+    // By then there may be a line to share.
+    await Promise.race(underWay)
+  }
+}
+
+function shared(key: string): SftpLine | undefined {
   for (const used of inUse) {
     if (used.key !== key || used.users >= USERS_MAX || !used.line.isQuiet || !used.line.isShareable) continue
     used.users++
     return used.line
   }
-  const line =
-    idleConnections.take<SftpLine>(endpoint) ?? (await SftpLine.open(await connectSsh(endpoint, { clock, signal }), clock))
-  inUse.add({ key, line, users: 1 })
+  return undefined
+}
+
+function taken(key: string, line: SftpLine | undefined): SftpLine | undefined {
+  if (line !== undefined) inUse.add({ key, line, users: 1 })
   return line
+}
+
+async function dial(endpoint: SftpEndpoint, { clock, signal }: ClientContext, underWay: Set<Promise<void>>): Promise<SftpLine> {
+  const key = keyOf(endpoint)
+  const dialled = connectSsh(endpoint, { clock, signal }).then((connection) => SftpLine.open(connection, clock))
+  const ended = dialled.then(
+    () => {},
+    () => {},
+  )
+  dials.set(key, underWay.add(ended))
+  try {
+    const line = await dialled
+    inUse.add({ key, line, users: 1 })
+    return line
+  } finally {
+    underWay.delete(ended)
+    if (underWay.size === 0) dials.delete(key)
+  }
 }
 
 /** Its last user leaves it to whoever comes next. */

@@ -39,6 +39,14 @@ describe('over OpenSSH', { skip: openssh.missing ?? false }, () => {
     idleConnections.closeAll()
   })
 
+  test('many clients that begin at the same time all get in: a server refuses many that have not logged in', async () => {
+    const opened = await Promise.all(Array.from({ length: 32 }, () => openSftp(peer.endpoint as SftpEndpoint, contextFor({}))))
+    const folders = await Promise.all(opened.map((client) => client.stat(peer.folder)))
+    assert.ok(folders.every((facts) => facts?.kind === 'folder'))
+    await Promise.all(opened.map((client) => client.close()))
+    idleConnections.closeAll()
+  })
+
   test('a first key is taken only where that was asked for', async () => {
     const pinned = (peer.endpoint as SftpEndpoint).hostKeys
     const unpinned = { ...(peer.endpoint as SftpEndpoint), hostKeys: [] }
