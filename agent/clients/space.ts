@@ -62,8 +62,8 @@ export async function openSpace(
   }
 }
 
-async function openPart(calls: Calls, path: string, { resumes, modifiedAt }: WriteOptions): Promise<PartialFile> {
-  const { bytes } = await calls.json<{ bytes: number }>('POST', '/part', { path }, { resumes })
+async function openPart(calls: Calls, path: string, { resumes, size, modifiedAt }: WriteOptions): Promise<PartialFile> {
+  const { bytes } = await calls.json<{ bytes: number }>('POST', '/part', { path }, { resumes, size })
   const pieces = new Pieces(calls, bytes)
   return {
     bytes,

@@ -9,6 +9,7 @@ import type { Running } from '../base/lifecycle.ts'
 import type { Log } from '../base/log.ts'
 import type { Settings } from '../config/settings.ts'
 import type { Files } from '../files/files.ts'
+import { quotaExceeded } from '../store/quota.ts'
 import type { Store } from '../store/store.ts'
 import { grantsOfLeftover, grantsOfListing, grantsOfTransfer, type SpaceGrant } from '../transfers/space-grant.ts'
 import type { AgentDesk } from './agents.ts'
@@ -108,6 +109,11 @@ async function openSpace(
     space,
     async refresh() {
       user = await find()
+    },
+    async checkRoom(more: number) {
+      const [owner, usage] = await Promise.all([store.findAccount({ id: user.accountId }), store.accountUsage(user.accountId)])
+      const quota = owner?.quotaBytes ?? null
+      if (quota !== null && more > 0 && usage.bytes + more > quota) throw quotaExceeded(quota, usage.bytes + more)
     },
   }
 }

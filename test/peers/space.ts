@@ -27,6 +27,7 @@ export const kind: PeerKind = {
       openSpace: async ({ address }) => ({
         space: world.files.openSpace({ user: world.user, address, door: 'api' }),
         refresh: async () => {},
+        checkRoom: async () => {},
       }),
       ...{ clock: systemClock, log: silentLog },
     })

@@ -15,7 +15,11 @@ const temporaries = (world: World) => readdirSync(join(world.folder, '.landfall/
 
 function sessionOn(world: World, may: (action: SpaceAction, path: string) => boolean = () => true): SpaceSession {
   const { account, user } = { account: 'default', user: 'pipeline' }
-  return new SpaceSession({ space: world.space, refresh: async () => {} }, { account, user, may }, systemClock)
+  return new SpaceSession(
+    { space: world.space, refresh: async () => {}, checkRoom: async () => {} },
+    { account, user, may },
+    systemClock,
+  )
 }
 
 async function* chunks(...texts: string[]): AsyncGenerator<Buffer> {
@@ -36,7 +40,7 @@ function withWorld(name: string, body: (world: World) => Promise<void>): void {
 
 withWorld('bytes come piece by piece and are the file once they are what was sent', async (world) => {
   const session = sessionOn(world)
-  assert.equal(await session.open('/new/folder/a.txt', true), 0)
+  assert.equal(await session.open('/new/folder/a.txt', { resumes: true, size: null }), 0)
   assert.equal(await session.append(0, chunks('he', 'll')), 4)
   await assert.rejects(session.append(2, chunks('x')), refused('conflict'))
   assert.equal(await session.append(4, chunks('o')), 5)
@@ -51,18 +55,18 @@ withWorld('what is not what was sent does not become the file, and nothing of it
   await put(world.space, '/a.txt', 'old')
   const session = sessionOn(world)
   for (const isResumed of [false, true]) {
-    await session.open(isResumed ? '/b.txt' : '/a.txt', false)
+    await session.open(isResumed ? '/b.txt' : '/a.txt', { resumes: false, size: null })
     await session.append(0, chunks('hellp'))
     if (isResumed) {
       await session.abandon('the agent was lost')
-      assert.equal(await session.open('/b.txt', true), 5)
+      assert.equal(await session.open('/b.txt', { resumes: true, size: null }), 5)
     }
     await assert.rejects(session.commit(5, sha256('hello'), null), refused('checksum_mismatch'))
     await session.abandon('the attempt has failed', { keeps: false })
   }
   assert.equal(readFileSync(join(world.home, 'a.txt'), 'utf8'), 'old')
   assert.equal(existsSync(join(world.home, 'b.txt')), false)
-  assert.equal(await session.open('/b.txt', true), 0)
+  assert.equal(await session.open('/b.txt', { resumes: true, size: null }), 0)
   await session.abandon('the end')
   assert.deepEqual(temporaries(world), [])
   assert.equal(world.rows.partials.size, 0)
@@ -75,11 +79,11 @@ withWorld('a request that breaks off in the middle: what came is kept for the ne
     throw new Error('the agent hung up')
   }
   const first = sessionOn(world)
-  await first.open('/a.txt', true)
+  await first.open('/a.txt', { resumes: true, size: null })
   await assert.rejects(first.append(0, breaking()), /hung up/)
   await first.abandon('the agent was gone')
   const next = sessionOn(world)
-  assert.equal(await next.open('/a.txt', true), 3)
+  assert.equal(await next.open('/a.txt', { resumes: true, size: null }), 3)
   assert.equal(await next.hashPart(), sha256('hel'))
   await next.append(3, chunks('lo'))
   await next.commit(5, sha256('hello'), null)
@@ -88,11 +92,11 @@ withWorld('a request that breaks off in the middle: what came is kept for the ne
 
 withWorld('all of it came, and the agent died before it said so: the next attempt has nothing to bring', async (world) => {
   const first = sessionOn(world)
-  await first.open('/a.txt', true)
+  await first.open('/a.txt', { resumes: true, size: null })
   await first.append(0, chunks('hello'))
   await first.abandon('the agent was gone')
   const next = sessionOn(world)
-  assert.equal(await next.open('/a.txt', true), 5)
+  assert.equal(await next.open('/a.txt', { resumes: true, size: null }), 5)
   await next.commit(5, sha256('hello'), null)
   assert.equal(readFileSync(join(world.home, 'a.txt'), 'utf8'), 'hello')
   assert.equal(world.said().at(-1), 'file.uploaded /a.txt')
@@ -101,7 +105,7 @@ withWorld('all of it came, and the agent died before it said so: the next attemp
 
 withWorld('two requests do not write one file at the same time', async (world) => {
   const session = sessionOn(world)
-  await session.open('/a.txt', true)
+  await session.open('/a.txt', { resumes: true, size: null })
   const gate = Promise.withResolvers<void>()
   async function* slowly(): AsyncGenerator<Buffer> {
     yield Buffer.from('hel')
@@ -118,8 +122,8 @@ withWorld('two requests do not write one file at the same time', async (world) =
 
 withWorld('two sessions may write one path: each its own file, the later end wins', async (world) => {
   const [one, other] = [sessionOn(world), sessionOn(world)]
-  await one.open('/a.txt', false)
-  await other.open('/a.txt', false)
+  await one.open('/a.txt', { resumes: false, size: null })
+  await other.open('/a.txt', { resumes: false, size: null })
   await one.append(0, chunks('one'))
   await other.append(0, chunks('other'))
   await other.commit(5, sha256('other'), null)
@@ -130,7 +134,7 @@ withWorld('two sessions may write one path: each its own file, the later end win
 
 withWorld('given up before a byte came, nothing is said to have failed', async (world) => {
   const session = sessionOn(world)
-  await session.open('/a.txt', true)
+  await session.open('/a.txt', { resumes: true, size: null })
   await session.abandon('the agent gave it up', { keeps: false })
   assert.deepEqual([world.said(), temporaries(world)], [[], []])
 })
@@ -144,7 +148,7 @@ withWorld('only what its work names is let through', async (world) => {
     () => session.read('/a.txt', 0),
     () => session.remove('/a.txt'),
     () => session.move('/a.txt', '/b.txt'),
-    () => session.open('/a.txt', false),
+    () => session.open('/a.txt', { resumes: false, size: null }),
     () => session.entries('/').next(),
   ])
     await assert.rejects(async () => call(), refused('forbidden'))

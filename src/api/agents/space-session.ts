@@ -110,10 +110,14 @@ export class SpaceSession {
     await this.#space.rename(this.#let('remove', from), this.#let('write', to), { replace: true })
   }
 
-  /** Opens the file that is to be written; answers how many bytes of it an earlier attempt has left. */
-  async open(path: string, resumes: boolean): Promise<number> {
+  /**
+   * Opens the file that is to be written, of so many bytes (null: not known yet); answers how many bytes of it an earlier attempt has left. One that the quota has no room
+   * for is refused before it comes; whether there is room in the end is decided when it is recorded.
+   */
+  async open(path: string, { resumes, size }: { readonly resumes: boolean; readonly size: number | null }): Promise<number> {
     await this.abandon('another attempt began')
     const target = this.#let('write', path)
+    if (size !== null) await this.#opened.checkRoom(size - (await this.#sizeAt(target)))
     const bytes = resumes ? await this.#leftAt(target) : 0
     await this.#makeFolders(target)
     const handle = await this.#space.openWrite(target, { create: true, exclusive: false, truncate: bytes === 0, append: false })
@@ -178,6 +182,12 @@ export class SpaceSession {
   async close(): Promise<void> {
     await this.abandon('the agent was gone')
     await this.#space.close()
+  }
+
+  /** Of the whole file that is there, which the one to be written replaces. */
+  async #sizeAt(target: Buffer): Promise<number> {
+    const attributes = await this.#space.attributes(target, { follow: true }).catch(() => undefined)
+    return attributes?.kind === 'file' && !attributes.isUnfinished ? attributes.size : 0
   }
 
   /** What an earlier attempt has left: a file on its way shows its size where no whole file is. */

@@ -34,6 +34,8 @@ export interface OpenedSpace {
   readonly space: Space
   /** Looks at the user again: permissions change, and users go, while an agent is at work. Throws as at the opening. */
   refresh(): Promise<void>
+  /** @throws AppError `quota_exceeded` where the files of the account may not take so many bytes more. */
+  checkRoom(more: number): Promise<void>
 }
 
 /** The spaces of users, for agents whose work is in them. */
@@ -180,8 +182,10 @@ function addSpaceRoutes(api: Api, inSpace: InSpace, close: (request: FastifyRequ
     }),
   )
 
-  api.post('/part', { schema: { ...inPlace, body: Type.Object({ resumes: Type.Boolean() }) } }, async (request) =>
-    inSpace(request, async (session) => ({ bytes: await session.open(request.query.path, request.body.resumes) })),
+  api.post(
+    '/part',
+    { schema: { ...inPlace, body: Type.Object({ resumes: Type.Boolean(), size: nullable(bytes) }) } },
+    async (request) => inSpace(request, async (session) => ({ bytes: await session.open(request.query.path, request.body) })),
   )
 
   api.get('/part/hash', { schema: inWhole }, async (request) =>

@@ -24,7 +24,7 @@ export function addAccountRoute(api: Api, { accounts, webhooks }: ApiNeeds): voi
       schema: keyRoute('getOwnAccount', 'Account', 'The account of the key and its quotas', 'read', { 200: Account }),
     },
     async ({ caller }) => {
-      const { id, slug, name, plan, createdAt } = await accounts.getAccount(caller, accountOf(caller))
+      const { id, slug, name, plan, quotaBytes, createdAt } = await accounts.getAccount(caller, accountOf(caller))
       const [usage, users, hooks, keys] = await Promise.all([
         accounts.accountUsage(caller, id),
         accounts.listUsers(caller, id, ONE),
@@ -33,7 +33,7 @@ export function addAccountRoute(api: Api, { accounts, webhooks }: ApiNeeds): voi
       ])
       const { usersMax, webhooksMax, apiKeysMax } = PLANS[plan]
       const quotas = {
-        storage_bytes: { used: usage.bytes, limit: null },
+        storage_bytes: { used: usage.bytes, limit: quotaBytes },
         files: { used: usage.files, limit: null },
         ftp_users: { used: users.total, limit: usersMax },
         webhooks: { used: hooks.total, limit: webhooksMax },

@@ -38,6 +38,12 @@ test('the account and its quotas', async () => {
   })
 })
 
+test('the account says what its files may take', async () => {
+  await accounts.createAccount(SERVER_CALLER, { slug: 'bounded', quotaBytes: 5_000_000 })
+  const { token } = await world.keyOf('bounded', ['read'])
+  assert.deepEqual((await call('GET', '/account', undefined, token)).json.quotas.storage_bytes, { used: 0, limit: 5_000_000 })
+})
+
 test('a user: made, listed, got, changed, removed', async () => {
   const made = await call('POST', '/ftp-users', {
     username: 'pipeline',
