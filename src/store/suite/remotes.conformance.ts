@@ -62,6 +62,10 @@ export function remoteCases(world: World): void {
     assert.equal(await pin(trusting, pinned!), true)
     assert.equal(await pin(trusting, pinned === HOST_KEY ? OTHER_HOST_KEY : HOST_KEY), false)
 
+    // Two agents meet the same server for the first time.
+    const both = await made({ options: { trustFirstHostKey: true } })
+    assert.deepEqual(await Promise.all(Array.from({ length: 4 }, () => pin(both, HOST_KEY))), [true, true, true, true])
+
     const strict = await made({ options: {} })
     assert.equal(await pin(strict, HOST_KEY), false)
     assert.equal(await pin({ ...strict, id: 'rmt_none' }, HOST_KEY), false)

@@ -65,8 +65,10 @@ export const remoteUnits: Units<RemoteUnits> = {
     await note(work, entry)
   },
 
-  async pinHostKey({ db }, remoteId, hostKey, at) {
-    const row = await db.selectFrom('remote').selectAll().where('id', '=', remoteId).executeTakeFirst()
+  async pinHostKey({ db, others }, remoteId, hostKey, at) {
+    const found = db.selectFrom('remote').selectAll().where('id', '=', remoteId)
+    // Of two agents that meet a server at the same time, the second one sees what the first one has pinned.
+    const row = await found.$if(others === 'nodes', (query) => query.forUpdate()).executeTakeFirst()
     if (row === undefined) return false
     const { options, updatedAt } = toRemote(row)
     const pinned = options.hostKeys ?? []
