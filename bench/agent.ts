@@ -23,8 +23,8 @@ const LARGE_TARGET = 0.45
 const SMALL_TARGET = 1
 const MEMORY_TARGET_MB = 200
 const SMALL_BYTES = 4 * KIB
-/** Files at the same time, for the agent as for rclone; rclone's own default. */
-const CONCURRENCY = 4
+/** Files at the same time, for the agent as for rclone: enough that the wait for the disk, which only the agent has, is filled by other files. */
+const CONCURRENCY = 8
 const DEADLINE_MS = 5 * 60_000
 const DIRECTIONS = ['pull', 'push'] as const
 type Direction = (typeof DIRECTIONS)[number]

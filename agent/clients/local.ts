@@ -46,6 +46,7 @@ export async function openLocal(_endpoint: LocalEndpoint, context: Pick<ClientCo
   return {
     stat: (path) => attempt(`Looking at “${path}”`, () => statIn(roots, path)),
     list: (folder) => listIn(roots, folder),
+    listsAll: true,
     read: (path, offset) => attempt(`Reading “${path}”`, () => readIn(roots, path, offset, context.signal)),
     readWhole: (path, size) => attempt(`Reading “${path}”`, () => readWhole(roots, path, size)),
     write: (path, options) => attempt(`Writing “${path}”`, () => writeIn(roots, path, options)),
@@ -100,13 +101,13 @@ async function* listIn(roots: Roots, folder: string): AsyncGenerator<Entry> {
 }
 
 async function readIn(roots: Roots, path: string, offset: number, signal: AbortSignal): Promise<Readable> {
-  const fd = await openFile(roots, path)
+  const { fd } = await openFile(roots, path)
   return createReadStream('', { fd, start: offset, highWaterMark: READ_BYTES, signal })
 }
 
 /** One byte more is asked for, so that a file that grew is not taken for whole. */
 async function readWhole(roots: Roots, path: string, size: number): Promise<WholeFile> {
-  const fd = await openFile(roots, path)
+  const { fd, facts } = await openFile(roots, path)
   try {
     const bytes = Buffer.allocUnsafe(size + 1)
     let filled = 0
@@ -114,22 +115,25 @@ async function readWhole(roots: Roots, path: string, size: number): Promise<Whol
       count = (await reading(fd, bytes, filled, bytes.length - filled, filled)).bytesRead
     }
     // What took its name meanwhile was not read.
-    return { bytes: bytes.subarray(0, filled), facts: await statIn(roots, path) }
+    const after = await statIn(roots, path)
+    if (after?.tag !== facts.tag) throw new TransferFailure('SOURCE_CHANGED', `“${path}” changed while it was read.`)
+    return { bytes: bytes.subarray(0, filled), facts: after }
   } finally {
     closeSync(fd)
   }
 }
 
 /** The descriptor is the caller's. */
-async function openFile(roots: Roots, path: string): Promise<number> {
+async function openFile(roots: Roots, path: string): Promise<{ fd: number; facts: FileFacts }> {
   const real = await roots.followed(path)
   if (real === undefined) throw new TransferFailure('NOT_FOUND', `There is no file “${path}”.`)
   // Opening a named pipe would wait for its writer for ever.
   const fd = await opening(real, constants.O_RDONLY | NO_FOLLOW | constants.O_NONBLOCK)
   try {
-    if (!fstatSync(fd).isFile()) throw new TransferFailure('NOT_A_FILE', `“${path}” is not a file.`)
+    const facts = factsOf(fstatSync(fd, { bigint: true }))
+    if (facts.kind !== 'file') throw new TransferFailure('NOT_A_FILE', `“${path}” is not a file.`)
     await roots.checkOpened(fd, path)
-    return fd
+    return { fd, facts }
   } catch (error) {
     closeSync(fd)
     throw error

@@ -73,7 +73,7 @@ export class Copy {
     await this.#commit(partial, facts.size, sha256)
     await progress.settled()
     const arrival = { size: facts.size, bytesTransferred: progress.moved, speed: progress.averageSpeed, sha256 }
-    return { arrival, source: facts }
+    return { arrival, source: this.#factsAfter ?? facts }
   }
 
   /** Puts away what is not finished: kept for the next attempt, or without a trace. False: it had not come to a part. */
@@ -93,10 +93,11 @@ export class Copy {
     return true
   }
 
-  /** The source as it was listed, where looking at it would tell no more. Whether it is still so shows after it was read. */
+  /** A small source as it was listed, where looking at it would tell no more. Whether it is still so shows after it was read. */
   get #listed(): FileFacts | undefined {
     const { expected } = this.#work
-    return this.#source.listsAll && expected !== null ? { kind: 'file', ...expected } : undefined
+    const isTold = this.#source.listsAll && expected !== null && expected.size <= WHOLE_BYTES_MAX
+    return isTold ? { kind: 'file', ...expected } : undefined
   }
 
   async #lookAtSource(): Promise<FileFacts> {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, readdir, stat } from 'node:fs/promises'
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { Peer } from '../../test/peers/peer.ts'
@@ -57,6 +57,26 @@ for (const size of [0, SMALL, MIB]) {
     assert.equal((await stat(join(folder, 'out/b'))).mtimeMs, expected.modifiedAt)
   })
 }
+
+test('a small file of this machine that is not as it was listed is SOURCE_CHANGED, and one that is arrives', async (t) => {
+  const folder = await freshGround(t)
+  await mkdir(join(folder, 'out'))
+  const path = join(folder, 'a')
+  await writeFile(path, bytesOf(SMALL))
+  const modifiedAt = Math.floor((await stat(path)).mtimeMs)
+  async function ended(expected: { size: number; modifiedAt: number }) {
+    const bench = workBench(folder)
+    await moveFile(localWork(path, join(folder, 'out/b'), { expected }), bench.context)
+    const { state, errorCode } = endOf(bench.reports)
+    return errorCode ?? state
+  }
+  assert.equal(await ended({ size: SMALL + 1, modifiedAt }), 'SOURCE_CHANGED')
+  assert.equal(await ended({ size: SMALL - 1, modifiedAt }), 'SOURCE_CHANGED')
+  assert.equal(await ended({ size: SMALL, modifiedAt: modifiedAt - 1 }), 'SOURCE_CHANGED')
+  assert.deepEqual(await readdir(join(folder, 'out')), [])
+  assert.equal(await ended({ size: SMALL, modifiedAt }), 'completed')
+  assert.deepEqual(await readFile(join(folder, 'out/b')), bytesOf(SMALL))
+})
 
 test('a listed file that is gone is NOT_FOUND', async (t) => {
   const folder = await freshGround(t)
