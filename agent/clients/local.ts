@@ -10,6 +10,7 @@ import {
   futimesSync,
   lstatSync,
   open,
+  openSync,
   read,
   statfsSync,
   write,
@@ -39,7 +40,7 @@ const truncating = promisify(ftruncate)
 
 /**
  * Files of this machine below the folders that its owner opened. What the system knows without its disk, as a rule, is asked without the detour over a thread: looking at
- * a file is most of the work of moving a small one. What waits for a disk (opening, reading, writing, syncing, renaming) goes over threads.
+ * a file is most of the work of moving a small one. What waits for a disk (making, reading, writing, syncing, renaming) goes over threads.
  */
 export async function openLocal(_endpoint: LocalEndpoint, context: Pick<ClientContext, 'roots' | 'signal'>): Promise<Client> {
   const roots = openRoots(context.roots)
@@ -127,8 +128,8 @@ async function readWhole(roots: Roots, path: string, size: number): Promise<Whol
 async function openFile(roots: Roots, path: string): Promise<{ fd: number; facts: FileFacts }> {
   const real = await roots.followed(path)
   if (real === undefined) throw new TransferFailure('NOT_FOUND', `There is no file “${path}”.`)
-  // Opening a named pipe would wait for its writer for ever.
-  const fd = await opening(real, constants.O_RDONLY | NO_FOLLOW | constants.O_NONBLOCK)
+  // The system has just looked it up, and opening it asks no more of its disk. (A named pipe would wait for its writer for ever.)
+  const fd = openSync(real, constants.O_RDONLY | NO_FOLLOW | constants.O_NONBLOCK)
   try {
     const facts = factsOf(fstatSync(fd, { bigint: true }))
     if (facts.kind !== 'file') throw new TransferFailure('NOT_A_FILE', `“${path}” is not a file.`)
