@@ -147,7 +147,7 @@ class Measuring {
           this.#progress(
             `(j) run ${round}: ${name}, ${direction}, ${way === 'peer' ? peer : way}: ${(amount / seconds).toFixed(0)}`,
           )
-          // Small files stay: ext4 makes the next ones slowly for some seconds after many were deleted.
+          // Small files stay: ext4 makes the next ones slowly for some minutes after many were deleted.
           if (unit === 'mb_per_second') await rm(into, { recursive: true })
         }
       }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
+import { renameSync } from 'node:fs'
+import { mkdir, readdir, readFile, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { freshGround, sha256Of } from '../work/testing.ts'
@@ -126,4 +127,19 @@ test('a disk without room is DISK_FULL: asked before, or met on the way', async 
   } finally {
     execFileSync('umount', [folder])
   }
+})
+
+test('a small file that is replaced while it is read is SOURCE_CHANGED, though the other one looks the same', async (t) => {
+  const { root, client } = await rooted(t)
+  const [path, other] = [join(root, 'a'), join(root, 'b')]
+  await writeFile(path, 'one')
+  await writeFile(other, 'two')
+  const { atime, mtime } = await stat(path)
+  await utimes(other, atime, mtime)
+  const reading = client.readWhole!(path, 3)
+  // Within this turn of the loop it is opened; what was read comes in a later one.
+  for (let turn = 0; turn < 50; turn++) await undefined
+  renameSync(other, path)
+  await assert.rejects(reading, code('SOURCE_CHANGED'))
+  assert.equal(Buffer.from((await client.readWhole!(path, 3))!.bytes).toString(), 'two')
 })

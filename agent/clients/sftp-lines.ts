@@ -29,8 +29,10 @@ export async function takeLine(endpoint: SftpEndpoint, context: ClientContext): 
   const key = keyOf(endpoint)
   for (;;) {
     if (context.signal.aborted) throw new TransferFailure('CANCELLED', 'The transfer was stopped.')
-    const line = shared(key) ?? taken(key, idleConnections.take<SftpLine>(endpoint))
+    const line = shared(key)
     if (line !== undefined) return line
+    const left = idleConnections.take<SftpLine>(endpoint)
+    if (left !== undefined) return use(key, left)
     const underWay = dials.get(key) ?? new Set()
     if (underWay.size < DIALS_MAX) return await dial(endpoint, context, underWay)
     // By then there may be a line to share.
@@ -47,8 +49,8 @@ function shared(key: string): SftpLine | undefined {
   return undefined
 }
 
-function taken(key: string, line: SftpLine | undefined): SftpLine | undefined {
-  if (line !== undefined) inUse.add({ key, line, users: 1 })
+function use(key: string, line: SftpLine): SftpLine {
+  inUse.add({ key, line, users: 1 })
   return line
 }
 
@@ -61,9 +63,7 @@ async function dial(endpoint: SftpEndpoint, { clock, signal }: ClientContext, un
   )
   dials.set(key, underWay.add(ended))
   try {
-    const line = await dialled
-    inUse.add({ key, line, users: 1 })
-    return line
+    return use(key, await dialled)
   } finally {
     underWay.delete(ended)
     if (underWay.size === 0) dials.delete(key)
