@@ -232,8 +232,7 @@ describe('under a clock of its own', () => {
   async function sendEach(webhookId: string, statuses: readonly number[], next: (status: number) => void) {
     for (const status of statuses) {
       next(status)
-      await world.happen()
-      await world.attempted(webhookId, 1)
+      await world.attempted(webhookId, await world.happen(), 1)
     }
   }
 
@@ -265,8 +264,7 @@ describe('under a clock of its own', () => {
     const { id } = await world.makeWebhook(receiver.url, 'mftplus')
     const answerAfter = async (ms: number) => {
       tookMs = ms
-      await world.happen()
-      assert.equal((await world.attempted(id, 1)).delivery.state, 'delivered')
+      assert.equal((await world.attempted(id, await world.happen(), 1)).delivery.state, 'delivered')
     }
     await answerAfter(4_000)
     assert.deepEqual(await kindsOf(id), [])

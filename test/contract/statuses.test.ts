@@ -210,16 +210,16 @@ for (const { dialect, quote, delaysMs, jitter, endsAs } of SCHEDULES) {
     const world = await openContractWorld()
     t.after(world.close)
     const webhook = await world.makeWebhook(receiver.url, dialect)
-    await world.happen()
+    const eventId = await world.happen()
     for (const [index, delayMs] of delaysMs.entries()) {
-      const { delivery, attempts } = await world.attempted(webhook.id, index + 1)
+      const { delivery, attempts } = await world.attempted(webhook.id, eventId, index + 1)
       const { startedAt, durationMs } = attempts.at(-1)!
       assert.equal(delivery.state, 'waiting')
       assertBetween(delivery.nextAttemptAt! - startedAt - durationMs, [delayMs, delayMs * (1 + jitter)])
       assert.equal(receiver.requests, index + 1, 'nothing is sent before its time')
       world.clock.jumpTo(delivery.nextAttemptAt! - 1)
     }
-    const { delivery, attempts } = await world.attempted(webhook.id, delaysMs.length + 1)
+    const { delivery, attempts } = await world.attempted(webhook.id, eventId, delaysMs.length + 1)
     assert.deepEqual([delivery.state, delivery.nextAttemptAt], ['failed', null])
     assert.deepEqual(
       attempts.map(({ number }) => number),
@@ -240,8 +240,7 @@ for (const { dialect, quote, delaysMs, jitter, endsAs } of SCHEDULES) {
 async function firstAttempt(t: TestContext, url: string, dialect: DialectName, hangs?: () => boolean) {
   const { id } = await shared.makeWebhook(url, dialect)
   t.after(() => shared.removeWebhook(id))
-  await shared.happen()
-  const found = await shared.attempted(id, 1, hangs)
+  const found = await shared.attempted(id, await shared.happen(), 1, hangs)
   return { ...found, webhook: (await shared.store.findWebhook(id))! }
 }
 

@@ -24,6 +24,8 @@ const START_AT = Date.UTC(2026, 3, 29, 15, 30, 0)
 const BEAT_FRESH_MS = 5_000
 /** While a beat is awaited, a second passes with every so many looks. */
 const LOOKS_PER_SECOND = 20
+/** Deliveries that a test makes for one webhook at most. */
+const DELIVERIES_MAX = 100
 export const SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
 
 /** A clock that stands still until it is told to jump; then everything that fell due meanwhile is called, earliest first. */
@@ -99,13 +101,14 @@ export async function openContractWorld() {
   }
 
   /**
-   * The only delivery of a webhook once it has so many attempts. A second passes with each look, but none while a post is under way:
-   * what hangs is told by `hangs`, and then a second passes also there.
+   * What an event brought a webhook, once that has so many attempts. A second passes with each look, but none while a post is under
+   * way: what hangs is told by `hangs`, and then a second passes also there.
    */
-  async function attempted(webhookId: string, attempts: number, hangs: () => boolean = () => false) {
+  async function attempted(webhookId: string, eventId: string, attempts: number, hangs: () => boolean = () => false) {
     let looks = 0
     return eventually(async () => {
-      const [row] = (await store.listDeliveries({ webhookId }, { limit: 1, offset: 0 })).rows
+      const { rows } = await store.listDeliveries({ webhookId }, { limit: DELIVERIES_MAX, offset: 0 })
+      const row = rows.find((each) => each.eventId === eventId)
       if (row === undefined || row.attempts < attempts) {
         const { posting, beatAgeMs } = engine.stats()
         // Faster than its beats are written, time would make the engine believe that it is taken for dead. One that was under way
