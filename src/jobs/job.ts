@@ -85,7 +85,7 @@ export interface Run {
   readonly transfersCompleted: number
   readonly transfersFailed: number
   readonly bytesTransferred: number
-  /** Why it failed or was skipped, for people. */
+  /** Why it failed or was skipped, or why its files are looked for again, for people. */
   readonly errorMessage: string | null
   readonly startedAt: number
   readonly completedAt: number | null

@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts'
+import { type Clock, isoSeconds } from '../base/clock.ts'
 import { AppError, codeOf } from '../base/error.ts'
 import { randomText } from '../base/id.ts'
 import type { Log } from '../base/log.ts'
@@ -215,7 +215,9 @@ export function createListings({ store, moving, runs, clock, log, node }: Listin
     const retryIn = job?.options.retryDelaysSeconds[run.listings - 1]
     const isWorthRetrying = isTransferFailureCode(errorCode) && TRANSFER_FAILURES[errorCode].isWorthRetrying
     if (!isWorthRetrying || retryIn === undefined || run.cancelAskedAt !== null) return giveUp(run, `${errorCode}: ${error}`)
-    return store.changeRun({ ...run, lease: null, dueAt: clock.now() + retryIn * SECOND_MS }, run, [])
+    const dueAt = clock.now() + retryIn * SECOND_MS
+    const errorMessage = `${errorCode}: ${error}; its files are looked for again at ${isoSeconds(dueAt)}`
+    return store.changeRun({ ...run, lease: null, dueAt, errorMessage }, run, [])
   }
 
   /** Nobody looks for its files any more: what is left of the run is its end. */

@@ -55,7 +55,7 @@ export interface JobStore {
   openRuns(after: string, limit: number): Promise<Run[]>
   /** When a listing of this agent that nobody holds becomes due next; null: none. */
   nextListingDue(agentId: string): Promise<number | null>
-  /** Hands out the listings that are due for this agent, a lease each; those that are being cancelled are not, nor any where another node than `node` holds its stream. */
+  /** Hands out the listings that are due for this agent, a lease each, and forgets why the one before failed; those that are being cancelled are not, nor any where another node than `node` holds its stream. */
   takeListings(agentId: string, node: string, leases: readonly string[], now: number): Promise<Run[]>
   heldListings(agentId: string, limit: number): Promise<Run[]>
   /** Only while status, phase, lease and what was asked for are as in `before`. How many transfers it has is not changed by it before its end. False: nothing was written. */

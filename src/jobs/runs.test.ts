@@ -219,9 +219,28 @@ describe('runs of jobs, on a real store', () => {
     const failure = { state: 'failed', errorCode: 'CONNECTION_REFUSED', error: 'no', bytesTransferred: 0 } as const
     await answers(job, await lists(job), failure)
     assert.deepEqual(await listings.take(job.agentId, 5), [], 'not before its delay')
+    const reasonOf = async () => (await store.latestRun(job.id))!.errorMessage
+    assert.equal(await reasonOf(), 'CONNECTION_REFUSED: no; its files are looked for again at 2026-11-20T02:00:30Z')
     await time.pass(30 * SECOND_MS)
-    await answers(job, await lists(job), failure)
+    const lease = await lists(job)
+    assert.equal(await reasonOf(), null, 'it is being looked for')
+    await answers(job, lease, failure)
     assert.deepEqual(await said(job), ['job.started', 'job.failed: CONNECTION_REFUSED: no'])
+  })
+
+  test('a listing that fails and then works leaves no reason behind; a run that is stopped in between was cancelled', async () => {
+    for (const isStopped of [false, true]) {
+      const job = await aJob({ retryDelaysSeconds: [30] })
+      const run = (await runs.begin(job, { cause: 'manual', caller: ADMIN }))!
+      await answers(job, await lists(job), { state: 'failed', errorCode: 'TIMEOUT', error: 'no', bytesTransferred: 0 })
+      if (isStopped) await runs.cancel((await store.findRun(run.id))!, ADMIN)
+      else {
+        await time.pass(30 * SECOND_MS)
+        await answers(job, await lists(job), { state: 'listed', files: [], isTruncated: false })
+      }
+      const { status, errorMessage } = (await store.findRun(run.id))!
+      assert.deepEqual([status, errorMessage], isStopped ? ['cancelled', 'the run was cancelled'] : ['completed', null])
+    }
   })
 
   test('a listing that will never work is not tried again', async () => {

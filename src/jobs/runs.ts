@@ -121,8 +121,9 @@ export function createRuns(parts: RunsParts): Runs {
     const entry = caller && changeEntry(caller, clock.now(), change)
     let current: Run | undefined = run
     for (let tries = 0; tries < TRIES_MAX && current?.status === 'running'; tries += 1) {
-      const told = { cancelAskedAt: current.cancelAskedAt ?? clock.now(), errorMessage: current.errorMessage ?? reason }
-      const stopping: Run = { ...current, ...told }
+      // Why it was going to look again is not why it ends.
+      const known = isWaitingToLook(current) ? null : current.errorMessage
+      const stopping: Run = { ...current, cancelAskedAt: current.cancelAskedAt ?? clock.now(), errorMessage: known ?? reason }
       if (await store.changeRun(stopping, current, [], entry)) {
         await moving.cancelOpenOf(run.id)
         moving.nudge(run.agentId)
@@ -158,4 +159,8 @@ export function createRuns(parts: RunsParts): Runs {
     cancel: (run, caller) => stop(run, null, caller),
     endForeign: end,
   }
+}
+
+function isWaitingToLook({ phase, lease, cancelAskedAt }: Run): boolean {
+  return phase === 'listing' && lease === null && cancelAskedAt === null
 }

@@ -121,7 +121,7 @@ export const RunShape = Type.Object(
     status: Type.Enum(['running', 'completed', 'failed', 'cancelled', 'skipped'], { description: '`skipped` is ours.' }),
     startedAt: time('When it began, or was skipped.'),
     completedAt: nullable(time('When it ended.')),
-    errorMessage: nullable(text('Why it failed or was skipped.')),
+    errorMessage: nullable(text('Why it failed or was skipped; while it runs, why its files are looked for again, and when.')),
     bytesTransferred: nullable(count('Bytes of all its transfers; null until it has ended.')),
     cause: Type.Enum(['schedule', 'missed', 'manual', 'agent'], { description: 'What began it.' }),
     scheduledFor: nullable(time('The moment of the schedule that it stands for.')),

@@ -200,7 +200,7 @@ export const jobUnits: Units<JobStore> = {
     for (const [index, { id }] of due.entries()) {
       const row = await db
         .updateTable('run')
-        .set((e) => ({ lease: leases[index]!, listings: e('listings', '+', 1) }))
+        .set((e) => ({ lease: leases[index]!, listings: e('listings', '+', 1), error_message: null }))
         .where('id', '=', id)
         .where('status', '=', 'running')
         .where('phase', '=', 'listing')
