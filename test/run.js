@@ -1,7 +1,10 @@
-// Runs all tests: one real PostgreSQL for all of them, then node's test runner over every *.test.ts file.
+// Runs all tests: one real PostgreSQL for all of them, then node's test runner over every *.test.ts file. Each file is a process, and
+// most load the same modules, so they share a cache of compiled code: a fifth of the time.
 // Words after the command choose files: `npm test -- src/files`.
 import { spawn } from 'node:child_process'
-import { globSync } from 'node:fs'
+import { globSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 
 if (Number(process.versions.node.split('.')[0]) < 26) {
   process.stderr.write('the tests need Node 26: run them through npm (npm test), which brings its own\n')
@@ -19,7 +22,8 @@ if (files.length === 0) {
 
 const { startPostgres } = await import('./postgres.ts')
 const postgres = process.env.TEST_DATABASE_URL ? undefined : await startPostgres()
-const env = { ...process.env, ...(postgres ? { TEST_DATABASE_URL: postgres.url } : {}) }
+const compiled = mkdtempSync(join(tmpdir(), 'landfall-compiled-'))
+const env = { ...process.env, NODE_COMPILE_CACHE: compiled, ...(postgres ? { TEST_DATABASE_URL: postgres.url } : {}) }
 for (const name of Object.keys(env)) if (name.startsWith('LANDFALL_')) delete env[name]
 
 const tests = spawn(
@@ -33,5 +37,6 @@ const tests = spawn(
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => tests.kill(signal))
 tests.on('exit', async (code) => {
   await postgres?.stop()
+  rmSync(compiled, { recursive: true, force: true })
   process.exit(code ?? 1)
 })
