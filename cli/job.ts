@@ -136,6 +136,7 @@ const update: Command = {
   summary: 'change a job',
   usage: 'job update NAME|ID [--name NAME] [--schedule …] …',
   options: {
+    agent: { type: 'string', meaning: 'name or id of another agent; a run under way goes on with the one that it has' },
     name: { type: 'string', meaning: 'another name' },
     from: { type: 'string', meaning: 'another source' },
     to: { type: 'string', meaning: 'another destination' },
@@ -144,7 +145,9 @@ const update: Command = {
   },
   words: { min: 1, max: 1 },
   async run(call) {
+    const agent = optional(call, 'agent')
     const changes = {
+      agentId: agent === undefined ? undefined : (await oneOf<Named>(await connect(call), 'agent', agent)).id,
       ...{ name: optional(call, 'name'), sourcePath: optional(call, 'from'), destinationPath: optional(call, 'to') },
       ...shapeOf(call),
     }

@@ -131,10 +131,32 @@ describe('jobs on the MFTPlus face', () => {
       ['Nightly', '30 2 * * *', false],
     )
     assert.equal((await world.call('PATCH', `/api/jobs/${job.id}`, { schedule: 'x' })).status, 400)
-    assert.equal((await world.call('PATCH', `/api/jobs/${job.id}`, { agentId })).status, 400, 'its agent stays')
     assert.equal((await world.call('GET', `/api/jobs/${job.id}`)).json.data.job.schedule, '30 2 * * *')
     assert.deepEqual((await world.call('DELETE', `/api/jobs/${job.id}`)).json.data, { deleted: true })
     assert.equal((await world.call('DELETE', `/api/jobs/${job.id}`)).status, 404)
+  })
+
+  test('a job goes to another agent: its schedule with it, and a run under way stays with the one that it has', async () => {
+    const job = await create()
+    const runId = (await asAgent('POST', `/api/jobs/${job.id}/runs`)).json.data.run.id
+    const change = (to: string) => world.call('PATCH', `/api/jobs/${job.id}`, { agentId: to })
+    const given = (await change(foreignId)).json.data.job
+    assert.deepEqual([given.agent.name, given.nextRunAt], ['two', null], 'the other one keeps its schedule by itself')
+    const route = { sourceUrl: 'sftp://partner.example/a.csv', destinationPath: '/a.csv', direction: 'pull', protocol: 'sftp' }
+    assert.equal((await asAgent('POST', '/api/transfers', { agentId: foreignId, ...route, runId }, foreignKey)).status, 400)
+    const end = (key: string) => asAgent('PATCH', `/api/jobs/${job.id}/runs/${runId}`, { status: 'completed' }, key)
+    assert.equal((await end(foreignKey)).status, 404, 'it is not its run')
+    assert.equal((await end(agentKey)).json.data.run.status, 'completed')
+    assert.equal((await asAgent('POST', `/api/jobs/${job.id}/runs`)).status, 404, 'it is not its job any more')
+    assert.equal((await change(agentId)).json.data.job.nextRunAt, job.nextRunAt)
+
+    const unknown = await change('agent_x')
+    assert.deepEqual([unknown.status, unknown.json.error], [400, "agentId 'agent_x' is the id of no agent"])
+    const gone = await world.call('POST', '/api/agents/register', { hostname: 'three', os: 'linux', name: 'three' })
+    assert.equal((await world.call('POST', `/api/agents/${gone.json.data.agent.id}/revoke`)).status, 200)
+    const revoked = await change(gone.json.data.agent.id)
+    assert.equal(revoked.status, 409)
+    assert.match(revoked.json.error, /agent three is revoked/)
   })
 
   test('no job waits for itself, not by way of others either', async () => {

@@ -32,14 +32,14 @@ export interface JobInput extends JobOptionsInput {
   readonly isEnabled?: boolean
 }
 
-export type JobChanges = Partial<Omit<JobInput, 'agentId' | 'direction' | 'protocol' | 'remoteId'>>
+export type JobChanges = Partial<Omit<JobInput, 'direction' | 'protocol' | 'remoteId'>>
 
 /** What people and foreign agents ask about jobs. */
 export interface JobAdmin {
   create(input: JobInput, caller: Caller): Promise<Job>
   find(id: string): Promise<Job>
   list(filter: JobFilter, page: PageRequest): Promise<Page<Job>>
-  /** Switched off: no run begins by itself, those under way go on. */
+  /** Switched off: no run begins by itself, those under way go on. With another agent: these go on with the one that they have. */
   update(id: string, changes: JobChanges, caller: Caller): Promise<Job>
   /** Runs under way are stopped; what ran is kept. */
   remove(id: string, caller: Caller): Promise<void>
@@ -101,6 +101,13 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
     }
   }
 
+  async function checkAgent(agentId: string): Promise<void> {
+    const agent = await store.findAgent(agentId)
+    if (agent === undefined) throw invalid('agentId', `agentId '${agentId.slice(0, 64)}' is the id of no agent`)
+    if (agent.revokedAt !== null)
+      throw new AppError('conflict', `The agent ${agent.name} is revoked; enrol it again first.`, { field: 'agentId' })
+  }
+
   async function create(input: JobInput, caller: Caller): Promise<Job> {
     const now = clock.now()
     const {
@@ -115,10 +122,7 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
       protocol,
       ...given
     } = input
-    const agent = await store.findAgent(agentId)
-    if (agent === undefined) throw invalid('agentId', `agentId '${agentId.slice(0, 64)}' is the id of no agent`)
-    if (agent.revokedAt !== null)
-      throw new AppError('conflict', `The agent ${agent.name} is revoked; enrol it again first.`, { field: 'agentId' })
+    await checkAgent(agentId)
     const options = checkOptions(given, JOB_DEFAULTS)
     checkJob({ name, sourcePath, destinationPath, schedule }, options, now)
     const id = newId('job', now)
@@ -139,9 +143,11 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
   async function update(id: string, changes: JobChanges, caller: Caller): Promise<Job> {
     const before = await find(id)
     const now = clock.now()
-    const { name, sourcePath, destinationPath, schedule, isEnabled, ...given } = changes
+    const { agentId = before.agentId, name, sourcePath, destinationPath, schedule, isEnabled, ...given } = changes
+    if (agentId !== before.agentId) await checkAgent(agentId)
     const options = checkOptions(given, before.options)
     const fields = {
+      agentId,
       name: name ?? before.name,
       sourcePath: sourcePath ?? before.sourcePath,
       destinationPath: destinationPath ?? before.destinationPath,
@@ -156,6 +162,7 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
       updatedAt: Math.max(now, before.updatedAt + 1),
     }
     const isDueAnew =
+      after.agentId !== before.agentId ||
       after.schedule !== before.schedule ||
       after.options.timeZone !== before.options.timeZone ||
       after.isEnabled !== before.isEnabled
@@ -200,8 +207,9 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
       return begun(await runs.begin(await own(id, agentId), { cause: 'agent', caller }))
     },
     async endForeign(id, runId, agentId, { status, errorMessage }) {
-      await own(id, agentId)
       const run = await findRun(id, runId)
+      // Also after its job went to another agent.
+      found(run.agentId === agentId ? run : undefined, 'run')
       if (run.cause !== 'agent')
         throw new AppError('conflict', `The run ${runId} was begun by this server, which ends it when its transfers have ended.`)
       const given = errorMessage ?? (status === 'completed' ? null : `the agent says: ${status}`)

@@ -73,9 +73,9 @@ export function createMoving({ store, places, transfers, dispatcher, hasUser, cl
     sourceUrlsOf: (job) => places.urlsAt(farSource(job), job.sourcePath),
     async transfersOf(job, run, files) {
       const now = clock.now()
-      const agent = await store.findAgent(job.agentId)
+      const agent = await store.findAgent(run.agentId)
       const made = files.map(({ file, sourceUrl }) => transferOfFile(job, run, file, sourceUrl, now))
-      return { transfers: made, events: made.map((transfer) => transfers.created(transfer, agent ?? { name: job.agentId })) }
+      return { transfers: made, events: made.map((transfer) => transfers.created(transfer, agent ?? { name: run.agentId })) }
     },
     cancelOpenOf: (runId) => transfers.cancelRun(runId),
     async checkRoute(route) {
@@ -99,7 +99,7 @@ export function createMoving({ store, places, transfers, dispatcher, hasUser, cl
 }
 
 function transferOfFile(job: Job, run: Run, file: ListedFile, sourceUrl: string, now: number): Transfer {
-  const { agentId, remoteId, direction, protocol, options } = job
+  const { remoteId, direction, protocol, options } = job
   const policy = {
     retryDelaysMs: options.retryDelaysSeconds.map((seconds) => seconds * SECOND_MS),
     bytesPerSecond: options.bytesPerSecond,
@@ -112,7 +112,7 @@ function transferOfFile(job: Job, run: Run, file: ListedFile, sourceUrl: string,
   const destinationPath = destinationOf(job, file)
   return newTransfer(
     {
-      agentId,
+      agentId: run.agentId,
       runId: run.id,
       remoteId,
       sourceUrl,

@@ -196,7 +196,12 @@ const CreateBody = body({
   ...optional(OPTIONS),
 })
 
-const UpdateBody = body({ ...optional(named), enabled: Type.Optional(Type.Boolean()), ...optional(OPTIONS) })
+const UpdateBody = body({
+  agentId: Type.Optional(idOf('agent that moves the files from the next run on')),
+  ...optional(named),
+  enabled: Type.Optional(Type.Boolean()),
+  ...optional(OPTIONS),
+})
 
 /** What foreign agents say about the runs of their jobs, and administrators ask with the same calls. At both listeners. */
 export function addJobCalls(api: Api, { jobs }: Pick<ApiNeeds, 'jobs'>): void {
