@@ -49,8 +49,6 @@ export interface AgentStore {
   findAgent(id: string): Promise<Agent | undefined>
   findAgentByKey(keyHash: string): Promise<Agent | undefined>
   findAgentByPublicKey(publicKeyHash: string): Promise<Agent | undefined>
-  /** The one inside a server that was registered last, revoked ones left out. Each node has its own. */
-  findBuiltinAgent(): Promise<Agent | undefined>
   /** Whether agent and certificate still count is for the caller to see. */
   findByFingerprint(fingerprint: string): Promise<{ agent: Agent; certificate: Certificate } | undefined>
   /** Those that there are, in any order; ask for some hundreds at most. */

@@ -4,8 +4,6 @@ export async function loadX509() {
   return import('@peculiar/x509')
 }
 
-export type X509 = Awaited<ReturnType<typeof loadX509>>
-
 /**
  * The library needs what the package `reflect-metadata` adds to `Reflect`, for marks that its classes get from decorators. These three are all
  * that it calls.

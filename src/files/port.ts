@@ -80,8 +80,6 @@ export interface FileStore {
   findIntent(id: string): Promise<Intent | undefined>
   /** Makes `node` the owner of all open intents of earlier lives of this process, or of nodes whose beat has expired, and returns them, oldest first, at most `limit`. */
   takeIntents(node: string, limit: number): Promise<Intent[]>
-  /** Number of intents that are open. */
-  countOpenIntents(): Promise<number>
 
   /** Events of operations that change no file (download, failed upload): said at once, deliveries due. */
   recordFact(event: EventDraft, audit: AuditEntry): Promise<void>

@@ -79,7 +79,6 @@ function memoryStore(rows: Rows): FileStore {
         return mine
       })
     },
-    countOpenIntents: async () => rows.intents.size,
     async recordFact(event, audit) {
       rows.events.set(event.id, { draft: event, state: 'said' })
       rows.audit.push(audit)

@@ -30,8 +30,6 @@ export interface JobStore {
   removeJob(id: string, at: number, entry: AuditEntry): Promise<void>
   /** Enabled jobs that are due, oldest first; at most `limit`. */
   dueJobs(now: number, limit: number): Promise<Job[]>
-  /** When the next one is due; null: none. */
-  nextJobDue(): Promise<number | null>
 
   /**
    * A run (or one that is skipped) with its event, and the job's next moment, in one transaction; only where the job still is due at `basis.nextRunAt` (null: not asked

@@ -34,7 +34,6 @@ export interface ForeignInput {
 
 export const RETRIES_MAX = 20
 export const RETRY_DELAY_SECONDS_MAX = 86_400
-export const BYTES_PER_SECOND_MIN = 1_024
 
 /** The transfer, and which of its sides are spaces, whose users are still to be looked up. */
 export function transferOf(

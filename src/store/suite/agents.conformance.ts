@@ -281,7 +281,6 @@ export function agentCases(world: World): void {
       [older.id, newer.id].toSorted(),
     )
     assert.deepEqual(await world.store.findAgents([]), [])
-    assert.equal((await world.store.findBuiltinAgent())?.id, newer.id)
     await lose(newer)
     assert.equal(await world.store.countOnlineAgents(), before + 1)
   })

@@ -60,10 +60,10 @@ export function fileCases(world: World): void {
     const change = aChange(made, { path: '/a/undone.csv' })
     await world.store.recordChange(change)
     await world.store.undoIntent({ ...change.intent, node: 'node_b' }, anAudit())
-    assert.equal(await world.store.countOpenIntents(), 1)
+    assert.deepEqual(await world.store.findIntent(change.intent.id), change.intent)
     await world.store.undoIntent(change.intent, anAudit('upload', { accountId: made.id, result: 'storage_failed' }))
     await world.store.closeIntent(change.intent, NOBODY)
-    assert.equal(await world.store.countOpenIntents(), 0)
+    assert.equal(await world.store.findIntent(change.intent.id), undefined)
     assert.equal(await world.store.findEvent(change.event.id), undefined)
     assert.deepEqual(await world.store.accountUsage(made.id), { bytes: 0, files: 0 })
     const { rows } = await world.store.listDeliveries({ webhookId: webhooks[0]!.id }, PAGE)
@@ -106,7 +106,7 @@ export function fileCases(world: World): void {
     assert.equal(results.slice(0, 20).filter((result) => result.status === 'fulfilled').length, 1)
     assert.equal(results.slice(20).filter((result) => result.status === 'fulfilled').length, 20)
     for (const change of [...changes, ...apart]) await world.store.closeIntent(change.intent, NOBODY)
-    assert.equal(await world.store.countOpenIntents(), 0)
+    for (const { intent } of [...changes, ...apart]) assert.equal(await world.store.findIntent(intent.id), undefined)
   })
 
   const LATIN_1_CHILD = `hex:${Buffer.from('/tree/\xff.csv', 'latin1').toString('hex')}`

@@ -24,18 +24,6 @@ export const agentUnits: Units<Omit<AgentStore, keyof EnrolmentStore>> = {
     return row && toAgent(row)
   },
 
-  async findBuiltinAgent({ db }) {
-    const row = await db
-      .selectFrom('agent')
-      .selectAll()
-      .where('is_builtin', '=', 1)
-      .where('revoked_at', 'is', null)
-      .orderBy('id', 'desc')
-      .limit(1)
-      .executeTakeFirst()
-    return row && toAgent(row)
-  },
-
   async findAgents({ db }, ids) {
     if (ids.length === 0) return []
     const rows = await db.selectFrom('agent').selectAll().where('id', 'in', ids).execute()

@@ -64,14 +64,6 @@ export const fileUnits: Units<Cold> = {
     return rows.sort((a, b) => a.created_at - b.created_at || (a.id < b.id ? -1 : 1)).map(toIntent)
   },
 
-  async countOpenIntents({ db }) {
-    const { total } = await db
-      .selectFrom('intent')
-      .select((e) => e.fn.countAll().as('total'))
-      .executeTakeFirstOrThrow()
-    return Number(total)
-  },
-
   async savePartial({ db }, partial) {
     const { id, ...columns } = fromPartial(partial)
     await db

@@ -85,16 +85,6 @@ export const jobUnits: Units<JobStore> = {
     return rows.map(toJob)
   },
 
-  async nextJobDue({ db }) {
-    const row = await db
-      .selectFrom('job')
-      .select((e) => e.fn.min('next_run_at').as('at'))
-      .where('next_run_at', 'is not', null)
-      .where('removed_at', 'is', null)
-      .executeTakeFirst()
-    return row?.at ?? null
-  },
-
   async beginRun(work, run, { nextRunAt: dueAt, isAlone }, nextRunAt, event, entry) {
     const begins = run.status !== 'skipped'
     // Others who would begin a run of this job wait for the end of this transaction.

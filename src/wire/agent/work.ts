@@ -5,7 +5,6 @@
 
 /** How to reach one side of a transfer, with its credentials: on the wire between server and agent only, never stored or logged by the agent. */
 export type Endpoint = LocalEndpoint | SpaceEndpoint | SftpEndpoint | FtpEndpoint | HttpEndpoint | S3Endpoint
-export type EndpointProtocol = Endpoint['protocol']
 
 /** Files of the agent's own machine, below the folders that its owner opened. */
 export interface LocalEndpoint {
