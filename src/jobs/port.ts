@@ -31,6 +31,9 @@ export interface JobStore {
   /** Enabled jobs that are due, oldest first; at most `limit`. */
   dueJobs(now: number, limit: number): Promise<Job[]>
 
+  /** Only while it is due at `from` still; else nothing is written. */
+  moveJob(id: string, from: number, to: number): Promise<void>
+
   /**
    * A run (or one that is skipped) with its event, and the job's next moment, in one transaction; only where the job still is due at `basis.nextRunAt` (null: not asked
    * for by the schedule), that moment has no run yet, and, with `isAlone`, no other run of it is under way. False: one of these does not hold, and nothing was written, but

@@ -19,7 +19,7 @@ import { jobOf, OPTIONS } from './testing.ts'
 
 export const ADMIN: Caller = { ...SERVER_CALLER, actor: 'admin' }
 /** When the clock of a test begins: 2026-11-20, a Friday, 01:59:30. */
-const START = Date.UTC(2026, 10, 20, 1, 59, 30)
+export const START = Date.UTC(2026, 10, 20, 1, 59, 30)
 /** When its jobs are due. */
 export const DUE = Date.UTC(2026, 10, 20, 2, 0, 0)
 const PAGE = { limit: 100, offset: 0 }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
-import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
+import { DAY_MS, MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import { FOREIGN_RUN_LOST_MS, LISTING_WAIT_MAX_MS } from './runs.ts'
-import { ADMIN, DUE, files, type JobWorld, openJobWorld } from './runs-testing.ts'
+import { ADMIN, DUE, files, type JobWorld, openJobWorld, START } from './runs-testing.ts'
 
 describe('runs of jobs, on a real store', () => {
   let world: JobWorld
@@ -70,6 +70,25 @@ describe('runs of jobs, on a real store', () => {
       assert.equal((await world.store.findJob(job.id))?.nextRunAt, DUE + 4 * 24 * 60 * MINUTE_MS)
     })
   }
+
+  test('a moment that a clock far ahead told is taken back when the clock is right again, at once and after a restart', async () => {
+    for (const isRestarted of [false, true]) {
+      const job = await world.aJob({ waitsForPrevious: false })
+      const nextRunAt = async () => (await world.store.findJob(job.id))!.nextRunAt
+      const yearsAhead = DUE + 5 * 365 * DAY_MS
+      await world.time.moveTo(yearsAhead)
+      await world.scheduler.look()
+      assert.equal(await nextRunAt(), yearsAhead + DAY_MS)
+      await world.time.moveTo(START)
+      if (isRestarted) world.build()
+      await world.scheduler.look()
+      assert.equal(await nextRunAt(), DUE)
+      await world.time.moveTo(DUE)
+      await world.scheduler.look()
+      assert.equal((await world.runsOf(job)).filter(({ scheduledFor }) => scheduledFor === DUE).length, 1)
+      await world.time.moveTo(START)
+    }
+  })
 
   test('a run is skipped while the one before is under way, and says so', async () => {
     const job = await world.aJob({}, { schedule: '* * * * *' })

@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts'
+import { type Clock, isoSeconds } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import type { Job } from './job.ts'
@@ -13,6 +13,10 @@ const LOOK_MS = SECOND_MS
 /** Due jobs and open runs that one look takes on; the next look goes on with the others. */
 const JOBS_PER_LOOK = 100
 const RUNS_PER_LOOK = 500
+/** Jobs whose next moment one look checks, some 10 ms. */
+const CHECKS_PER_LOOK = 50
+/** A clock that is set back by more than this makes all next moments be checked, ms. */
+const SET_BACK_MS = MINUTE_MS
 
 export interface SchedulerParts {
   readonly store: JobStore
@@ -32,6 +36,9 @@ export class Scheduler {
   #wake = () => {}
   /** Open runs are gone through in turn, so that many of them cost a look no more than few. */
   #lastRun = ''
+  /** Jobs whose next moment was checked; null: those of all were. */
+  #checked: number | null = 0
+  #lastLookAt = 0
 
   constructor(parts: SchedulerParts) {
     this.#parts = parts
@@ -75,6 +82,7 @@ export class Scheduler {
   /** One look at everything that is due. */
   async look(): Promise<void> {
     const { store, runs, clock, log } = this.#parts
+    await this.#checkMoments()
     for (const job of await store.dueJobs(clock.now(), JOBS_PER_LOOK)) {
       await this.#due(job).catch((error) =>
         log.warn({ err: error, job: job.id }, 'a run could not begin; the next look tries again'),
@@ -86,6 +94,29 @@ export class Scheduler {
       await runs
         .settle(run)
         .catch((error) => log.warn({ err: error, run: run.id }, 'a run could not be settled; the next look tries again'))
+    }
+  }
+
+  /**
+   * At a start, and whenever the clock was set back: a moment later than the next one of the schedule was told by a clock that ran ahead, or by a time
+   * zone's rules of before an update, and would be waited for, perhaps for years.
+   */
+  async #checkMoments(): Promise<void> {
+    const { store, clock, log } = this.#parts
+    const now = clock.now()
+    if (now < this.#lastLookAt - SET_BACK_MS) this.#checked = 0
+    this.#lastLookAt = now
+    if (this.#checked === null) return
+    const { rows } = await store.listJobs({ isEnabled: true }, { limit: CHECKS_PER_LOOK, offset: this.#checked })
+    this.#checked = rows.length < CHECKS_PER_LOOK ? null : this.#checked + rows.length
+    for (const { id, nextRunAt, schedule, options } of rows) {
+      const next = nextRunAt === null ? null : createSchedule(schedule, options.timeZone).next(now)
+      if (nextRunAt === null || next === null || next >= nextRunAt) continue
+      log.warn(
+        { job: id, from: isoSeconds(nextRunAt), to: isoSeconds(next) },
+        'the next run of a job was too far ahead; it is due sooner',
+      )
+      await store.moveJob(id, nextRunAt, next)
     }
   }
 

@@ -88,6 +88,10 @@ export function jobCases(world: World): void {
       ids.filter((id) => [late.id, early.id, gone.id, paused.id].includes(id)),
       [early.id, late.id],
     )
+    await world.store.moveJob(late.id, 7, 0)
+    assert.equal((await world.store.findJob(late.id))!.nextRunAt, late.nextRunAt, 'it was not due then')
+    await world.store.moveJob(late.id, late.nextRunAt!, 0)
+    assert.equal((await world.store.findJob(late.id))!.nextRunAt, 0)
     for (const job of [late, early]) await world.store.removeJob(job.id, tick(), anAudit('job.remove'))
   })
 

@@ -85,6 +85,11 @@ export const jobUnits: Units<JobStore> = {
     return rows.map(toJob)
   },
 
+  async moveJob({ db }, id, from, to) {
+    const due = db.updateTable('job').set({ next_run_at: to }).where('id', '=', id).where('next_run_at', '=', from)
+    await due.where('removed_at', 'is', null).execute()
+  },
+
   async beginRun(work, run, { nextRunAt: dueAt, isAlone }, nextRunAt, event, entry) {
     const begins = run.status !== 'skipped'
     // Others who would begin a run of this job wait for the end of this transaction.

@@ -150,6 +150,7 @@ export const WRITES = [
   'createJob',
   'updateJob',
   'removeJob',
+  'moveJob',
   'beginRun',
   'takeListings',
   'changeRun',
