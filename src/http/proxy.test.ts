@@ -162,6 +162,11 @@ const answers: { name: string; act: (socket: Socket) => void; says: RegExp }[] =
     act: (socket) => socket.write('HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n'),
     says: /more than an answer/,
   },
+  {
+    name: 'more than an answer, which ends as an answer does',
+    act: (socket) => socket.write('HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n\r\n'),
+    says: /more than an answer/,
+  },
   { name: 'headers without end', act: pour, says: /answer is too large/ },
 ]
 for (const { name, act, says } of answers) {

@@ -62,8 +62,8 @@ async function askToConnect(socket: Socket, authority: string, { username, passw
     throw new ProxyFailure(`proxy: it ${why} (status 407)`)
   }
   if (status < 200 || status > 299) throw new ProxyFailure(`proxy: it did not connect (status ${status})`)
-  // Both in TLS and in HTTP the client speaks first.
-  if (!answer.endsWith(HEAD_END)) throw new ProxyFailure('proxy: it sent more than an answer')
+  // Both in TLS and in HTTP the client speaks first. What is more than an answer may end in an empty line too.
+  if (answer.indexOf(HEAD_END) + HEAD_END.length < answer.length) throw new ProxyFailure('proxy: it sent more than an answer')
 }
 
 /** The answer up to its empty line, and what came with it. */
