@@ -16,6 +16,13 @@ const cases: { flags: string[]; filter: object }[] = [
   { flags: ['data.path:glob=/a:b'], filter: { 'data.path': { glob: '/a:b' } } },
   { flags: ['data.path:prefix!=/a'], filter: { 'data.path': { not: { prefix: '/a' } } } },
   { flags: ['data.path:not=/a/**'], filter: { 'data.path': { not: { glob: '/a/**' } } } },
+  { flags: ['data.username!=a', 'data.username!=b'], filter: { 'data.username': { not: { in: ['a', 'b'] } } } },
+  { flags: ['data.size:in!=1,2', 'data.size!=2', 'data.size:not=3'], filter: { 'data.size': { not: { in: [1, 2, 3] } } } },
+  {
+    flags: ['data.path=/a/*', 'data.path!=/a/b', 'data.path!=/a/c'],
+    filter: { 'data.path': { glob: '/a/*', not: { in: ['/a/b', '/a/c'] } } },
+  },
+  { flags: ['data.path!=/a/*', 'data.path!=/a/*'], filter: { 'data.path': { not: { glob: '/a/*' } } } },
 ]
 for (const { flags, filter } of cases) {
   test(`--filter ${flags.join(' --filter ')}`, () => assert.deepEqual(filterOf(flags), filter))
@@ -33,3 +40,29 @@ for (const [flag, says] of [
     )
   })
 }
+
+// One condition has each test once: the later must not take the place of the earlier unseen.
+for (const [first, second, says] of [
+  [
+    'data.path!=/in/f*',
+    'data.path!=/in/p*',
+    /not of data\.path once, not {"glob":"\/in\/f\*"} and .*only plain values.*one glob/,
+  ],
+  ['data.path!=/in/f*', 'data.path!=/in/p', /one glob that covers both/],
+  ['data.path:prefix!=/a', 'data.path!=/b', /one glob that covers both/],
+  ['data.path=/in/*', 'data.path=/out/*', /takes glob of data\.path once, not "\/in\/\*" and "\/out\/\*": .*one that says both/],
+  ['data.username=a', 'data.username=b', /for one of several values write data\.username:in=A,B/],
+  ['data.size:gt=5', 'data.size:gt=10', /takes gt of data\.size once, not 5 and 10/],
+  ['data.sha256:exists=true', 'data.sha256:exists=false', /exists of data\.sha256 once, not true and false/],
+] as const) {
+  test(`--filter ${first} --filter ${second} is refused`, () => {
+    assert.throws(
+      () => filterOf([first, second]),
+      (error) => error instanceof CommandError && says.test(error.message),
+    )
+  })
+}
+
+test('a member named as one of Object.prototype gets to the server, which refuses it', () => {
+  assert.equal(JSON.stringify(filterOf(['__proto__=a'])), '{"__proto__":{"in":["a"]}}')
+})

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { CommandError } from './command.ts'
 
 type Condition = Record<string, unknown>
@@ -10,15 +11,38 @@ const TESTS = ['in', 'glob', 'prefix', ...NUMBER_TESTS, 'exists', 'not']
  * for one member must all hold. The server checks what members there are.
  */
 export function filterOf(flags: readonly string[]): Record<string, Condition> {
-  const filter: Record<string, Condition> = {}
+  const filter = new Map<string, Condition>()
   for (const flag of flags) {
     const [, member, test, isNot, value] = /^([A-Za-z_][\w.]*)(?::(\w+))?(!?)=(.*)$/s.exec(flag) ?? []
     if (member === undefined || value === undefined)
       throw new CommandError(`--filter is member=value, member!=value or member:test=value, not ${JSON.stringify(flag)}`)
     const said = test === undefined ? plain(value) : { [test]: operand(test, value) }
-    filter[member] = { ...filter[member], ...(isNot === '!' ? { not: said } : said) }
+    filter.set(member, both(member, filter.get(member) ?? {}, isNot === '!' ? { not: said } : said))
   }
-  return filter
+  return Object.fromEntries(filter)
+}
+
+/** A condition that holds where both do. It has each test once, so two of the same test need one that says as much, or are refused. */
+function both(member: string, before: Condition, added: Condition): Condition {
+  const twice = Object.keys(added).find((test) => test in before && !isDeepStrictEqual(before[test], added[test]))
+  if (twice === undefined) return { ...before, ...added }
+  const [values, others] = [listIn(before.not), listIn(added.not)]
+  if (twice === 'not' && values !== undefined && others !== undefined)
+    return { ...before, not: { in: [...new Set([...values, ...others])] } }
+  const given = [before[twice], added[twice]].map((said) => JSON.stringify(said)).join(' and ')
+  throw new CommandError(`--filter takes ${twice} of ${member} once, not ${given}: ${insteadOf(twice, member)}`)
+}
+
+/** The values of a condition that is nothing but a list of them. */
+function listIn(condition: unknown): readonly unknown[] | undefined {
+  const { in: values, ...rest } = (condition ?? {}) as { in?: readonly unknown[] }
+  return Object.keys(rest).length === 0 ? values : undefined
+}
+
+function insteadOf(test: string, member: string): string {
+  if (test === 'in') return `all filters must hold; for one of several values write ${member}:in=A,B`
+  if (test === 'not') return 'only plain values can be excluded one by one; write one glob that covers both, or a test of what is wanted'
+  return 'all filters must hold; write one that says both'
 }
 
 function plain(value: string): Condition {
