@@ -24,6 +24,7 @@ function range(cidr: string, name: string, opens: SpecialRange['opens'] = 'allow
 }
 
 const NAT64 = '64:ff9b::/96'
+const LOCAL_NAT64 = '64:ff9b:1::/48'
 
 /** The first row that holds an address names it, so narrow rows stand before wide ones. */
 export const SPECIAL_RANGES: readonly SpecialRange[] = [
@@ -56,8 +57,8 @@ export const SPECIAL_RANGES: readonly SpecialRange[] = [
   range('::ffff:0:0/96', 'IPv4-mapped', 'nothing'),
   range('::ffff:0:0:0/96', 'IPv4-translated', 'nothing'),
   range('::/96', 'IPv4-compatible', 'nothing'),
-  range(NAT64, 'NAT64'), // What it wraps must be allowed as well.
-  range('64:ff9b:1::/48', 'local-use NAT64'),
+  range(NAT64, 'NAT64'), // What these two wrap must be allowed as well.
+  range(LOCAL_NAT64, 'local-use NAT64'),
   range('100::/64', 'discard-only'),
   range('100:0:0:1::/64', 'dummy prefix'),
   range('2001::/32', 'Teredo', 'nothing'),
@@ -105,6 +106,7 @@ export function contains([base, bits]: Network, address: Address): boolean {
 }
 
 const NAT64_NETWORK = parseNetwork(NAT64)!
+const LOCAL_NAT64_NETWORK = parseNetwork(LOCAL_NAT64)!
 const NETWORKS = SPECIAL_RANGES.map((special) => ({ special, network: parseNetwork(special.cidr)! }))
 
 /** The special range that holds an address; undefined for an address of the public internet. */
@@ -112,7 +114,26 @@ export function specialRangeOf(address: Address): SpecialRange | undefined {
   return NETWORKS.find(({ network }) => contains(network, address))?.special
 }
 
-/** The IPv4 address behind one of the well-known NAT64 prefix (RFC 6052 section 2.1), else undefined. */
-export function behindNat64(address: Address): string | undefined {
-  return contains(NAT64_NETWORK, address) ? address.toByteArray().slice(12).join('.') : undefined
+/** Bytes of the IPv4 address behind a prefix of 96 bits, and of 48, 56 and 64 (RFC 6052 section 2.2, where byte 8 is none of it). */
+const BEHIND_96_BITS = [12, 13, 14, 15]
+const BEHIND_SHORTER = [
+  [6, 7, 9, 10],
+  [7, 9, 10, 11],
+  [9, 10, 11, 12],
+]
+
+/**
+ * The IPv4 addresses that a NAT64 address may stand for; none: it is not one. Behind the well-known prefix (RFC 6052 section
+ * 2.1) there is one, at the end, and so it is in a network of 96 bits that was opened: then its prefix is known. Else a local
+ * translator (RFC 8215) may have a prefix of any length and ignores what is behind the address, so each reading counts; but
+ * those in 0.0.0.0/8, which is never forwarded (RFC 1122 section 3.2.1.3), only where there is no other.
+ */
+export function behindNat64(address: Address, openedBits: number): string[] {
+  const isLocal = contains(LOCAL_NAT64_NETWORK, address)
+  if (!isLocal && !contains(NAT64_NETWORK, address)) return []
+  const bytes = address.toByteArray()
+  const places = isLocal && openedBits < 96 ? [...BEHIND_SHORTER, BEHIND_96_BITS] : [BEHIND_96_BITS]
+  const readings = places.map((place) => place.map((index) => bytes[index]).join('.'))
+  const forwarded = readings.filter((reading) => !reading.startsWith('0.'))
+  return forwarded.length > 0 ? forwarded : readings
 }

@@ -102,10 +102,12 @@ function guardUnder(
     if (host === 'localhost' && special?.opens !== 'loopback') return refused(`${subject} is not a loopback address`)
     if (special === undefined) return ALLOWED
     if (special.opens === 'loopback' && policy.loopback) return ALLOWED
-    if (!allow.some((network) => contains(network, parsed) && opens(network, special)))
+    const opening = allow.filter((network) => contains(network, parsed) && opens(network, special))
+    if (opening.length === 0)
       return refused(`${subject} is in ${special.cidr} (${special.name}); ${remedy(special, policy.setting)}`)
-    const wrapped = behindNat64(parsed)
-    return wrapped === undefined ? ALLOWED : checkWrapped(wrapped, subject)
+    // The narrowest says most about where the address is that it wraps.
+    const wrapped = behindNat64(parsed, Math.max(...opening.map(([, bits]) => bits)))
+    return wrapped.map((one) => checkWrapped(one, subject)).find(({ allowed }) => !allowed) ?? ALLOWED
   }
 
   /** Loopback behind a translator is not that of this machine. */

@@ -18,6 +18,8 @@ interface Trick {
   connect?: 'taken' | RegExp
   /** What the name server answers, time after time; the last answer stays. Without: a public address. */
   names?: string[][]
+  /** Networks that are opened; without: none. */
+  allow?: string[]
   why: string
 }
 
@@ -190,6 +192,30 @@ const tricks: Trick[] = [
   trick('https://[64:ff9b::a00:1]/', /NAT64/, 'private behind a translator'),
   trick('https://[64:ff9b::8.8.8.8]/', /NAT64/, 'a translator that nobody opened'),
   trick('https://[64:ff9b:1::1]/', /local-use NAT64/, 'a local translator'),
+  trick('https://[64:ff9b:1:808:8:800::]/', /local-use NAT64/, 'the same with the address right behind its prefix'),
+  ...[
+    { host: '64:ff9b::7f00:1', create: /stands for 127\.0\.0\.1, which no setting opens/, why: 'loopback of a translator' },
+    { host: '64:ff9b:1::7f00:1', create: /stands for 127\.0\.0\.1, which no setting/, why: 'loopback of a local one' },
+    { host: '64:ff9b:1:7f00:0:100::', create: /stands for 127\.0\.0\.1/, why: 'the same behind a prefix of 48 bits' },
+    { host: '64:ff9b:1:7f00:0:100:808:808', create: /stands for 127\.0\.0\.1/, why: 'with a public one where others look' },
+    { host: '64:ff9b:1:7f00:ff00:100:808:808', create: /stands for 127\.0\.0\.1/, why: 'with the byte set that none reads' },
+    { host: '64:ff9b:1:7f:0:1::', create: /stands for 127\.0\.0\.1/, why: 'behind a prefix of 56 bits' },
+    { host: '64:ff9b:1:0:7f:0:100::', create: /stands for 127\.0\.0\.1/, why: 'behind a prefix of 64 bits' },
+    { host: '64:ff9b:1::a9fe:a9fe', create: /stands for 169\.254\.169\.254 .*metadata/, why: 'a metadata service behind it' },
+    { host: '64:ff9b:1::a00:1', create: /stands for 10\.0\.0\.1 is in 10\.0\.0\.0\/8/, why: 'a private address behind it' },
+    { host: '64:ff9b:1::1', create: /stands for 0\.0\.0\.\d is in 0\.0\.0\.0\/8/, why: 'no address behind it' },
+    { host: '64:ff9b:1::808:808', create: 'taken' as const, why: 'a public one behind a local translator' },
+    { host: '64:ff9b:1:808:8:800::', create: 'taken' as const, why: 'the same behind a prefix of 48 bits' },
+  ].map(({ host, create, why }): Trick => ({ url: `https://[${host}]/`, allow: ['::/0'], create, why: `opened, ${why}` })),
+  ...[
+    { host: '64:ff9b:1:fffe::808:808', create: 'taken' as const, why: 'its prefix is no address' },
+    { host: '64:ff9b:1:fffe::7f00:1', create: /stands for 127\.0\.0\.1/, why: 'loopback behind it' },
+  ].map(
+    ({ host, create, why }): Trick => ({
+      ...{ url: `https://[${host}]/`, create, why: `a prefix of 96 bits opened: ${why}` },
+      allow: ['::/0', '64:ff9b:1:fffe::/96'],
+    }),
+  ),
   trick('https://[2002:7f00:1::]/', /6to4.*no setting/, '6to4 of loopback'),
   trick('https://[2002:a00:1::]/', /6to4/, '6to4 of a private address'),
   trick('https://[2001:0:7f00:1::]/', /Teredo.*no setting/, 'Teredo'),
@@ -315,9 +341,9 @@ const policies = [
   { name: 'loopback open', loopback: true },
 ]
 for (const { name, loopback } of policies) {
-  for (const { url, names = [PUBLIC], create, connect = create, why } of tricks) {
+  for (const { url, names = [PUBLIC], allow, create, connect = create, why } of tricks) {
     test(`${name}: ${JSON.stringify(url.slice(0, 70))}: ${why}`, async () => {
-      const guard = guardWith(names, loopback)
+      const guard = guardWith(names, loopback, allow)
       judge(await atCreate(guard, url), create)
       judge(await atConnect(guard, url, connect === 'taken'), connect)
     })
@@ -392,9 +418,9 @@ function poster(guard: EgressGuard, ca?: string) {
   return made
 }
 
-function guardWith(names: readonly string[][], loopback: boolean): EgressGuard {
+function guardWith(names: readonly string[][], loopback: boolean, allow: readonly string[] = []): EgressGuard {
   let asked = 0
-  return createEgressGuard({ allow: [], loopback }, async () => addressList(names[Math.min(asked++, names.length - 1)]!))
+  return createEgressGuard({ allow, loopback }, async () => addressList(names[Math.min(asked++, names.length - 1)]!))
 }
 
 /** Why a webhook with this url is not made; undefined: it is. */
