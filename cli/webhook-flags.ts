@@ -46,7 +46,7 @@ export const RESET_OPTION = {
 
 /** What the flags say, as members of a body; `before` is the webhook as it is shown, on a change. */
 export async function shapeOf(call: Call, before: Shown = {}): Promise<object> {
-  const said = {
+  const shape = {
     filter: filterFlag(call),
     order: optional(call, 'order'),
     alsoSign: listOf(optional(call, 'also-sign')),
@@ -57,18 +57,24 @@ export async function shapeOf(call: Call, before: Shown = {}): Promise<object> {
     expireAfterSeconds: seconds(call, 'expire'),
     retry: retryFlag(call),
     headers: await headersFlag(call, before),
-    auth: await authFlag(call),
+    auth: await authFlag(call, before),
     tls: await tlsFlag(call, before),
-    proxy: await proxyFlag(call),
+    proxy: await proxyFlag(call, before),
   }
   // What no flag says must not hide what --reset does.
-  return { ...resetOf(call), ...Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined)) }
+  return { ...resetOf(call), ...said(shape) }
+}
+
+function said(members: object): object {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined))
 }
 
 /** Of a webhook as it is shown: secrets masked, and a mask sent back keeps what is stored. */
 export interface Shown {
   readonly headers?: Record<string, unknown> | null
+  readonly auth?: { readonly kind: string } | null
   readonly tls?: Record<string, string> | null
+  readonly proxy?: { readonly url: string; readonly username?: string; readonly password?: string } | null
 }
 
 const RESETTABLE = [
@@ -142,15 +148,39 @@ function headerIn(flag: string, header: string): readonly [name: string, value: 
   return [name, value]
 }
 
-async function authFlag(call: Call) {
-  const [username, token, tokenUrl] = [optional(call, 'basic'), optional(call, 'bearer'), optional(call, 'oauth2-token-url')]
-  if ([username, token, tokenUrl].filter((flag) => flag !== undefined).length > 1)
-    throw new CommandError('--basic, --bearer and --oauth2-token-url: give one of them')
-  if (username !== undefined) return { kind: 'basic', username, password: await secretFlag(call, 'basic-password') }
-  if (token !== undefined) return { kind: 'bearer', token: await secretFrom('bearer', token) }
-  if (tokenUrl === undefined) return undefined
+/** The option that chooses a kind of authentication, and those that go with it. */
+const AUTH_FLAGS = {
+  basic: { chosenBy: 'basic', parts: ['basic-password'] },
+  bearer: { chosenBy: 'bearer', parts: [] },
+  oauth2: { chosenBy: 'oauth2-token-url', parts: ['oauth2-client-id', 'oauth2-client-secret', 'oauth2-scope'] },
+} as const
+
+async function authFlag(call: Call, { auth: before }: Shown) {
+  const chosen = Object.entries(AUTH_FLAGS).filter(([, { chosenBy }]) => optional(call, chosenBy) !== undefined)
+  if (chosen.length > 1) throw new CommandError('--basic, --bearer and --oauth2-token-url: give one of them')
+  const kind = chosen[0]?.[0]
+  refuseStray(call, kind ?? before?.kind)
   const [clientId, scope] = [optional(call, 'oauth2-client-id'), optional(call, 'oauth2-scope')]
-  return { kind: 'oauth2', tokenUrl, clientId, clientSecret: await secretFlag(call, 'oauth2-client-secret'), scope }
+  if (kind === 'basic') return { kind, username: optional(call, 'basic'), password: await secretFlag(call, 'basic-password') }
+  if (kind === 'bearer') return { kind, token: await secretFlag(call, 'bearer') }
+  if (kind === 'oauth2') {
+    const clientSecret = await secretFlag(call, 'oauth2-client-secret')
+    return { kind, tokenUrl: optional(call, 'oauth2-token-url'), clientId, clientSecret, scope }
+  }
+  // Parts alone change what the webhook has.
+  const [password, clientSecret] = [
+    await secretIfGiven(call, 'basic-password'),
+    await secretIfGiven(call, 'oauth2-client-secret'),
+  ]
+  const parts = said({ clientId, clientSecret, scope, password })
+  return Object.keys(parts).length === 0 ? undefined : { ...before, ...parts }
+}
+
+function refuseStray(call: Call, kind: string | undefined): void {
+  for (const [owner, { chosenBy, parts }] of Object.entries(AUTH_FLAGS)) {
+    const stray = parts.find((part) => optional(call, part) !== undefined)
+    if (stray !== undefined && owner !== kind) throw new CommandError(`--${stray} goes with --${chosenBy}`)
+  }
 }
 
 async function tlsFlag(call: Call, { tls }: Shown) {
@@ -160,17 +190,29 @@ async function tlsFlag(call: Call, { tls }: Shown) {
   return { ...tls, ...Object.fromEntries(await inTurn(given, async ([name, path]) => [name, await textOf(path)] as const)) }
 }
 
-async function proxyFlag(call: Call) {
-  const url = optional(call, 'proxy')
-  if (url === undefined) return undefined
-  const username = optional(call, 'proxy-user')
-  return { url, username, password: username === undefined ? undefined : await secretFlag(call, 'proxy-password') }
+async function proxyFlag(call: Call, { proxy: before }: Shown) {
+  const [url, user] = [optional(call, 'proxy'), optional(call, 'proxy-user')]
+  const isPassword = optional(call, 'proxy-password') !== undefined
+  if (url === undefined && user === undefined && !isPassword) return undefined
+  // A login alone is for the proxy that the webhook has.
+  const proxy = url === undefined ? before : { url }
+  if (!proxy) throw new CommandError(`--${user === undefined ? 'proxy-password' : 'proxy-user'} goes with --proxy`)
+  const username = user ?? proxy.username
+  if (username === undefined && isPassword) throw new CommandError('--proxy-password goes with --proxy-user')
+  if (username === undefined) return proxy
+  const password = isPassword || proxy.password === undefined ? await secretFlag(call, 'proxy-password') : proxy.password
+  return { ...proxy, username, password }
 }
 
 async function secretFlag(call: Call, flag: string): Promise<string> {
   const source = optional(call, flag)
   if (source === undefined) throw new CommandError(`--${flag} is needed: stdin, env:NAME or file:PATH`)
   return secretFrom(flag, source)
+}
+
+async function secretIfGiven(call: Call, flag: string): Promise<string | undefined> {
+  const source = optional(call, flag)
+  return source === undefined ? undefined : secretFrom(flag, source)
 }
 
 /** Never the secret itself on the command line, where every user of the machine can read it. */

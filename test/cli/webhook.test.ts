@@ -85,6 +85,49 @@ test('webhook create, show and update take every choice, and secrets come from e
   )
 })
 
+test('webhook update changes a part of a login, and the rest stays', async () => {
+  const proxy = ['--proxy', 'http://127.0.0.1:3128', '--proxy-user', 'u', '--proxy-password', 'env:OLD']
+  const env = { OLD: 'o-123', NEW: 'n-456' }
+  const basic = await json<Made>(
+    ['webhook', 'create', ...target, '--basic', 'b', '--basic-password', 'env:OLD', ...proxy],
+    '',
+    env,
+  )
+  const rotated = await json<Made>(
+    ['webhook', 'update', basic.id, '--basic-password', 'env:NEW', '--proxy-password', 'env:NEW'],
+    '',
+    env,
+  )
+  const masked = '********'
+  assert.deepEqual(
+    [rotated.auth, rotated.proxy],
+    [
+      { kind: 'basic', username: 'b', password: masked },
+      { url: 'http://127.0.0.1:3128', username: 'u', password: masked },
+    ],
+  )
+  assert.equal(
+    (await json<{ proxy: { username: string } }>(['webhook', 'update', basic.id, '--proxy-user', 'v'])).proxy.username,
+    'v',
+  )
+
+  const oauth2 = [
+    '--oauth2-token-url',
+    'http://127.0.0.1:9/token',
+    '--oauth2-client-id',
+    'c',
+    '--oauth2-client-secret',
+    'env:OLD',
+  ]
+  const { id } = await json<Made>(['webhook', 'create', ...target, ...oauth2], '', env)
+  const scoped = await json<Made>(['webhook', 'update', id, '--oauth2-scope', 's', '--oauth2-client-secret', 'env:NEW'], '', env)
+  assert.deepEqual(scoped.auth, {
+    ...{ kind: 'oauth2', tokenUrl: 'http://127.0.0.1:9/token', clientId: 'c', clientSecret: masked, scope: 's' },
+  })
+  const stray = await landfall(['webhook', 'update', id, '--basic-password', 'env:NEW'], '', env)
+  assert.deepEqual([stray.status, stray.error.trim()], [2, 'landfall: --basic-password goes with --basic'])
+})
+
 test('webhook list shows how each is, and says when there are more than it shows', async () => {
   const { id } = await json<Made>(['webhook', 'create', ...target, '--name', 'listed'])
   const few = await landfall(['webhook', 'list'])
@@ -126,6 +169,17 @@ const refusals: { args: string[]; says: RegExp; status: number }[] = [
   { args: ['--bearer', 'env:NOT_SET'], says: /the variable NOT_SET is not set/, status: 2 },
   { args: ['--basic', 'u'], says: /--basic-password is needed/, status: 2 },
   { args: ['--basic', 'u', '--bearer', 'stdin'], says: /give one of them/, status: 2 },
+  { args: ['--basic-password', 'env:P'], says: /--basic-password goes with --basic$/m, status: 2 },
+  { args: ['--basic', 'u', '--oauth2-scope', 's'], says: /--oauth2-scope goes with --oauth2-token-url/, status: 2 },
+  { args: ['--oauth2-client-id', 'c'], says: /--oauth2-client-id goes with --oauth2-token-url/, status: 2 },
+  { args: ['--oauth2-client-secret', 'env:S'], says: /--oauth2-client-secret goes with --oauth2-token-url/, status: 2 },
+  { args: ['--proxy-user', 'u'], says: /--proxy-user goes with --proxy$/m, status: 2 },
+  { args: ['--proxy-password', 'env:P'], says: /--proxy-password goes with --proxy$/m, status: 2 },
+  {
+    args: ['--proxy', 'http://127.0.0.1:1', '--proxy-password', 'env:P'],
+    says: /--proxy-password goes with --proxy-user/,
+    status: 2,
+  },
   { args: ['--header', 'X-Team'], says: /--header is 'Name: value'/, status: 2 },
   { args: ['--ca', '/no/such/file'], says: /cannot read \/no\/such\/file: ENOENT/, status: 2 },
 ]
