@@ -45,6 +45,8 @@ const ends = [
   { name: 'more than one', text: 'A: b\n\n{}\n\n', body: '{}\n', notes: 1 },
   { name: 'more than Content-Length', text: 'Content-Length: 2\n\n{}\n\nnext', body: '{}', notes: 1 },
   { name: 'what Content-Length covers', text: 'Content-Length: 3\n\n{}\n', body: '{}\n', notes: 0 },
+  { name: 'a body that was written anew', text: 'Content-Length: 7\n\n{ "a": 1 }', body: '{ "a": 1 }', notes: 1 },
+  { name: 'the same with a pasted line end', text: 'Content-Length: 7\n\n{ "a": 1 }\n', body: '{ "a": 1 }', notes: 2 },
   { name: 'less than Content-Length', text: 'Content-Length: 9\n\n{}', body: '{}', notes: 0 },
   { name: 'nothing', text: 'A: b\n\n', body: '', notes: 0 },
 ]

@@ -45,15 +45,25 @@ const SHOWN_CHARACTERS = 40
 
 /** The body without what an editor or a terminal put behind it. */
 export function asSent(headers: Capture['headers'], body: Buffer): Pick<Capture, 'body' | 'notes'> {
-  const declared = headers['content-length']?.[0]
-  if (declared !== undefined && /^\d+$/.test(declared) && body.length > Number(declared)) {
-    const cut = body.length - Number(declared)
-    return { body: body.subarray(0, Number(declared)), notes: [`${cut} bytes behind Content-Length were left out`] }
+  const declared = declaredBytes(headers)
+  if (declared !== undefined && body.length <= declared) return { body, notes: [] }
+  const notes: string[] = []
+  if (declared !== undefined) {
+    const sent = body.subarray(0, declared)
+    // Every body of the server is one object, and no part of an object is one: if this is none, the body was written anew and got longer.
+    if (parsedOrUndefined(sent.toString('utf8')) !== undefined)
+      return { body: sent, notes: [`${body.length - declared} bytes behind Content-Length were left out`] }
+    notes.push(`Content-Length says ${declared} bytes, and ${body.length} are here`)
   }
   // No body of the server ends in a line end, and whatever is pasted or saved does.
-  const end = declared === undefined ? /\r?\n$/.exec(body.subarray(-2).toString('latin1')) : null
-  if (end === null) return { body, notes: [] }
-  return { body: body.subarray(0, body.length - end[0].length), notes: ['the line end behind the body was left out'] }
+  const end = /\r?\n$/.exec(body.subarray(-2).toString('latin1'))
+  if (end === null) return { body, notes }
+  return { body: body.subarray(0, body.length - end[0].length), notes: [...notes, 'the line end behind the body was left out'] }
+}
+
+function declaredBytes(headers: Capture['headers']): number | undefined {
+  const declared = headers['content-length']?.[0]
+  return declared !== undefined && /^\d+$/.test(declared) ? Number(declared) : undefined
 }
 
 function isCurl(bytes: Buffer): boolean {

@@ -46,6 +46,22 @@ function captured(signing: Partial<Signing> = {}, change = (body: string) => bod
   return `POST /hook HTTP/1.1\n${lines.join('\n')}\n\n${change(body.toString())}\n`
 }
 
+/** The same with the length of the body as it was sent. */
+function declaring(change: (body: string) => string): string {
+  let length = 0
+  const text = captured({}, (body) => {
+    length = Buffer.byteLength(body)
+    return change(body)
+  })
+  return text.replace('\n\n', `\nContent-Length: ${length}\n\n`)
+}
+
+const rewritings = [
+  { how: 'line ends', rewritten: (body: string) => JSON.stringify(JSON.parse(body), null, 2) },
+  { how: 'spaces', rewritten: (body: string) => body.replaceAll('":', '": ').replaceAll(',"', ', "') },
+  { how: 'escapes', rewritten: (body: string) => body.replaceAll('order', '\\u006frder') },
+]
+
 const cases: { name: string; asked: Asked; genuine: boolean; problem?: string; dialect?: string; id?: string }[] = [
   {
     name: 'trueftp',
@@ -114,6 +130,17 @@ const cases: { name: string; asked: Asked; genuine: boolean; problem?: string; d
     asked: { input: captured({}, (body) => JSON.stringify(JSON.parse(body), null, 2)), secret: SECRET, args: THEN },
     genuine: false,
     problem: 'body_reserialised',
+  },
+  ...rewritings.map(({ how, rewritten }) => ({
+    name: `a body re-written with ${how} beside the Content-Length of the one that was sent`,
+    asked: { input: declaring(rewritten), secret: SECRET, args: THEN },
+    genuine: false,
+    problem: 'body_reserialised',
+  })),
+  {
+    name: 'something behind the body of the declared length',
+    asked: { input: declaring((body) => `${body}\n\nPOST /next HTTP/1.1`), secret: SECRET, args: THEN },
+    genuine: true,
   },
   {
     name: 'a line end in the secret',
