@@ -18,8 +18,9 @@ export function text(description: string, bounds: { minLength?: number; maxLengt
   return Type.String({ description, ...bounds })
 }
 
+/** Up to what JavaScript counts exactly: the database could keep more, but nobody could read it again. */
 export function count(description: string) {
-  return Type.Integer({ description, minimum: 0 })
+  return Type.Integer({ description, minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 }
 
 /** ISO 8601 UTC with milliseconds. */

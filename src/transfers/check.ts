@@ -1,6 +1,8 @@
 import { AppError } from '../base/error.ts'
 import type { PostAction } from '../wire/agent/work.ts'
-import { checkLocation, checkPath, inFolder, isSpace, pathIn, spaceIn, urlOf, withoutCredentials } from './locate.ts'
+import { withoutCredentials } from './credentials.ts'
+import { checkLocation, checkPath, isHttp, isSpace, pathIn, spaceIn, urlOf } from './locate.ts'
+import { escapingOf, inFolder } from './names.ts'
 import { type Direction, newTransfer, RETRY_DELAYS_MS, type Remote, type Transfer, type TransferPolicy } from './transfer.ts'
 
 /** A transfer that an administrator asks for; the far side is the remote, the other one a path of the agent's machine or a space. */
@@ -49,15 +51,15 @@ export function transferOf(
   const near = (field: 'sourceUrl' | 'destinationPath') =>
     far !== null && field === farField ? far : checkNear(field, given[field])
   const [source, destination] = [near('sourceUrl'), near('destinationPath')]
-  const destinationPath = inFolder(destination, source)
   if (source.endsWith('/')) throw wrong('sourceUrl', `sourceUrl is one file, not the folder ${source}`)
+  const protocol = remote?.protocol ?? (isSpace(source) || isSpace(destination) ? 'space' : 'local')
   const spaces = (['sourceUrl', 'destinationPath'] as const).filter((field) => isSpace(given[field]))
   const transfer = newTransfer(
     {
       ...{ agentId: input.agentId, remoteId: remote?.id ?? null, direction, isForeign: false, size: input.size ?? null },
       sourceUrl: remote !== null && direction === 'pull' ? urlOf(remote, source) : source,
-      destinationPath,
-      protocol: checkProtocol(input.protocol, remote?.protocol ?? (spaces.length > 0 ? 'space' : 'local')),
+      destinationPath: inFolder('destinationPath', destination, source, escapingOf({ protocol, direction })),
+      protocol: checkProtocol(input.protocol, protocol),
       policy: policyOf(input),
     },
     now,
@@ -67,10 +69,13 @@ export function transferOf(
 
 /** A path at the remote, given as it is or as a url that leads there. */
 function farPath(field: string, location: string, remote: Remote): string {
-  if (location.startsWith('/')) return location
   const origin = urlOf(remote, '/')
-  if (location.startsWith(origin)) return decoded(field, () => pathIn(remote, location))
-  throw wrong(field, `${field} is a path that begins with /, or a url at the remote, ${origin}…; it is ${location}`)
+  if (!location.startsWith('/') && !location.startsWith(origin))
+    throw wrong(field, `${field} is a path that begins with /, or a url at the remote, ${origin}…; it is ${location}`)
+  const path = location.startsWith('/') ? location : decoded(field, () => pathIn(remote, location))
+  if (isHttp(remote) && path.includes('#'))
+    throw wrong(field, `${field} is ${path}: what follows a # is not asked for over HTTP; as part of a name it is %23`)
+  return checkLocation(field, path)
 }
 
 function checkNear(field: string, location: string): string {
@@ -134,18 +139,23 @@ function checkOnAgentLost(text: string): 'retry' | 'fail' {
 
 /** Of a foreign agent its locations are taken as they are, but for credentials, which are left out. */
 export function foreignTransfer(input: ForeignInput, now: number): Transfer {
-  const [sourceUrl, destinationPath] = [withoutCredentials(input.sourceUrl), withoutCredentials(input.destinationPath)]
+  const [sourceUrl, destinationPath] = [withoutCredentials(input.sourceUrl.trim()), withoutCredentials(input.destinationPath)]
   return newTransfer(
     {
       ...{ agentId: input.agentId, runId: input.runId ?? null, isForeign: true, size: input.size ?? null },
       sourceUrl: checkLocation('sourceUrl', sourceUrl),
       destinationPath: checkLocation('destinationPath', destinationPath),
       direction: checkDirection(input.direction),
-      protocol: input.protocol,
+      protocol: checkWord('protocol', input.protocol),
       policy: { ...policyOf({ ...input, postAction: { kind: 'keep' } }), retryDelaysMs: [] },
     },
     now,
   )
+}
+
+function checkWord(field: string, word: string): string {
+  if (/^[a-z][a-z0-9+.-]*$/i.test(word)) return word
+  throw wrong(field, `${field} is ${JSON.stringify(word)}, not a word such as sftp`)
 }
 
 function wrong(field: string, message: string): AppError {

@@ -69,6 +69,21 @@ for (const { name, transfer, report, after, says } of cases) {
   })
 }
 
+test('judgeForeign: a speed that is too great to be kept is kept as the greatest', () => {
+  const moved = { bytesTransferred: Number.MAX_SAFE_INTEGER }
+  assert.equal(judgeForeign(foreign({ status: 'running', startedAt: NOW - 1 }), moved, NOW).after.speed, Number.MAX_SAFE_INTEGER)
+})
+
+test('judgeForeign: a code that is none is refused, and what an error says of credentials is left out', () => {
+  for (const errorCode of ['lower case', 'DISK_FULL\n', '1ST', ''])
+    assert.throws(() => judgeForeign(foreign(running), { status: 'failed', errorCode }, NOW), {
+      code: 'invalid',
+      field: 'errorCode',
+    })
+  const error = 'Authentication failed: sftp://bob:hunter2@h/x'
+  assert.equal(judgeForeign(foreign(running), { status: 'failed', error }, NOW).after.error, 'Authentication failed: sftp://h/x')
+})
+
 for (const status of ['completed', 'failed', 'cancelled'] as const) {
   test(`judgeForeign: ${status} is final`, () => {
     for (const report of [{ status: 'running' }, { progress: 5 }, { status }] as const)

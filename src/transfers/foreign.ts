@@ -1,7 +1,7 @@
 import { AppError } from '../base/error.ts'
 import { SECOND_MS } from '../base/units.ts'
 import { percentOf, progressed } from './progress.ts'
-import { cancelled, completed, type Decision, failed, shortened } from './settle.ts'
+import { CODE, cancelled, completed, type Decision, failed, told, whole } from './settle.ts'
 import { isOpen, type Transfer, type TransferStatus } from './transfer.ts'
 
 /** What a foreign agent says of a transfer of its own; what is absent stays as it is. */
@@ -25,6 +25,7 @@ export function judgeForeign(transfer: Transfer, report: ForeignReport, now: num
   if (!isOpen(transfer)) {
     throw new AppError('conflict', `the transfer is ${transfer.status} already, and stays so`)
   }
+  checkCode(report.errorCode)
   const status = report.status ?? transfer.status
   const begun = status === 'queued' ? transfer : { ...transfer, startedAt: transfer.startedAt ?? now }
   const { after, isNews } = progressed(begun, movedBy(begun, report, now))
@@ -32,18 +33,24 @@ export function judgeForeign(transfer: Transfer, report: ForeignReport, now: num
     case 'completed':
       return completed({ ...after, ...wholeFile(after, report) }, now)
     case 'failed':
-      return failed(after, report.errorCode ?? 'INTERNAL', shortened(report.error ?? 'The agent said no reason.'), now)
+      return failed(after, report.errorCode ?? 'INTERNAL', told(report.error ?? 'The agent said no reason.'), now)
     case 'cancelled':
       return cancelled(after, now)
     case 'running':
     case 'queued': {
       // It has failed and is tried again, as our own agents would.
       const retries = status === 'queued' && transfer.status === 'running' ? 1 : 0
-      const why = report.error === undefined ? {} : { error: shortened(report.error), errorCode: report.errorCode ?? null }
+      const why = report.error === undefined ? {} : { error: told(report.error), errorCode: report.errorCode ?? null }
       const next: Transfer = { ...after, ...why, status, retryCount: after.retryCount + retries }
       return { after: next, says: isNews ? ['transfer.progress'] : [] }
     }
   }
+}
+
+function checkCode(code: string | undefined): void {
+  if (code === undefined || CODE.test(code)) return
+  const shown = JSON.stringify(code)
+  throw new AppError('invalid', `errorCode is ${shown}, not upper-case words such as DISK_FULL`, { field: 'errorCode' })
 }
 
 function movedBy(transfer: Transfer, report: ForeignReport, now: number) {
@@ -54,9 +61,9 @@ function movedBy(transfer: Transfer, report: ForeignReport, now: number) {
 }
 
 function speedOf(transfer: Transfer, { speed }: ForeignReport, bytes: number, now: number): number | null {
-  if (speed !== undefined) return Math.round(speed)
+  if (speed !== undefined) return whole(speed)
   if (transfer.startedAt === null || now <= transfer.startedAt) return transfer.speed
-  return Math.round((bytes * SECOND_MS) / (now - transfer.startedAt))
+  return whole((bytes * SECOND_MS) / (now - transfer.startedAt))
 }
 
 /** A completed transfer has moved all of it, whether the agent counted or not. */

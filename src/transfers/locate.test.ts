@@ -1,16 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import {
-  checkLocation,
-  checkPath,
-  inFolder,
-  LOCATION_CHARACTERS_MAX,
-  pathIn,
-  spaceIn,
-  urlOf,
-  withoutCredentials,
-} from './locate.ts'
+import { withoutCredentials } from './credentials.ts'
+import { checkLocation, checkPath, LOCATION_CHARACTERS_MAX, pathIn, spaceIn, urlOf } from './locate.ts'
 import { aRemote } from './testing.ts'
 import type { Remote } from './transfer.ts'
 
@@ -98,12 +90,3 @@ test('paths are absolute and bounded', () => {
   for (const wrong of ['', 'a', './a', '/a\0b', '/a\nb', `/${'x'.repeat(LOCATION_CHARACTERS_MAX)}`])
     assert.throws(() => checkPath('x', wrong), { code: 'invalid', field: 'x' })
 })
-
-const folders = [
-  ['/in/', '/out/a.csv', '/in/a.csv'],
-  ['/in/b.csv', '/out/a.csv', '/in/b.csv'],
-  ['space://a/u/in/', '/out/x?y=1', 'space://a/u/in/x'],
-] as const
-for (const [destination, source, path] of folders) {
-  test(`inFolder: ${source} to ${destination}`, () => assert.equal(inFolder(destination, source), path))
-}

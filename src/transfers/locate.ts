@@ -30,7 +30,7 @@ export function pathIn(remote: Pick<Remote, 'protocol'>, url: string): string {
   return isHttp(remote) ? path : decodeURIComponent(path)
 }
 
-function isHttp({ protocol }: Pick<Remote, 'protocol'>): boolean {
+export function isHttp({ protocol }: { readonly protocol: string }): boolean {
   return protocol === 'http' || protocol === 'https'
 }
 
@@ -74,6 +74,7 @@ export function checkPath(field: string, path: string): string {
 export function checkLocation(field: string, text: string): string {
   if (text.length === 0 || text.length > LOCATION_CHARACTERS_MAX)
     throw new AppError('invalid', `${field} has 1 to ${LOCATION_CHARACTERS_MAX} characters, not ${text.length}`, { field })
+  if (!text.isWellFormed()) throw new AppError('invalid', `${field} has half of a surrogate pair`, { field })
   if (/\p{Cc}/u.test(text)) throw new AppError('invalid', `${field} has a control character`, { field })
   if (hasCredentials(text))
     throw new AppError('invalid', `${field} carries credentials; make a remote of them, and give its id as remoteId`, { field })
@@ -84,22 +85,6 @@ const USERINFO = /^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i
 
 function hasCredentials(location: string): boolean {
   return USERINFO.test(location)
-}
-
-/** What somebody else put into a url is nobody's business. */
-export function withoutCredentials(location: string): string {
-  return location.replace(USERINFO, '$1')
-}
-
-/** A destination that ends in `/` is a folder: the file keeps its name. */
-export function inFolder(destination: string, source: string): string {
-  if (!destination.endsWith('/')) return destination
-  const name =
-    source
-      .replace(/[?#].*$/, '')
-      .split('/')
-      .at(-1) ?? ''
-  return destination + name
 }
 
 /** Its path at its remote, or elsewhere its location. */

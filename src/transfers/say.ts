@@ -1,5 +1,6 @@
 import { SECOND_MS } from '../base/units.ts'
 import type { Data } from '../events/payloads.ts'
+import { withoutCredentials } from './credentials.ts'
 import type { Transfer } from './transfer.ts'
 
 export type TransferEventType = 'transfer.created' | 'transfer.progress' | EndEventType
@@ -57,11 +58,11 @@ export function retriesOf({ retryCount, losses }: Pick<Transfer, 'retryCount' | 
 }
 
 function subject({ id, agentId, sourceUrl }: Transfer, agentName: string) {
-  return { transferId: id, agentId, agentName, sourceUrl }
+  return { transferId: id, agentId, agentName, sourceUrl: withoutCredentials(sourceUrl) }
 }
 
 function route({ destinationPath, direction, protocol }: Transfer) {
-  return { destinationPath, direction, protocol }
+  return { destinationPath: withoutCredentials(destinationPath), direction, protocol }
 }
 
 function sizeIfKnown({ size }: Transfer) {

@@ -10,8 +10,8 @@ import {
   ERROR_CHARACTERS_MAX,
   isLastAttempt,
   lost,
-  shortened,
   type TransferReport,
+  told,
 } from './settle.ts'
 import { aRunning, aTransfer, POLICY } from './testing.ts'
 import { LOSSES_MAX, type Transfer } from './transfer.ts'
@@ -305,7 +305,7 @@ test('payloads have exactly the documented members, in their order', () => {
 })
 
 test('a long error is cut between characters', () => {
-  assert.equal(shortened('x'.repeat(ERROR_CHARACTERS_MAX)).length, ERROR_CHARACTERS_MAX)
-  const cut = shortened('😀'.repeat(ERROR_CHARACTERS_MAX + 1))
+  assert.equal(told('x'.repeat(ERROR_CHARACTERS_MAX)).length, ERROR_CHARACTERS_MAX)
+  const cut = told('😀'.repeat(ERROR_CHARACTERS_MAX + 1))
   assert.deepEqual([[...cut].length, cut.isWellFormed(), cut.endsWith('…')], [ERROR_CHARACTERS_MAX, true, true])
 })

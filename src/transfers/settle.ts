@@ -1,5 +1,6 @@
 import { isTransferFailureCode, TRANSFER_FAILURES } from '../wire/agent/failure.ts'
 import type { WorkReport } from '../wire/agent/work.ts'
+import { withoutCredentials } from './credentials.ts'
 import { percentOf, progressed } from './progress.ts'
 import { retriesOf, type TransferEventType } from './say.ts'
 import { LOSSES_MAX, type Transfer } from './transfer.ts'
@@ -26,7 +27,7 @@ export function decide(transfer: Transfer, report: TransferReport, now: number):
       return completed(arrived(transfer, report, now), now)
     case 'failed': {
       const after = { ...transfer, bytesTransferred: whole(report.bytesTransferred) }
-      return attemptFailed(after, codeIn(report.errorCode), shortened(report.error), now, mayLeavePart(transfer, report))
+      return attemptFailed(after, codeIn(report.errorCode), told(report.error), now, mayLeavePart(transfer, report))
     }
     case 'cancelled': {
       const after = { ...transfer, bytesTransferred: whole(report.bytesTransferred) }
@@ -115,11 +116,13 @@ function arrived(
   return { ...transfer, ...found, arrivedAt: now }
 }
 
-function whole(amount: number): number {
-  return Math.max(0, Math.round(amount))
+/** As it is stored: a whole number that can be read again. */
+export function whole(amount: number): number {
+  return Math.min(Math.max(0, Math.round(amount)), Number.MAX_SAFE_INTEGER)
 }
 
-const CODE = /^[A-Z][A-Z0-9_]{0,63}$/
+/** Of a failure. */
+export const CODE = /^[A-Z][A-Z0-9_]{0,63}$/
 
 /** What a newer agent says stays what it is; anything else is no code. */
 function codeIn(text: string): string {
@@ -129,7 +132,10 @@ function codeIn(text: string): string {
 /** Characters of an error that are kept. */
 export const ERROR_CHARACTERS_MAX = 1_024
 
-export function shortened(error: string): string {
-  const characters = [...error]
-  return characters.length <= ERROR_CHARACTERS_MAX ? error : `${characters.slice(0, ERROR_CHARACTERS_MAX - 1).join('')}…`
+/** What went wrong, as it is kept and told to everybody. */
+export function told(error: string): string {
+  const characters = [...withoutCredentials(error)]
+  return characters.length <= ERROR_CHARACTERS_MAX
+    ? characters.join('')
+    : `${characters.slice(0, ERROR_CHARACTERS_MAX - 1).join('')}…`
 }

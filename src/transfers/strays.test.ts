@@ -10,7 +10,7 @@ import type { Verdict } from './transfer-work.ts'
 const START = 1_800_000_000_000
 
 /** Two agents that are not heard of any more, one of them revoked, each with a transfer that nobody ends but this. */
-function world() {
+function world(before = () => {}) {
   let [wall, monotonic] = [START, 0]
   const clock = { now: () => wall, monotonic: () => monotonic, after: () => () => {} }
   const [foreign, revoked] = [anAgent(START), anAgent(START, { revokedAt: START })]
@@ -27,6 +27,7 @@ function world() {
     agents: { findAgent: async (id) => agentOf(id) },
     works: {
       async carryOut(verdicts: readonly Verdict[]) {
+        before()
         open = open.filter(({ id }) => !verdicts.some(({ before }) => before.id === id))
         ended.push(...verdicts.map(({ after }) => after.errorCode!))
       },
@@ -50,6 +51,16 @@ test('what a revoked agent had ends at once, what a foreign one has when it was 
   assert.deepEqual(await pass(0), ['AGENT_REVOKED'])
   assert.deepEqual(await pass(FOREIGN_LOST_AFTER_MS), [])
   assert.deepEqual(await pass(1), ['AGENT_LOST'])
+})
+
+test('where ending what a revoked agent had fails, it is revoked all the same, and the next sweep does it', async () => {
+  let isDown = true
+  const pass = world(() => {
+    if (isDown) throw new Error('the database does not answer')
+  })
+  assert.deepEqual(await pass(0), [])
+  isDown = false
+  assert.deepEqual(await pass(0), ['AGENT_REVOKED'])
 })
 
 test('a clock that is set forward makes nobody silent before all had the time to be heard of', async () => {

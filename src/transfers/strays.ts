@@ -24,7 +24,7 @@ const STEP = 500
 /** Ends what nobody else ends: transfers of agents that were revoked, and those of foreign agents that are lost. */
 export interface Strays extends Running {
   start(): void
-  /** An agent was revoked: what it had ends now. When the process dies before that, the next sweep of any node does it. */
+  /** An agent was revoked: what it had ends now. Where that fails, or the process dies before, the next sweep of any node does it. */
   endNow(): Promise<void>
 }
 
@@ -70,19 +70,21 @@ export function createStrays({ store, agents, works, clock, log }: StraysNeeds):
     return swept
   }
 
+  function sweepOrLog(): Promise<void> {
+    return sweep().catch((error) => log.error({ error: String(error) }, 'cannot end transfers of lost agents; it is tried again'))
+  }
+
   function again(): void {
     cancel = clock.after(SWEEP_MS, () => {
-      sweep()
-        .catch((error) => log.error({ error: String(error) }, 'cannot end transfers of lost agents; it is tried again'))
-        .then(() => {
-          if (!isStopping) again()
-        })
+      void sweepOrLog().then(() => {
+        if (!isStopping) again()
+      })
     })
   }
 
   return {
     start: again,
-    endNow: sweep,
+    endNow: sweepOrLog,
     async stop() {
       isStopping = true
       cancel()

@@ -21,7 +21,9 @@ const ERROR_CHARS_MAX = 8_192
 /** SHA-256 in hex; `reportOf` looks at its digits. */
 const hash = Type.String({ minLength: 64, maxLength: 64 })
 const bytes = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
-const speed = Type.Number({ minimum: 0 })
+const speed = Type.Number({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+/** ms since 1970 UTC, as far as a `Date` goes either way. */
+const moment = Type.Integer({ minimum: -8_640_000_000_000_000, maximum: 8_640_000_000_000_000 })
 const text = (maxLength: number, minLength = 0) => Type.String({ minLength, maxLength })
 
 export const HelloBody = Type.Object({
@@ -47,7 +49,7 @@ const file = Type.Object({
   path: text(PATH_CHARS_MAX, 1),
   relativePath: text(PATH_CHARS_MAX, 1),
   size: bytes,
-  modifiedAt: nullable(Type.Integer()),
+  modifiedAt: nullable(moment),
   sha256: Type.Optional(hash),
 })
 const STATES = {

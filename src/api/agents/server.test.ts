@@ -138,6 +138,14 @@ const WRONG = [
   { body: { state: 'running', size: 1.5, bytesTransferred: 0, speed: 0 }, says: 'size is 1.5, not a whole number or null' },
   { body: { state: 'completed', size: 1, bytesTransferred: 1, speed: 1 }, says: 'sha256 is missing' },
   {
+    body: { state: 'running', size: 9, bytesTransferred: 5, speed: 1e300 },
+    says: 'speed is 1e+300, not 0 to 9007199254740991',
+  },
+  {
+    body: { state: 'listed', files: [{ ...listed, modifiedAt: 9e15 }], isTruncated: false },
+    says: 'files[0].modifiedAt is 9000000000000000, not -8640000000000000 to 8640000000000000',
+  },
+  {
     body: { state: 'arrived', size: 1, bytesTransferred: 1, speed: 1, sha256: 'a' },
     says: 'sha256 has 1 characters, not 64 to 64',
   },

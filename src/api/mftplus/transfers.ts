@@ -3,6 +3,7 @@ import type { Agent } from '../../agents/agent.ts'
 import { AppError } from '../../base/error.ts'
 import { Type } from '../../base/type.ts'
 import { type ForeignInput, RETRIES_MAX, RETRY_DELAY_SECONDS_MAX, type TransferInput } from '../../transfers/check.ts'
+import { withoutCredentials } from '../../transfers/credentials.ts'
 import { LOCATION_CHARACTERS_MAX } from '../../transfers/locate.ts'
 import { retriesOf } from '../../transfers/say.ts'
 import { TRANSFER_STATUSES, type Transfer } from '../../transfers/transfer.ts'
@@ -53,7 +54,8 @@ type Known = Pick<Agent, 'id' | 'name' | 'hostname'>
 function transferShape(transfer: Transfer, agent: Known | undefined): Static<typeof TransferShape> {
   const { id, agentId, protocol, status, progress, bytesTransferred, speed, direction, errorCode, runId, remoteId } = transfer
   return {
-    ...{ id, agentId, source: transfer.sourceUrl, destination: transfer.destinationPath, protocol, status, progress },
+    ...{ id, agentId, source: withoutCredentials(transfer.sourceUrl), destination: withoutCredentials(transfer.destinationPath) },
+    ...{ protocol, status, progress },
     ...{ bytesTotal: transfer.size, bytesTransferred, speed, errorMessage: transfer.error },
     ...{ startedAt: isoOrNull(transfer.startedAt), completedAt: isoOrNull(transfer.completedAt) },
     createdAt: iso(transfer.createdAt),

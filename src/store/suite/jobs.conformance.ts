@@ -252,6 +252,15 @@ export function jobCases(world: World): void {
     })
   })
 
+  test('a run of files however large has a tally', async () => {
+    const job = await aJob()
+    const run = aRun(job)
+    await begin(run)
+    const transfers = [1, 2].map(() => aTransfer(run, { bytesTransferred: Number.MAX_SAFE_INTEGER }))
+    await world.store.createTransfers(transfers, [], null)
+    assert.equal((await world.store.tallyOfRun(run.id)).bytes, Number.MAX_SAFE_INTEGER)
+  })
+
   test('an agent whose stream another node holds gets no listing of this one', async () => {
     const job = await aJob()
     const run = aRun(job)

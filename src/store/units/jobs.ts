@@ -269,7 +269,11 @@ export const jobUnits: Units<JobStore> = {
   async tallyOfRun({ db }, runId) {
     const rows = await db
       .selectFrom('transfer')
-      .select((e) => ['status', e.fn.countAll<number>().as('count'), e.fn.sum<number>('bytes_transferred').as('bytes')])
+      .select((e) => [
+        'status',
+        e.fn.countAll<number>().as('count'),
+        e.fn.sum<number>(sql`cast(bytes_transferred as double precision)`).as('bytes'),
+      ])
       .where('run_id', '=', runId)
       .groupBy('status')
       .execute()
@@ -281,7 +285,8 @@ export const jobUnits: Units<JobStore> = {
       failed: of('failed'),
       cancelled: of('cancelled'),
       open: of('queued') + of('running'),
-      bytes: sum(rows.map(({ bytes }) => Number(bytes))),
+      // Summed as floating point, which no file however large overflows.
+      bytes: Math.min(sum(rows.map(({ bytes }) => Number(bytes))), Number.MAX_SAFE_INTEGER),
     }
   },
 
