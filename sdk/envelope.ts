@@ -18,7 +18,10 @@ export type StandardEvent = {
   [T in EventType]: { id: string; type: T; timestamp: string; data: EventData[T] }
 }[EventType]
 
-/** An event in the dialect cloudevents, from either HTTP mode. Drop duplicates by `source` and `id`. */
+/**
+ * An event in the dialect cloudevents, from either HTTP mode. Drop duplicates by `id`, which no two sources of a server share: in
+ * binary mode it is the only attribute that is signed, being that of the header `webhook-id`.
+ */
 export type CloudEvent = {
   [T in EventType]: {
     specversion: '1.0'
@@ -46,6 +49,7 @@ export function eventOf(envelope: Dialect, read: ReadHeader, body: Uint8Array): 
     throw new VerifyError('body_not_event', 'The signature is right, but the body is not a JSON object: this is no event.')
   }
   const event = assembled(envelope, read, parsed)
+  if (isBinary(envelope, read)) checkId(event.id, read('webhook-id'))
   const missing = MEMBERS[envelope].filter((name) => event[name] === undefined)
   if (missing.length === 0) return event as unknown as EventIn[Dialect]
   const actual = (Object.keys(MEMBERS) as Dialect[]).find((name) =>
@@ -71,12 +75,26 @@ const CLOUD_ATTRIBUTES = ['specversion', 'id', 'source', 'type', 'subject', 'tim
 
 function assembled(envelope: Dialect, read: ReadHeader, parsed: Record<string, unknown>): Record<string, unknown> {
   if (envelope === 'standard') return { id: read('webhook-id'), ...parsed }
-  if (envelope !== 'cloudevents' || read('ce-specversion') === undefined) return parsed
+  if (!isBinary(envelope, read)) return parsed
   const attributes = CLOUD_ATTRIBUTES.flatMap((name) => {
     const value = read(`ce-${name}`)
     return value === undefined ? [] : [[name, decoded(value)]]
   })
   return { ...Object.fromEntries(attributes), datacontenttype: read('content-type'), data: parsed }
+}
+
+function isBinary(envelope: Dialect, read: ReadHeader): boolean {
+  return envelope === 'cloudevents' && read('ce-specversion') !== undefined
+}
+
+/** The sender makes both equal, and only one of them is signed: with another `ce-id` a delivery that is replayed would look new. */
+function checkId(id: unknown, signedId: string | undefined): void {
+  if (id === undefined || signedId === undefined || id === signedId) return
+  throw new VerifyError(
+    'id_mismatch',
+    'The signature is right, but it does not cover ce-id, which is another than webhook-id: the header was changed on its way, or ' +
+      'the delivery is replayed under another id.',
+  )
 }
 
 /** Values of `ce-` headers are percent-encoded (CloudEvents HTTP binding, 3.1.3.2). */

@@ -34,6 +34,8 @@ export type VerifyProblem =
   | 'signature_mismatch'
   /** The signature is right, but the body is not the event that was asked for. */
   | 'body_not_event'
+  /** CloudEvents in binary mode: the signature is right, but `ce-id` is not the id that was signed. */
+  | 'id_mismatch'
 
 /**
  * A delivery that is not to be trusted. Log the message, answer 401 without it: it is for the receiver's owner, not for
