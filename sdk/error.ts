@@ -12,8 +12,11 @@ export type VerifyProblem =
   | 'timestamp_too_new'
   | 'timestamp_in_milliseconds'
   | 'timestamp_malformed'
-  /** What is given as secret cannot be one: empty, not base64 after its prefix, a private key. */
+  /** What is given as secret cannot be one: empty, not base64 after its prefix, a private key, a number. */
   | 'secret_malformed'
+  /** The call is wrong, whatever was delivered: no dialect or one that there is not, no headers. */
+  | 'options_malformed'
+  | 'headers_malformed'
   /** A public key is given for a shared-secret signature, or the other way round. */
   | 'wrong_key'
   /** The secret is right but read in another way: a line end too many, decoded or not. */

@@ -59,7 +59,7 @@ const standard: Scheme = {
   shape: /^v1,[A-Za-z0-9+/]{43}=$/,
   text: (digest) => `v1,${digest.toString('base64')}`,
   keys: (secret) => {
-    if (typeof secret !== 'string') return ('keys' in secret ? secret.keys : [secret as Jwk]).filter(isEd25519).map(publicKey)
+    if (typeof secret !== 'string') return keysIn(secret).filter(isEd25519).map(publicKey)
     if (secret.startsWith('whsk_')) {
       throw new VerifyError(
         'secret_malformed',
@@ -119,13 +119,19 @@ function isSignedBy(point: Buffer, before: string, body: Uint8Array, signature: 
   return verifySignature(null, Buffer.concat([Buffer.from(before), body]), key, bytes)
 }
 
-function isEd25519(key: Jwk): boolean {
-  return key.kty === 'OKP' && key.crv === 'Ed25519'
+function keysIn(secret: Exclude<Secret, string>): readonly Jwk[] {
+  if (!('keys' in secret)) return [secret]
+  if (Array.isArray(secret.keys)) return secret.keys
+  throw new VerifyError('secret_malformed', 'The JSON Web Key set has no list of keys: pass it as the server publishes it.')
 }
 
-function publicKey({ x = '' }: Jwk): Key {
+function isEd25519(key: Jwk | null): boolean {
+  return key?.kty === 'OKP' && key.crv === 'Ed25519'
+}
+
+function publicKey({ x }: Jwk): Key {
   // `whpk_` has base64, a JSON Web Key base64url: Buffer reads both.
-  const point = Buffer.from(x, 'base64')
+  const point = Buffer.from(String(x), 'base64')
   if (point.length !== 32) {
     throw new VerifyError(
       'secret_malformed',

@@ -1,6 +1,6 @@
 import { diagnosis } from './diagnose.ts'
 import type { Dialect, Secret } from './dialect.ts'
-import { type EventIn, eventOf } from './envelope.ts'
+import { type EventIn, eventOf, isRecord } from './envelope.ts'
 import { VerifyError } from './error.ts'
 import { type HeadersLike, type ReadHeader, readerOf } from './headers.ts'
 import { isSigned, type Key, SCHEMES, type Scheme, signedOf } from './schemes.ts'
@@ -39,6 +39,7 @@ export function verify<D extends Dialect, E extends Dialect = D>(
   secret: Secret | readonly Secret[],
   options: VerifyOptions<D, E>,
 ): EventIn[E] {
+  checkOptions(options)
   const read = readerOf(headers)
   const scheme = SCHEMES[options.dialect]
   const body = bytesOf(rawBody)
@@ -49,6 +50,32 @@ export function verify<D extends Dialect, E extends Dialect = D>(
   if (signed === undefined || !isSigned(signed, keys, body)) throw diagnosis(facts, signed, keys)
   checkTime(scheme, read, options.now ?? Date.now(), options.toleranceSeconds ?? TOLERANCE_SECONDS)
   return eventOf(options.envelope ?? options.dialect, read, body) as EventIn[E]
+}
+
+/** The types say it already, but not to JavaScript, nor of what comes from the environment. */
+function checkOptions(options: unknown): void {
+  const given = isRecord(options) ? options : {}
+  checkDialect('dialect', given.dialect)
+  if (given.envelope !== undefined) checkDialect('envelope', given.envelope)
+  if (given.oldSecrets !== undefined && !Array.isArray(given.oldSecrets))
+    throw new VerifyError('options_malformed', 'The option oldSecrets is a list of secrets, also of one.')
+}
+
+/** Longer names are cut in messages. */
+const NAME_CHARACTERS_MAX = 40
+
+function checkDialect(option: string, given: unknown): void {
+  if (typeof given === 'string' && Object.hasOwn(SCHEMES, given)) return
+  const found = typeof given === 'string' ? JSON.stringify(given.slice(0, NAME_CHARACTERS_MAX)) : kindOf(given)
+  throw new VerifyError(
+    'options_malformed',
+    `The option ${option} is one of ${Object.keys(SCHEMES).join(', ')}, and this is ${found}: is the variable that holds it set?`,
+  )
+}
+
+function kindOf(given: unknown): string {
+  if (given === undefined || given === null) return String(given)
+  return Array.isArray(given) ? 'a list' : `of the type ${typeof given}`
 }
 
 function bytesOf(rawBody: Uint8Array | ArrayBuffer | string): Uint8Array {
@@ -70,6 +97,9 @@ function listOf(secret: Secret | readonly Secret[]): readonly Secret[] {
   if (secrets.length === 0 || secrets.some((one) => one === undefined || one === null || one === '')) {
     throw new VerifyError('secret_malformed', 'The secret is empty: is the variable that holds it set?')
   }
+  const wrong = secrets.find((one: unknown) => typeof one !== 'string' && !isRecord(one))
+  if (wrong !== undefined)
+    throw new VerifyError('secret_malformed', `A secret is text or a JSON Web Key (set), and this is ${kindOf(wrong)}.`)
   return secrets
 }
 
