@@ -75,6 +75,12 @@ test('trigger and doctor refuse: unknown types and webhooks, and everybody but a
     [wrong.status, wrong.json.error],
     [400, 'event: "transfer.fail" is no event type; did you mean "transfer.failed"?'],
   )
+  // A group is taken by webhooks, and a sample is of one type.
+  const sayings = [
+    await call('POST', '/api/trigger', { event: 'file.*' }),
+    await call('POST', `/api/webhooks/${id}/test`, { event: 'file.*' }),
+  ]
+  for (const { json } of sayings) assert.equal(json.error, 'event: "file.*" is no event type; did you mean "file.uploaded"?')
   const nowhere = 'wh_0000000000000000'
   const refused = [
     { path: '/api/trigger', body: { event: 'file.uploaded', webhookId: nowhere }, as: undefined, status: 404 },

@@ -5,7 +5,7 @@ import { AppError } from '../base/error.ts'
 import { Type } from '../base/type.ts'
 import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import { DIALECT_NAMES, dialectOf } from '../dialects/index.ts'
-import { isSubscription, nearestEventType } from '../events/catalogue.ts'
+import { isSubscription, nearestSubscription } from '../events/catalogue.ts'
 import type { RecordedEvent } from '../events/event.ts'
 import { subscribes, type Wanting, wants } from '../webhooks/plan.ts'
 import { unplannedId } from '../webhooks/recovery/feed.ts'
@@ -194,7 +194,7 @@ function chooserOf(webhook: Wanting, listed: string | undefined): (event: Record
   const unknown = events.find((name) => !isSubscription(name))
   if (unknown !== undefined) {
     const shown = JSON.stringify(unknown.slice(0, 80))
-    const message = `events: ${shown} is no event type or group; did you mean "${nearestEventType(unknown)}"?`
+    const message = `events: ${shown} is no event type or group; did you mean "${nearestSubscription(unknown)}"?`
     throw new AppError('invalid', message, { field: 'events' })
   }
   return (event) => subscribes({ events }, event) && wants(webhook, event)

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { CATALOGUE, EVENT_GROUPS, EVENT_TYPES, isEventType, isSubscription, matches, nearestEventType } from './catalogue.ts'
+import {
+  CATALOGUE,
+  EVENT_GROUPS,
+  EVENT_TYPES,
+  isEventType,
+  isSubscription,
+  matches,
+  nearestEventType,
+  nearestSubscription,
+} from './catalogue.ts'
 
 test('the catalogue holds 17 MFTPlus, 6 TrueFTP and 10 types of ours', () => {
   const count = (source: string) => EVENT_TYPES.filter((type) => CATALOGUE[type].source === source).length
@@ -76,17 +85,22 @@ test('members of Object.prototype are not event types', () => {
 })
 
 const misspelt = [
-  { text: 'file.upload', nearest: 'file.uploaded' },
-  { text: 'File.Uploaded', nearest: 'file.uploaded' },
-  { text: 'transfer.complete', nearest: 'transfer.completed' },
-  { text: 'transfers.*', nearest: 'transfer.*' },
-  { text: 'ftp-user.created', nearest: 'ftp_user.created' },
-  { text: 'everything', nearest: 'file.uploaded' },
+  { text: 'file.upload', type: 'file.uploaded' },
+  { text: 'File.Uploaded', type: 'file.uploaded' },
+  { text: 'transfer.complete', type: 'transfer.completed' },
+  { text: 'transfers.*', type: 'transfer.created', subscription: 'transfer.*' },
+  { text: 'ftp-user.created', type: 'ftp_user.created' },
+  { text: 'everything', type: 'file.uploaded' },
+  { text: 'x'.repeat(1_000_000), type: 'file.uploaded' },
 ]
-for (const { text, nearest } of misspelt) {
-  test(`the name nearest to '${text}' is ${nearest}`, () => assert.equal(nearestEventType(text), nearest))
+for (const { text, type, subscription = type } of misspelt) {
+  test(`the names nearest to '${text.slice(0, 20)}' are ${type} and ${subscription}`, () => {
+    assert.deepEqual([nearestEventType(text), nearestSubscription(text)], [type, subscription])
+  })
 }
 
-test('a very long text is answered with a name too', () => {
-  assert.equal(nearestEventType('x'.repeat(1_000_000)), 'file.uploaded')
+test('where only a type is taken, a type is offered: of a group one of its own', () => {
+  for (const group of EVENT_GROUPS)
+    assert.ok(isEventType(nearestEventType(group)) && matches(group, nearestEventType(group)), group)
+  assert.equal(nearestEventType('*'), 'file.uploaded')
 })

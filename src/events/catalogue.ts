@@ -79,9 +79,15 @@ export function matches(subscription: string, type: EventType): boolean {
 }
 
 /** The type or group most like a text that is neither, for the message that refuses it; where none is like it, `file.uploaded` as an example. */
-export function nearestEventType(text: string): string {
+export function nearestSubscription(text: string): string {
   const asked = text.slice(0, NEAREST_TEXT_CHARACTERS).toLowerCase()
   return nearest(asked, [...EVENT_TYPES, ...EVENT_GROUPS]) ?? 'file.uploaded'
+}
+
+/** The same where only a type is taken: of a group its first. */
+export function nearestEventType(text: string): EventType {
+  const like = nearestSubscription(text)
+  return EVENT_TYPES.find((type) => matches(like, type)) ?? 'file.uploaded'
 }
 
 /** Longer texts are cut: no name is as long, and the work stays bounded whatever a caller sends. */

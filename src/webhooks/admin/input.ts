@@ -1,4 +1,4 @@
-import { isSubscription, nearestEventType } from '../../events/catalogue.ts'
+import { isSubscription, nearestSubscription } from '../../events/catalogue.ts'
 import { invalid, shortened } from '../invalid.ts'
 import type { WebhookOrder } from '../webhook.ts'
 import type { OptionsInput } from './options-input.ts'
@@ -41,7 +41,10 @@ function checkEvents(events: readonly string[]): void {
     throw invalid('events', `events must have 1 to ${SUBSCRIPTIONS_MAX} entries, not ${events.length}`)
   for (const event of events) {
     if (isSubscription(event)) continue
-    throw invalid('events', `events: "${shortened(event)}" is no event type or group; did you mean "${nearestEventType(event)}"?`)
+    throw invalid(
+      'events',
+      `events: "${shortened(event)}" is no event type or group; did you mean "${nearestSubscription(event)}"?`,
+    )
   }
 }
 

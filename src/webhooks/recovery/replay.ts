@@ -4,7 +4,7 @@ import { AppError } from '../../base/error.ts'
 import { faultOfGlob } from '../../base/glob.ts'
 import { idTime, newId, type RandomBytes } from '../../base/id.ts'
 import type { Page, PageRequest } from '../../base/page.ts'
-import { isSubscription, nearestEventType } from '../../events/catalogue.ts'
+import { isSubscription, nearestSubscription } from '../../events/catalogue.ts'
 import type { RecordedEvent } from '../../events/event.ts'
 import type { WebhookAdmin } from '../admin/administer.ts'
 import { invalid, shortened } from '../invalid.ts'
@@ -186,7 +186,7 @@ function checkEvents(events: readonly string[]): void {
   if (unknown !== undefined)
     throw invalid(
       'events',
-      `events: "${shortened(unknown)}" is no event type or group; did you mean "${nearestEventType(unknown)}"?`,
+      `events: "${shortened(unknown)}" is no event type or group; did you mean "${nearestSubscription(unknown)}"?`,
     )
 }
 
