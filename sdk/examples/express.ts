@@ -7,6 +7,7 @@ import { type TrueFtpEvent, VerifyError, verify } from '../verify.ts'
  * again does nothing.
  */
 export function createReceiver(secret: string, keep: (id: string, event: TrueFtpEvent) => Promise<void>): Express {
+  if (!secret) throw new Error('the secret of the webhook is missing')
   const app = express()
   // The raw body, whatever its content type: a parser in front of this route would change the bytes that were signed.
   app.post('/webhooks', express.raw({ type: () => true, limit: '1mb' }), async (request, response) => {

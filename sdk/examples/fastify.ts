@@ -6,6 +6,7 @@ import { type MftplusEvent, VerifyError, verify } from '../verify.ts'
  * the work is done later, from what is stored.
  */
 export function createReceiver(secret: string, keep: (id: string, event: MftplusEvent) => Promise<void>): FastifyInstance {
+  if (!secret) throw new Error('the secret of the webhook is missing')
   const app = Fastify({ bodyLimit: 1024 * 1024 })
   // In a scope of its own, so that other routes keep their JSON parser: here the body stays as it arrived.
   app.register(async (scope) => {

@@ -6,6 +6,7 @@ import { type StandardEvent, VerifyError, verify } from '../verify.ts'
  * stored.
  */
 export function createReceiver(secret: string, keep: (id: string, event: StandardEvent) => Promise<void>) {
+  if (!secret) throw new Error('the secret of the webhook is missing')
   return async (request: Request): Promise<Response> => {
     let event: StandardEvent
     try {

@@ -61,9 +61,8 @@ const ways: { program: string; dialect: DialectName }[] = [
 ]
 
 for (const { program, dialect } of ways) {
-  const isMissing = program === 'python' && spawnSync('python3', ['--version']).status !== 0
   test(`${program}, ${dialect}: takes what is genuine, once, and refuses the rest`, {
-    skip: isMissing ? 'There is no python3 here.' : false,
+    skip: missing(program),
   }, async (t) => {
     const receiver = await started(t, program, dialect)
     const signed = (changes: Partial<Signing> = {}) =>
@@ -93,6 +92,34 @@ for (const { program, dialect } of ways) {
     for (const [name, delivery] of Object.entries(refused)) assert.equal(await receiver.post(delivery), 401, name)
     assert.equal((await receiver.printed(2)).length, 2)
   })
+}
+
+const wrongStarts: { program: string; env: NodeJS.ProcessEnv; says: RegExp }[] = Object.keys(PROGRAMS).flatMap((program) => [
+  { program, env: { WEBHOOK_DIALECT: 'trueftp' }, says: /WEBHOOK_SECRET is not set/ },
+  { program, env: { WEBHOOK_SECRET: '', WEBHOOK_DIALECT: 'trueftp' }, says: /WEBHOOK_SECRET is not set/ },
+  // Where the dialect is in the program itself, nothing is read.
+  ...(program === 'express'
+    ? []
+    : ['nope', 'toString', undefined].map((dialect) => ({
+        program,
+        env: { WEBHOOK_SECRET: SECRET, ...(dialect !== undefined && { WEBHOOK_DIALECT: dialect }) },
+        says: /WEBHOOK_DIALECT must be one of mftplus, ?trueftp, ?standard, not \w+/,
+      }))),
+])
+for (const { program, env, says } of wrongStarts) {
+  test(`${program} does not start with ${JSON.stringify(env)}`, { skip: missing(program) }, () => {
+    const { file, command } = PROGRAMS[program]!
+    writeFileSync(join(folder, file), programOf(program))
+    const options = { cwd: folder, env: { PATH: process.env.PATH, PORT: '0', ...env }, timeout: WAIT_MS }
+    const { status, stderr } = spawnSync(command, [file], options)
+    assert.equal(status, 1)
+    assert.match(String(stderr), says)
+  })
+}
+
+/** Why a program cannot be run here; false: it can. */
+function missing(program: string): string | false {
+  return program === 'python' && spawnSync('python3', ['--version']).status !== 0 && 'There is no python3 here.'
 }
 
 async function started(t: TestContext, program: string, dialect: DialectName) {

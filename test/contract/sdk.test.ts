@@ -122,6 +122,13 @@ const examples: { name: string; dialect: Dialect; start(t: TestContext, kept: Ke
   },
 ]
 
+for (const [name, createReceiver] of Object.entries({ expressReceiver, fastifyReceiver, fetchReceiver })) {
+  test(`${name} is not made without a secret`, () => {
+    for (const secret of ['', undefined as unknown as string])
+      assert.throws(() => createReceiver(secret, async () => {}), /the secret of the webhook is missing/)
+  })
+}
+
 for (const { name, dialect, start } of examples) {
   test(`the ${name} example takes what is genuine, once, and refuses the rest`, async (t) => {
     const kept: Kept = new Map()
