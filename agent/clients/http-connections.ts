@@ -65,6 +65,9 @@ export class HttpConnections {
   }
 
   #urlOf({ path, doing }: HttpRequest): URL {
+    // It would be left out, and another file asked for.
+    if (path.includes('#'))
+      throw new TransferFailure('UNSUPPORTED', `${doing} failed: a # in a path of HTTP is to be written as %23.`)
     const target = path.toWellFormed().replace(/[^\x21-\x7e]+/g, encodeURIComponent)
     const url = URL.parse(this.#origin + target)
     if (url?.origin === this.#origin) return url

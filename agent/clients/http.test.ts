@@ -143,6 +143,18 @@ describe('a part that was asked for', () => {
   })
 })
 
+test('a # is refused: what follows it would not be asked for', async (t) => {
+  const asked: string[] = []
+  const client = await clientOf(t, (request, response) => {
+    asked.push(request.url!)
+    response.writeHead(200, { 'content-length': 0 }).end()
+  })
+  await client.stat('/a%23b?c')
+  await failsWith('UNSUPPORTED', client.stat('/a#b'))
+  await failsWith('UNSUPPORTED', client.remove('/a#b'))
+  assert.deepEqual(asked, ['/a%23b?c'])
+})
+
 describe('a body', () => {
   test('that ends early', async (t) => {
     const client = await clientOf(t, (_request, response) => {

@@ -12,7 +12,7 @@ import { newTransfer, type Remote, type Transfer } from '../transfers/transfer.t
 import type { Dispatcher } from '../transfers/work-source.ts'
 import type { ListedFile, Place, PostAction } from '../wire/agent/work.ts'
 import type { Job, Run } from './job.ts'
-import { destinationOf } from './select-files.ts'
+import { destinationOf, movedTo } from './select-files.ts'
 
 /** What jobs need of transfers. */
 export interface Moving {
@@ -128,10 +128,9 @@ function transferOfFile(job: Job, run: Run, file: ListedFile, sourceUrl: string,
 }
 
 /** A source that is moved keeps its place below the folder of the glob. */
-function postActionOf({ sourcePath, options: { postAction } }: Job, file: ListedFile): PostAction {
-  return postAction.kind === 'move'
-    ? { kind: 'move', to: destinationOf({ sourcePath, destinationPath: postAction.to }, file) }
-    : postAction
+function postActionOf(job: Job, file: ListedFile): PostAction {
+  const { postAction } = job.options
+  return postAction.kind === 'move' ? { kind: 'move', to: movedTo(postAction.to, job, file) } : postAction
 }
 
 function fieldOf(field: 'sourceUrl' | 'destinationPath'): string {

@@ -5,7 +5,7 @@ import type { ListedFile } from '../wire/agent/work.ts'
 import type { JobOptions } from './job.ts'
 import type { Source } from './moving.ts'
 import type { MovedFile } from './port.ts'
-import { destinationOf, isGlob, notMovedYet } from './select-files.ts'
+import { destinationOf, isGlob, movedTo, notMovedYet } from './select-files.ts'
 
 const A = 'a'.repeat(64)
 const B = 'b'.repeat(64)
@@ -44,30 +44,52 @@ test('a job that has moved nothing moves everything', () => {
     assert.equal(notMovedYet(rule, [candidate()], []).length, 1)
 })
 
+const SFTP = { protocol: 'sftp', direction: 'pull' } as const
+const GET = { protocol: 'https', direction: 'pull' } as const
+const PUT = { protocol: 'http', direction: 'push' } as const
+
 const places = [
-  { source: '/out/a.csv', destination: '/in/b.csv', relativePath: 'a.csv', goes: '/in/b.csv' },
-  { source: '/out/a.csv', destination: '/in/', relativePath: 'a.csv', goes: '/in/a.csv' },
-  { source: '/out/*.csv', destination: '/in', relativePath: 'a.csv', goes: '/in/a.csv' },
+  { route: SFTP, source: '/out/a.csv', destination: '/in/b.csv', relativePath: 'a.csv', goes: '/in/b.csv' },
+  { route: SFTP, source: '/out/a.csv', destination: '/in/', relativePath: 'a.csv', goes: '/in/a.csv' },
+  { route: SFTP, source: '/out/*.csv', destination: '/in', relativePath: 'a.csv', goes: '/in/a.csv' },
   {
+    route: SFTP,
     source: '/out/**',
     destination: 'space://default/anna/in/',
     relativePath: 'x/y/a.csv',
     goes: 'space://default/anna/in/x/y/a.csv',
   },
-  { source: '/out/*', destination: '/', relativePath: 'a', goes: '/a' },
+  { route: SFTP, source: '/out/*', destination: '/', relativePath: 'a', goes: '/a' },
+  { route: SFTP, source: '/out/*', destination: '/in/', relativePath: 's#1 50%25?x', goes: '/in/s#1 50%25?x' },
+  { route: GET, source: '/a%20b%23.csv', destination: '/in/', relativePath: 'a%20b%23.csv', goes: '/in/a b#.csv' },
+  { route: GET, source: '/a%20b.csv', destination: '/in/c%20', relativePath: 'a%20b.csv', goes: '/in/c%20' },
+  { route: PUT, source: '/out/**', destination: '/up/', relativePath: 'x y/s#1 50%?x', goes: '/up/x%20y/s%231%2050%25%3Fx' },
+  { route: PUT, source: '/out/a?.csv', destination: '/up%20', relativePath: 'a%.csv', goes: '/up%20/a%25.csv' },
 ]
-for (const { source, destination, relativePath, goes } of places) {
-  test(`${source} to ${destination}: ${goes}`, () => {
+for (const { route, source, destination, relativePath, goes } of places) {
+  test(`${route.protocol}: ${source} to ${destination}: ${goes}`, () => {
     const file = { path: `/out/${relativePath}`, relativePath, size: 1, modifiedAt: null }
-    assert.equal(destinationOf({ sourcePath: source, destinationPath: destination }, file), goes)
+    assert.equal(destinationOf({ ...route, sourcePath: source, destinationPath: destination }, file), goes)
   })
 }
 
+test('a source that is moved stays at its side: nothing of its name is escaped', () => {
+  const file = { path: '/out/x/s#1 50%', relativePath: 'x/s#1 50%', size: 1, modifiedAt: null }
+  assert.equal(movedTo('/done/', { sourcePath: '/out/**' }, file), '/done/x/s#1 50%')
+  assert.equal(movedTo('/done/b', { sourcePath: '/out/x/s#1 50%' }, file), '/done/b')
+})
+
 test('no name leads out of the destination', () => {
-  const job = { sourcePath: '/out/**', destinationPath: '/in' }
+  const job = { ...SFTP, sourcePath: '/out/**', destinationPath: '/in' }
   const hostile = ['..', '../x', 'a/../../x', '', '/etc/passwd', 'a//b', './a', 'a\0b', 'a\\..\\b', 'a\nb']
   for (const relativePath of hostile)
     assert.throws(() => destinationOf(job, { path: '/out/x', relativePath, size: 1, modifiedAt: null }), { code: 'path_invalid' })
+  for (const relativePath of ['%2e%2E', 'a%2Fb', 'a%5cb', 'a%00', '%0a', '50%'])
+    assert.throws(
+      () => destinationOf({ ...job, ...GET }, { path: '/out/x', relativePath, size: 1, modifiedAt: null }),
+      { code: 'path_invalid' },
+      relativePath,
+    )
   fc.assert(
     fc.property(fc.string(), (relativePath) => {
       try {

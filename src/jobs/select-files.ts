@@ -1,4 +1,5 @@
 import { AppError } from '../base/error.ts'
+import { type Escaping, escapingOf, namesAt, PLAIN } from '../transfers/names.ts'
 import type { ListedFile } from '../wire/agent/work.ts'
 import type { Job, JobOptions } from './job.ts'
 import type { Source } from './moving.ts'
@@ -31,27 +32,27 @@ function isSame(rule: 'name' | 'size' | 'time', before: MovedFile, file: ListedF
   return before.size === file.size && (rule === 'size' || before.modifiedAt === file.modifiedAt)
 }
 
+type Route = Pick<Job, 'sourcePath' | 'destinationPath' | 'protocol' | 'direction'>
+
 /**
  * Where a file goes: the destination itself when the job names one file on both sides, else below it, in the folders it was found in. The names come from
  * somebody else's server: one that would lead out of the destination is refused.
  */
-export function destinationOf(
-  { sourcePath, destinationPath }: Pick<Job, 'sourcePath' | 'destinationPath'>,
-  file: ListedFile,
-): string {
-  if (!isFolder(sourcePath, destinationPath)) return destinationPath
-  if (!isPlaceable(file))
-    throw new AppError(
-      'path_invalid',
-      `the name '${file.relativePath.slice(0, 256)}' at the source cannot be a name at the destination`,
-    )
-  return `${destinationPath.replace(/\/+$/, '')}/${file.relativePath}`
+export function destinationOf(job: Route, file: ListedFile): string {
+  return isFolder(job.sourcePath, job.destinationPath) ? below(job.destinationPath, file, escapingOf(job)) : job.destinationPath
+}
+
+/** Where its source goes once it has arrived: at its own side, by the same rule. */
+export function movedTo(to: string, { sourcePath }: Pick<Job, 'sourcePath'>, file: ListedFile): string {
+  return isFolder(sourcePath, to) ? below(to, file, PLAIN) : to
 }
 
 /** What can be moved, and what has a name that `destinationOf` refuses. */
-export function byPlace(job: Pick<Job, 'sourcePath' | 'destinationPath'>, sources: readonly Source[]) {
+export function byPlace(job: Route, sources: readonly Source[]) {
   const { placeable = [], refused = [] } = Object.groupBy(sources, ({ file }) =>
-    !isFolder(job.sourcePath, job.destinationPath) || isPlaceable(file) ? 'placeable' : 'refused',
+    !isFolder(job.sourcePath, job.destinationPath) || namesAt(file.relativePath, escapingOf(job)) !== undefined
+      ? 'placeable'
+      : 'refused',
   )
   return { placeable, refused }
 }
@@ -60,7 +61,8 @@ function isFolder(sourcePath: string, destinationPath: string): boolean {
   return isGlob(sourcePath) || destinationPath.endsWith('/')
 }
 
-function isPlaceable({ relativePath }: ListedFile): boolean {
-  const segments = relativePath.split('/')
-  return !segments.some((segment) => segment === '' || segment === '.' || segment === '..' || /[\0\\\n\r]/.test(segment))
+function below(folder: string, { relativePath }: ListedFile, escaping: Escaping): string {
+  const names = namesAt(relativePath, escaping)
+  if (names !== undefined) return `${folder.replace(/\/+$/, '')}/${names}`
+  throw new AppError('path_invalid', `the name '${relativePath.slice(0, 256)}' at the source cannot be a name at the destination`)
 }

@@ -52,8 +52,8 @@ export function transferOf(
     far !== null && field === farField ? far : checkNear(field, given[field])
   const [source, destination] = [near('sourceUrl'), near('destinationPath')]
   if (source.endsWith('/')) throw wrong('sourceUrl', `sourceUrl is one file, not the folder ${source}`)
-  const protocol = remote?.protocol ?? (isSpace(source) || isSpace(destination) ? 'space' : 'local')
   const spaces = (['sourceUrl', 'destinationPath'] as const).filter((field) => isSpace(given[field]))
+  const protocol = remote?.protocol ?? (spaces.length > 0 ? 'space' : 'local')
   const transfer = newTransfer(
     {
       ...{ agentId: input.agentId, remoteId: remote?.id ?? null, direction, isForeign: false, size: input.size ?? null },
@@ -74,7 +74,7 @@ function farPath(field: string, location: string, remote: Remote): string {
     throw wrong(field, `${field} is a path that begins with /, or a url at the remote, ${origin}…; it is ${location}`)
   const path = location.startsWith('/') ? location : decoded(field, () => pathIn(remote, location))
   if (isHttp(remote) && path.includes('#'))
-    throw wrong(field, `${field} is ${path}: what follows a # is not asked for over HTTP; as part of a name it is %23`)
+    throw wrong(field, `${field} has a #, and what follows one is never asked for over HTTP; in a name it is written %23`)
   return checkLocation(field, path)
 }
 
