@@ -30,6 +30,7 @@ export class ServerRefused extends CommandError {
 export async function connect(call: Call): Promise<Client> {
   const named = optional(call, 'server')
   if (named !== undefined) {
+    checkUrl(named)
     const token = process.env.LANDFALL_ADMIN_TOKEN
     if (!token) throw new CommandError('--server needs LANDFALL_ADMIN_TOKEN in the environment')
     return createClient(named.replace(/\/$/, ''), token)
@@ -42,6 +43,16 @@ export async function connect(call: Call): Promise<Client> {
     throw new CommandError(`no server runs on ${folder}: start one with \`npm start\`, or name it with --data or --server`)
   }
   return createClient(running.http, process.env.LANDFALL_ADMIN_TOKEN || running.token, resolve(folder))
+}
+
+/** An address without its scheme is a url to the eye only: `localhost:8080` has the scheme `localhost`. */
+function checkUrl(text: string): void {
+  const url = URL.parse(text)
+  if (url === null || !['http:', 'https:'].includes(url.protocol) || url.username + url.password + url.search + url.hash !== '')
+    throw new CommandError(
+      '--server begins with http:// or https:// and has no user, query or fragment, such as https://files.example.com; ' +
+        `not ${JSON.stringify(text)}`,
+    )
 }
 
 /** Throws where there is no such account, with how to find the right one. */
