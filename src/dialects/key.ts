@@ -2,7 +2,7 @@ import { createHmac, createPrivateKey, createPublicKey, sign } from 'node:crypto
 
 /** How Standard Webhooks writes secrets: base64 after a prefix that names the scheme. */
 export const HMAC_PREFIX = 'whsec_'
-const PRIVATE_KEY_PREFIX = 'whsk_'
+export const PRIVATE_KEY_PREFIX = 'whsk_'
 const PUBLIC_KEY_PREFIX = 'whpk_'
 /** Bounds of the specification for a symmetric secret, bytes. */
 export const HMAC_KEY_BYTES_MIN = 24
@@ -44,6 +44,7 @@ export function publicKeyText(publicKey: Buffer): string {
   return PUBLIC_KEY_PREFIX + publicKey.toString('base64')
 }
 
+/** What only begins with `whsec_` is refused where a secret is given; a stored one signs as its receiver knows it, by its text. */
 function hmacKeyOf(secret: string): Buffer {
   const key = decoded(secret, HMAC_PREFIX)
   return key === undefined || key.length === 0 ? Buffer.from(secret) : key

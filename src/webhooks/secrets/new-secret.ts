@@ -2,7 +2,14 @@ import { AppError } from '../../base/error.ts'
 import { type RandomBytes, randomText } from '../../base/id.ts'
 import type { Seal } from '../../base/seal.ts'
 import type { DialectName } from '../../dialects/dialect.ts'
-import { HMAC_KEY_BYTES_MAX, HMAC_KEY_BYTES_MIN, HMAC_PREFIX, hmacKeyBytes, isPrivateKey } from '../../dialects/key.ts'
+import {
+  HMAC_KEY_BYTES_MAX,
+  HMAC_KEY_BYTES_MIN,
+  HMAC_PREFIX,
+  hmacKeyBytes,
+  isPrivateKey,
+  PRIVATE_KEY_PREFIX,
+} from '../../dialects/key.ts'
 import { SECRET_CHARACTERS_MAX, SECRET_CHARACTERS_MIN } from '../admin/input.ts'
 import { invalid } from '../invalid.ts'
 import { isRotating } from '../opened-secrets.ts'
@@ -17,6 +24,8 @@ export type SecretUse = Pick<Webhook, 'id' | 'dialect'> & { readonly options: Pi
 const MADE_CHARACTERS = 32
 const MADE_KEY_BYTES = 32
 const HMAC_DIALECTS: readonly DialectName[] = ['mftplus', 'trueftp']
+/** Those that sign as Standard Webhooks says. */
+const STANDARD_DIALECTS: readonly DialectName[] = ['standard', 'cloudevents']
 
 /**
  * The secret of a webhook as it is to be stored: a given one, the one there is, or a new one where the webhook cannot do
@@ -82,7 +91,10 @@ export function checkSecret(use: SecretUse, secret: string): void {
   const others = signers.filter((name) => HMAC_DIALECTS.includes(name))
   if (isPrivateKey(secret) && others.length > 0)
     throw invalid('secret', `secret is an Ed25519 key (whsk_), which cannot sign in the dialect ${others.join(', ')}`)
-  if (use.dialect === 'standard' && !isPrivateKey(secret)) checkStandardSecret(secret)
+  if (isPrivateKey(secret)) return
+  if (use.dialect === 'standard') checkStandardSecret(secret)
+  const decoders = signers.filter((name) => STANDARD_DIALECTS.includes(name))
+  if (decoders.length > 0) checkPrefix(secret, decoders.join(', '))
 }
 
 /** Of a rotation that runs: it signs too, until its time is over. */
@@ -107,6 +119,21 @@ function checkStandardSecret(secret: string): void {
     )
   if (bytes < HMAC_KEY_BYTES_MIN || bytes > HMAC_KEY_BYTES_MAX)
     throw invalid('secret', `secret must have, in the dialect standard, ${bounds} after whsec_, not ${bytes}`)
+}
+
+/** What a secret begins with tells receivers how to read the rest, so it must be readable. Any other text is a key as it is. */
+function checkPrefix(secret: string, decoders: string): void {
+  if (secret.startsWith(HMAC_PREFIX) && hmacKeyBytes(secret) === undefined)
+    throw invalid(
+      'secret',
+      `secret begins with whsec_, so receivers of the dialect ${decoders} decode the rest: it must be base64, with its padding; ` +
+        `the one of ${secret.length} characters is not`,
+    )
+  if (secret.startsWith(PRIVATE_KEY_PREFIX))
+    throw invalid(
+      'secret',
+      `secret begins with whsk_, but what follows is not the base64 of an Ed25519 key, with which ${decoders} could sign`,
+    )
 }
 
 function signersOf({ dialect, options: { alsoSign = [] } }: SecretUse): readonly DialectName[] {

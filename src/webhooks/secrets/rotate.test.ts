@@ -156,6 +156,12 @@ for (const { name, input, field, says } of refusals) {
   })
 }
 
+test('rotate: a secret that a receiver of CloudEvents could not decode is refused', async () => {
+  const world = worldOf({ dialect: 'cloudevents' })
+  await assert.rejects(world.rotate({ secret: OLD.slice(0, -1) }), { field: 'secret', message: /base64, with its padding/ })
+  assert.deepEqual(world.secrets(), [OLD, null])
+})
+
 test('rotate: the webhook of another account does not exist', async () => {
   const world = worldOf({ accountId: 'acc_1' })
   const stranger = { ...admin, accountId: 'acc_2' }
