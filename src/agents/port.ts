@@ -14,6 +14,16 @@ export interface Sighting {
   readonly version?: string
 }
 
+/**
+ * Who asks for work: an agent, over the stream that `node` holds. It gets none while it is revoked, while another node holds its stream, or
+ * where it was not heard of since `seenSince`: a stream stays open for long after its other end has gone silent.
+ */
+export interface Taker {
+  readonly agentId: string
+  readonly node: string
+  readonly seenSince: number
+}
+
 export type CertificateEnding = 'expiring' | 'expired'
 
 export interface AgentStore {

@@ -6,7 +6,7 @@ import { SECOND_MS } from '../base/units.ts'
 import { RETRIES_MAX } from '../transfers/check.ts'
 import type { TransferStore } from '../transfers/port.ts'
 import { LOSSES_MAX } from '../transfers/transfer.ts'
-import type { WorkSource } from '../transfers/work-source.ts'
+import { takerOf, type WorkSource } from '../transfers/work-source.ts'
 import { isTransferFailureCode, TRANSFER_FAILURES, TransferFailure } from '../wire/agent/failure.ts'
 import { LISTED_FILES_MAX, type ListedFile, type ListWork, type WorkReport } from '../wire/agent/work.ts'
 import { createDryRuns, type DryRun, failureOf, type ListingFailure, notTrusted } from './dry-runs.ts'
@@ -65,7 +65,7 @@ export function createListings({ store, moving, runs, clock, log, node }: Listin
       const leases = Array.from({ length: limit - work.length - taken.length }, newLease)
       // Before they are taken: that may happen without our hearing of it.
       for (const lease of leases) unsent.set(lease, agentId)
-      taken.push(...(await store.takeListings(agentId, node, leases, clock.now())))
+      taken.push(...(await store.takeListings(takerOf(agentId, node, clock.now()), leases, clock.now())))
       const held = new Set(taken.map(({ lease }) => lease))
       for (const lease of leases) if (!held.has(lease)) unsent.delete(lease)
     }

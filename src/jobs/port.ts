@@ -1,3 +1,4 @@
+import type { Taker } from '../agents/port.ts'
 import type { AuditEntry } from '../audit/entry.ts'
 import type { Page, PageRequest } from '../base/page.ts'
 import type { EventDraft } from '../events/event.ts'
@@ -56,8 +57,8 @@ export interface JobStore {
   openRuns(after: string, limit: number): Promise<Run[]>
   /** When a listing of this agent that nobody holds becomes due next; null: none. */
   nextListingDue(agentId: string): Promise<number | null>
-  /** Hands out the listings that are due for this agent, a lease each, and forgets why the one before failed; those that are being cancelled are not, nor any where another node than `node` holds its stream. */
-  takeListings(agentId: string, node: string, leases: readonly string[], now: number): Promise<Run[]>
+  /** Hands out the listings that are due for this agent, a lease each, and forgets why the one before failed; those that are being cancelled are not, nor any to an agent that may not have it. */
+  takeListings(taker: Taker, leases: readonly string[], now: number): Promise<Run[]>
   heldListings(agentId: string, limit: number): Promise<Run[]>
   /** Only while status, phase, lease and what was asked for are as in `before`. How many transfers it has is not changed by it before its end. False: nothing was written. */
   changeRun(

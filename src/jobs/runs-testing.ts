@@ -6,7 +6,7 @@ import { movingClock } from '../base/testing.ts'
 import { createRecorder } from '../events/record.ts'
 import { openFresh } from '../store/sqlite/testing.ts'
 import type { Store } from '../store/store.ts'
-import { anAudit, anEvent } from '../store/testing.ts'
+import { anAudit, anEvent, heard } from '../store/testing.ts'
 import { anAgent } from '../transfers/testing.ts'
 import { newTransfer, type Transfer } from '../transfers/transfer.ts'
 import type { ListedFile, WorkReport } from '../wire/agent/work.ts'
@@ -141,8 +141,9 @@ export class JobWorld {
       .reverse()
   }
 
-  /** The agent takes its listing. */
+  /** The agent is heard of and takes its listing. */
   async lists(job: Job): Promise<string> {
+    await heard(this.store, job.agentId, this.time.clock.now())
     const [work] = await this.listings.take(job.agentId, 5)
     assert(work !== undefined, 'a listing is handed out')
     return work.lease

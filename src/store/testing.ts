@@ -1,5 +1,6 @@
 import type { Account } from '../accounts/account.ts'
 import type { User } from '../accounts/user.ts'
+import type { AgentStore, Taker } from '../agents/port.ts'
 import type { AuditAction, AuditEntry } from '../audit/entry.ts'
 import { newId } from '../base/id.ts'
 import type { EventDraft } from '../events/event.ts'
@@ -171,3 +172,13 @@ export function settling(
 }
 
 type Partially<T> = { [Name in keyof T]?: T[Name] }
+
+/** An agent is heard of, as by a heartbeat. */
+export async function heard(store: Pick<AgentStore, 'seeAgent'>, agentId: string, at: number): Promise<void> {
+  await store.seeAgent({ agentId, at, ipAddress: null }, anEvent(null, { type: 'agent.connected' }))
+}
+
+/** An agent that was heard of, however long ago. */
+export function taker(agentId: string, node: string, seenSince = 0): Taker {
+  return { agentId, node, seenSince }
+}

@@ -5,7 +5,7 @@ import { movingClock } from '../base/testing.ts'
 import { HOUR_MS, MINUTE_MS } from '../base/units.ts'
 import { openFresh } from '../store/sqlite/testing.ts'
 import type { Store } from '../store/store.ts'
-import { anAudit, anEvent } from '../store/testing.ts'
+import { anAudit, anEvent, heard } from '../store/testing.ts'
 import { TransferFailure } from '../wire/agent/failure.ts'
 import type { DiscardWork, WorkReport } from '../wire/agent/work.ts'
 import { createLeftovers } from './leftovers.ts'
@@ -59,7 +59,10 @@ async function aLeaving(): Promise<Transfer> {
   return transfer
 }
 
-const take = async () => (await started().take(agentId, 4)) as readonly DiscardWork[]
+async function take(): Promise<readonly DiscardWork[]> {
+  await heard(store, agentId, clock.now())
+  return (await started().take(agentId, 4)) as readonly DiscardWork[]
+}
 const report = (lease: string, said: WorkReport) => started().report(agentId, lease, said)
 const failure: WorkReport = { state: 'failed', error: 'it broke', errorCode: 'CONNECTION_LOST', bytesTransferred: 0 }
 

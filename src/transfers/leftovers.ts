@@ -7,7 +7,7 @@ import type { DiscardWork, WorkReport } from '../wire/agent/work.ts'
 import type { Places } from './places.ts'
 import type { TransferStore } from './port.ts'
 import type { Leftover } from './transfer.ts'
-import type { WorkSource } from './work-source.ts'
+import { takerOf, type WorkSource } from './work-source.ts'
 
 /** Leftovers that one agent discards at a time. */
 const AT_ONCE_MAX = 4
@@ -75,7 +75,7 @@ export function createLeftovers({ store, places, clock, log, node }: LeftoverPar
       const underWay = held.filter(({ dueAt }) => dueAt > now).length
       const leases = Array.from({ length: limit - underWay }, () => `dsc_${randomText(LEASE_CHARACTERS)}`)
       const work: DiscardWork[] = []
-      for (const leftover of await store.takeLeftovers(agentId, node, leases, now, now + LAPSE_MS))
+      for (const leftover of await store.takeLeftovers(takerOf(agentId, node, now), leases, now, now + LAPSE_MS))
         work.push(...(await workOf(leftover)))
       return work
     },

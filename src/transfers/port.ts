@@ -1,3 +1,4 @@
+import type { Taker } from '../agents/port.ts'
 import type { AuditEntry } from '../audit/entry.ts'
 import type { Page, PageRequest } from '../base/page.ts'
 import type { EventDraft } from '../events/event.ts'
@@ -29,9 +30,9 @@ export interface TransferStore {
   listTransfers(filter: TransferFilter, page: PageRequest): Promise<Page<Transfer>>
   /**
    * Hands out what is due for this agent: status running, a lease each from `leases`, in the order of `dueAt`; no more of a run than its transfers' `parallelism`.
-   * At most as many as there are leases. Nothing where the agent is revoked, or where another node than `node` holds its stream.
+   * At most as many as there are leases. Nothing to an agent that may not have it.
    */
-  takeTransfers(agentId: string, node: string, leases: readonly string[], now: number): Promise<Transfer[]>
+  takeTransfers(taker: Taker, leases: readonly string[], now: number): Promise<Transfer[]>
   /** Transfers that this agent holds, foreign ones left out; at most `limit`. */
   heldTransfers(agentId: string, limit: number): Promise<Transfer[]>
   /** Agents that hold transfers or listings and were last heard of before `seenBefore`; at most `limit`. */
@@ -45,7 +46,7 @@ export interface TransferStore {
   /** When a leftover of this agent becomes due next; null: none. */
   nextLeftoverDue(agentId: string): Promise<number | null>
   /** Hands out leftovers of this agent that are due, a lease each, and due again at `lapsesAt`, if nothing is heard by then. Otherwise as `takeTransfers`. */
-  takeLeftovers(agentId: string, node: string, leases: readonly string[], now: number, lapsesAt: number): Promise<Leftover[]>
+  takeLeftovers(taker: Taker, leases: readonly string[], now: number, lapsesAt: number): Promise<Leftover[]>
   findLeftoverByLease(lease: string): Promise<Leftover | undefined>
   /** Those that this agent holds. */
   heldLeftovers(agentId: string, limit: number): Promise<Leftover[]>

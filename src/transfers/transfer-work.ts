@@ -12,7 +12,7 @@ import type { TransferChange, TransferStore } from './port.ts'
 import { dataOf } from './say.ts'
 import { attemptFailed, cancelledWaiting, type Decision, decide, failed, isLastAttempt, lost } from './settle.ts'
 import { isOpen, type Transfer } from './transfer.ts'
-import type { WorkSource } from './work-source.ts'
+import { takerOf, type WorkSource } from './work-source.ts'
 
 /** Transfers that one agent holds, at most: more than it has slots. */
 const HELD_MAX = 1_000
@@ -112,7 +112,7 @@ export function createTransferWorks(needs: TransferWorkNeeds): TransferWorks {
       const leases = Array.from({ length: limit - transfers.length }, () => randomText(LEASE_CHARACTERS))
       // Before they are taken: that may happen without our hearing of it.
       for (const lease of leases) unsent.set(lease, agentId)
-      transfers.push(...(await store.takeTransfers(agentId, node, leases, clock.now())))
+      transfers.push(...(await store.takeTransfers(takerOf(agentId, node, clock.now()), leases, clock.now())))
       const taken = new Set(transfers.map(({ lease }) => lease))
       for (const lease of leases) if (!taken.has(lease)) unsent.delete(lease)
     }

@@ -1,5 +1,11 @@
 import type { Agent } from '../agents/agent.ts'
-import type { Hello, ServerMessage, Work, WorkReport } from '../wire/agent/work.ts'
+import type { Taker } from '../agents/port.ts'
+import { HAND_OUT_AGAIN_AFTER_MS, type Hello, type ServerMessage, type Work, type WorkReport } from '../wire/agent/work.ts'
+
+/** An agent that was silent for as long as its work is put back after gets no more of it. */
+export function takerOf(agentId: string, node: string, now: number): Taker {
+  return { agentId, node, seenSince: now - HAND_OUT_AGAIN_AFTER_MS }
+}
 
 /** Something that has work for agents: transfers, and the listings of jobs. */
 export interface WorkSource {

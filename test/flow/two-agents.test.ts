@@ -168,6 +168,8 @@ describe('two agents, one cut off and brought back', { skip }, () => {
 
     await world.live(3 * 60)
     assert.deepEqual(await news(), ['south agent.disconnected'])
+    const { status, losses } = await south.transfer()
+    assert.deepEqual([status, losses], ['queued', 1], 'nothing is handed to an agent that does not hear')
     south.network.mend()
     await world.liveUntil(async () => south.begun.length === 2)
     assert.deepEqual(await news(), ['south agent.disconnected', 'south agent.connected'])

@@ -6,7 +6,7 @@ import { jobOf, runOf } from '../../jobs/testing.ts'
 import { anAgent } from '../../transfers/testing.ts'
 import { newTransfer, type Transfer } from '../../transfers/transfer.ts'
 import type { World } from '../conformance.ts'
-import { anAudit, anEvent, tick } from '../testing.ts'
+import { anAudit, anEvent, taker, tick } from '../testing.ts'
 
 const PAGE = { limit: 100, offset: 0 }
 const ALONE = { isAlone: true }
@@ -131,7 +131,7 @@ export function jobCases(world: World): void {
     await begin(run)
     assert.equal(await world.store.nextListingDue(job.agentId), run.dueAt)
     const both = await Promise.all(
-      ['one', 'two'].map((lease) => world.store.takeListings(job.agentId, 'node_a', [`${run.id}${lease}`], run.dueAt)),
+      ['one', 'two'].map((lease) => world.store.takeListings(taker(job.agentId, 'node_a'), [`${run.id}${lease}`], run.dueAt)),
     )
     const [taken] = both.flat()
     assert.equal(both.flat().length, 1)
@@ -140,8 +140,11 @@ export function jobCases(world: World): void {
     assert.deepEqual(await world.store.heldListings(job.agentId, 10), [taken])
     assert.equal(await world.store.nextListingDue(job.agentId), null)
     assert.equal(await world.store.changeRun({ ...taken!, lease: null, dueAt: run.dueAt + 5 }, taken!, []), true)
-    assert.deepEqual(await world.store.takeListings(job.agentId, 'node_a', ['x'], run.dueAt + 4), [])
-    assert.equal((await world.store.takeListings(job.agentId, 'node_a', [`${run.id}again`], run.dueAt + 5))[0]?.listings, 2)
+    assert.deepEqual(await world.store.takeListings(taker(job.agentId, 'node_a'), ['x'], run.dueAt + 4), [])
+    assert.equal(
+      (await world.store.takeListings(taker(job.agentId, 'node_a'), [`${run.id}again`], run.dueAt + 5))[0]?.listings,
+      2,
+    )
   })
 
   test('a listing that is being cancelled is not handed out', async () => {
@@ -149,14 +152,14 @@ export function jobCases(world: World): void {
     const run = aRun(job)
     await begin(run)
     await world.store.changeRun({ ...run, cancelAskedAt: tick() }, run, [])
-    assert.deepEqual(await world.store.takeListings(job.agentId, 'node_a', ['y'], Number.MAX_SAFE_INTEGER), [])
+    assert.deepEqual(await world.store.takeListings(taker(job.agentId, 'node_a'), ['y'], Number.MAX_SAFE_INTEGER), [])
   })
 
   /** A run whose listing an agent holds. */
   async function aListing(job: Job): Promise<Run> {
     const run = aRun(job)
     await begin(run)
-    return (await world.store.takeListings(job.agentId, 'node_a', [`lease of ${run.id}`], run.dueAt))[0]!
+    return (await world.store.takeListings(taker(job.agentId, 'node_a'), [`lease of ${run.id}`], run.dueAt))[0]!
   }
 
   test('what a listing found becomes transfers step by step, each once, until the last one ends it', async () => {
@@ -266,8 +269,8 @@ export function jobCases(world: World): void {
     const run = aRun(job)
     await begin(run)
     await world.store.openStream(job.agentId, 'node_b', tick())
-    assert.deepEqual(await world.store.takeListings(job.agentId, 'node_a', ['z'], run.dueAt), [])
-    assert.equal((await world.store.takeListings(job.agentId, 'node_b', [`${run.id}b`], run.dueAt)).length, 1)
+    assert.deepEqual(await world.store.takeListings(taker(job.agentId, 'node_a'), ['z'], run.dueAt), [])
+    assert.equal((await world.store.takeListings(taker(job.agentId, 'node_b'), [`${run.id}b`], run.dueAt)).length, 1)
   })
 
   test('what is old goes: ended runs but the last one, and removed jobs with all they moved', async () => {

@@ -9,7 +9,7 @@ import { decide, lost } from '../../transfers/settle.ts'
 import { anAgent, aRunning, aTransfer, POLICY } from '../../transfers/testing.ts'
 import type { Transfer } from '../../transfers/transfer.ts'
 import type { World } from '../conformance.ts'
-import { anAudit, anEvent, tick } from '../testing.ts'
+import { anAudit, anEvent, taker, tick } from '../testing.ts'
 
 const PAGE = { limit: 100, offset: 0 }
 const NODE = 'node_a'
@@ -34,7 +34,7 @@ export function transferCases(world: World): void {
     return { basis: before, after: { ...before, ...more }, events, entry: null }
   }
   const leases = (count: number) => Array.from({ length: count }, () => `lease ${tick()}`)
-  const take = (agent: Agent, count: number, now = tick()) => world.store.takeTransfers(agent.id, NODE, leases(count), now)
+  const take = (agent: Agent, count: number, now = tick()) => world.store.takeTransfers(taker(agent.id, NODE), leases(count), now)
   const isSaid = async (event: EventDraft) => (await world.store.findEvent(event.id)) !== undefined
 
   test('a transfer comes back as it was made, with its event; making it again does nothing', async () => {
@@ -90,7 +90,7 @@ export function transferCases(world: World): void {
     await stored(aTransfer(now, { agentId: agent.id, isForeign: true }))
     await stored(aTransfer(now, { agentId: other.id }))
     assert.equal(await world.store.nextTransferDue([agent.id]), now - 5)
-    const taken = await world.store.takeTransfers(agent.id, NODE, ['l-1', 'l-2', 'l-3'], now)
+    const taken = await world.store.takeTransfers(taker(agent.id, NODE), ['l-1', 'l-2', 'l-3'], now)
     assert.deepEqual(
       taken,
       [first, second].map((each, at) => ({ ...each, status: 'running', lease: `l-${at + 1}`, startedAt: now })),
@@ -132,9 +132,12 @@ export function transferCases(world: World): void {
     for (const { id } of [revoked, elsewhere]) await stored(aTransfer(tick(), { agentId: id }))
     await world.store.revokeAgent(revoked.id, tick(), anEvent(null, { type: 'agent.disconnected' }), anAudit('agent.revoke'))
     assert.deepEqual(await take(revoked, 1), [])
-    assert.deepEqual(await world.store.takeTransfers('agent_none', NODE, ['l'], tick()), [])
+    assert.deepEqual(await world.store.takeTransfers(taker('agent_none', NODE), ['l'], tick()), [])
+    const { lastSeenAt } = (await world.store.findAgent(elsewhere.id))!
+    const silent = taker(elsewhere.id, 'node_b', lastSeenAt + 1)
+    assert.deepEqual(await world.store.takeTransfers(silent, leases(1), tick()), [], 'it was not heard of since')
     assert.deepEqual(await take(elsewhere, 1), [])
-    assert.equal((await world.store.takeTransfers(elsewhere.id, 'node_b', leases(1), tick())).length, 1)
+    assert.equal((await world.store.takeTransfers(taker(elsewhere.id, 'node_b'), leases(1), tick())).length, 1)
     assert.deepEqual(
       (await world.store.strandedTransfers(0, 1_000)).map(({ agentId }) => agentId).filter((id) => id === revoked.id),
       [revoked.id],
@@ -253,7 +256,9 @@ export function transferCases(world: World): void {
 
     const lapsesAt = completedAt + 1_000
     const both = await Promise.all(
-      ['x', 'y'].map((lease) => world.store.takeLeftovers(agent.id, NODE, [`${leaving.id}${lease}`], completedAt, lapsesAt)),
+      ['x', 'y'].map((lease) =>
+        world.store.takeLeftovers(taker(agent.id, NODE), [`${leaving.id}${lease}`], completedAt, lapsesAt),
+      ),
     )
     const [taken, ...others] = both.flat()
     const { lease } = taken!
@@ -265,7 +270,7 @@ export function transferCases(world: World): void {
     assert.deepEqual(await world.store.heldLeftovers(agent.id, 10), [])
     await world.store.changeLeftover(taken!, null)
     assert.equal(await world.store.nextLeftoverDue(agent.id), completedAt + 5, 'the lease was no longer that one')
-    const again = (leaseOf: string, now: number) => world.store.takeLeftovers(agent.id, NODE, [leaseOf], now, now + 1_000)
+    const again = (leaseOf: string, now: number) => world.store.takeLeftovers(taker(agent.id, NODE), [leaseOf], now, now + 1_000)
     const [second] = await again(`${leaving.id}2`, completedAt + 5)
     const [lapsed] = await again(`${leaving.id}3`, second!.dueAt)
     assert.equal(lapsed!.tries, 3, 'one that is not heard of is handed out again')
@@ -282,7 +287,7 @@ export function transferCases(world: World): void {
     const run = runOf({ id: newId('run', tick()), agentId: listing.id, jobId: `job_${tick()}` })
     await world.store.createJob(jobOf({ id: run.jobId, agentId: listing.id }), anAudit('job.create'))
     await world.store.beginRun(run, { nextRunAt: null, isAlone: false }, null, anEvent(null, { type: 'job.started' }), null)
-    const [held] = await world.store.takeListings(listing.id, NODE, [`lease of ${run.id}`], tick())
+    const [held] = await world.store.takeListings(taker(listing.id, NODE), [`lease of ${run.id}`], tick())
     await world.store.changeRun({ ...held!, cancelAskedAt: tick() }, held!, [])
     const stopping = await world.store.stoppingAgents(1_000)
     assert.deepEqual(
@@ -298,7 +303,7 @@ export function transferCases(world: World): void {
     const transfer = await stored(aTransfer(tick(), { agentId: agent.id }))
     await world.store.openStream(agent.id, 'node_b', tick())
     await world.store.changeTransfers([{ ...change(transfer, { status: 'failed', completedAt: 1 }), leavesPart: true }])
-    const take = (node: string) => world.store.takeLeftovers(agent.id, node, [`${transfer.id}${node}`], tick(), tick())
+    const take = (node: string) => world.store.takeLeftovers(taker(agent.id, node), [`${transfer.id}${node}`], tick(), tick())
     assert.deepEqual([(await take('node_a')).length, (await take('node_b')).length], [0, 1])
     const before = tick()
     for (let after: string | null = ''; after !== null; )

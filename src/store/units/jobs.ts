@@ -176,8 +176,9 @@ export const jobUnits: Units<JobStore> = {
     return row?.due_at ?? null
   },
 
-  async takeListings(work, agentId, node, leases, now) {
-    if (!(await mayTake(work, agentId, node))) return []
+  async takeListings(work, taker, leases, now) {
+    const { agentId } = taker
+    if (!(await mayTake(work, taker))) return []
     const { db } = work
     const due = await db
       .selectFrom('run')

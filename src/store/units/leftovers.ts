@@ -16,8 +16,9 @@ export const leftoverUnits: Units<LeftoverUnits> = {
     return (await rows.orderBy('due_at').limit(1).executeTakeFirst())?.due_at ?? null
   },
 
-  async takeLeftovers(work, agentId, node, leases, now, lapsesAt) {
-    if (!(await mayTake(work, agentId, node))) return []
+  async takeLeftovers(work, taker, leases, now, lapsesAt) {
+    const { agentId } = taker
+    if (!(await mayTake(work, taker))) return []
     const { db } = work
     const due = db.selectFrom('leftover').select('transfer_id').where('agent_id', '=', agentId).where('due_at', '<=', now)
     const taken: Leftover[] = []

@@ -1,4 +1,5 @@
 import { type ExpressionBuilder, sql } from 'kysely'
+import type { Taker } from '../../agents/port.ts'
 import type { TransferChange, TransferStore } from '../../transfers/port.ts'
 import type { Transfer } from '../../transfers/transfer.ts'
 import { storable } from '../rows.ts'
@@ -60,8 +61,9 @@ export const transferUnits: Units<TransferUnits> = {
     )
   },
 
-  async takeTransfers(work, agentId, node, leases, now) {
-    if (!(await mayTake(work, agentId, node))) return []
+  async takeTransfers(work, taker, leases, now) {
+    const { agentId } = taker
+    if (!(await mayTake(work, taker))) return []
     const { db } = work
     const runs = await runsUnderWay(work, agentId)
     const left = [...leases]
@@ -216,17 +218,19 @@ export async function insertTransfers({ db }: Work, transfers: readonly Transfer
 const INSERTED_AT_ONCE = 500
 
 /**
- * Whether this node may hand work to the agent. The row stays locked until the end of the transaction: of two that take for one agent the
+ * Whether it may have work. The agent's row stays locked until the end of the transaction: of two that take for one agent the
  * second sees what the first took.
  */
-export async function mayTake(work: Work, agentId: string, node: string): Promise<boolean> {
+export async function mayTake(work: Work, { agentId, node, seenSince }: Taker): Promise<boolean> {
   const agent = await work.db
     .selectFrom('agent')
-    .select(['revoked_at', 'stream_node'])
+    .select(['stream_node'])
     .where('id', '=', agentId)
+    .where('revoked_at', 'is', null)
+    .where('last_seen_at', '>=', seenSince)
     .$if(work.others === 'nodes', (query) => query.forUpdate())
     .executeTakeFirst()
-  return agent !== undefined && agent.revoked_at === null && (agent.stream_node === null || agent.stream_node === node)
+  return agent !== undefined && (agent.stream_node === null || agent.stream_node === node)
 }
 
 interface RunUnderWay {
