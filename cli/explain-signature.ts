@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { Dialect } from '../sdk/verify.ts'
+import { parseInstant } from '../src/base/instant.ts'
 import { type Call, type Command, CommandError, optional } from './command.ts'
 import { asSent, type Capture, parseCapture, parseHeaders } from './explain/capture.ts'
 import { DIALECTS, dialectsOf, judge, spanText, type Verdict } from './explain/judge.ts'
@@ -133,8 +134,9 @@ function dialectGiven(call: Call): Dialect | undefined {
 function timeOf(call: Call): number {
   const given = optional(call, 'now')
   if (given === undefined) return Date.now()
-  const time = /^\d+$/.test(given) ? Number(given) * 1000 : Date.parse(given)
-  if (Number.isNaN(time)) throw new CommandError(`--now is ISO 8601 or Unix seconds, not ${printable(given)}`)
+  const time = /^\d+$/.test(given) ? Number(given) * 1000 : parseInstant(given)
+  if (time === undefined)
+    throw new CommandError(`--now is ISO 8601 such as 2026-06-08T12:00:00Z, or Unix seconds, not ${printable(given)}`)
   return time
 }
 

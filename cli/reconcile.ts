@@ -56,11 +56,9 @@ export const reconcile: Command = {
     const path = pathOf(call.words[0]!)
     const until = optional(call, 'until')
     const range = {
-      since: Date.parse(instantOf('since', required(call, 'since'))),
-      until: until === undefined ? Number.POSITIVE_INFINITY : Date.parse(instantOf('until', until)),
+      since: instantOf('since', required(call, 'since')),
+      until: until === undefined ? Number.POSITIVE_INFINITY : instantOf('until', until),
     }
-    if (Number.isNaN(range.since + (until === undefined ? 0 : range.until)))
-      throw new CommandError('--since and --until are times such as 2026-06-08T12:00:00Z, or durations such as 2h')
     const has = parseIds(await readList(required(call, 'ids')))
     const found = await compare(client, path, range, has)
     if (call.flags['dry-run'] === true || found.missing.length === 0) return tell(call, found, [])

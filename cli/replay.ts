@@ -1,3 +1,4 @@
+import { parseInstant } from '../src/base/instant.ts'
 import { type Client, connect } from './client.ts'
 import { type Call, type Command, CommandError, listOf, optional, required, SERVER_OPTIONS } from './command.ts'
 import { durationSeconds } from './duration.ts'
@@ -54,8 +55,8 @@ const replay: Command = {
     const client = await connect(call)
     const until = optional(call, 'until')
     const body = {
-      since: instantOf('since', required(call, 'since')),
-      until: until === undefined ? undefined : instantOf('until', until),
+      since: new Date(instantOf('since', required(call, 'since'))).toISOString(),
+      until: until === undefined ? undefined : new Date(instantOf('until', until)).toISOString(),
       events: listOf(optional(call, 'events')),
       path: optional(call, 'path'),
       only: optional(call, 'only'),
@@ -174,14 +175,15 @@ export function pathOf(id: string): string {
   return `/api/webhooks/${encodeURIComponent(id)}`
 }
 
-/** A time with its zone, or a duration before now. */
-export function instantOf(flag: string, text: string): string {
-  if (/^\d{4}-/.test(text)) return text
-  if (!/^\d{1,9}[smhd]?$/.test(text))
+/** A time with its zone, or a duration before now, at most back to 1970; in ms since 1970 UTC. */
+export function instantOf(flag: string, text: string): number {
+  if (/^\d{1,9}[smhd]?$/.test(text)) return Math.max(0, Date.now() - durationSeconds(flag, text) * 1_000)
+  const at = parseInstant(text)
+  if (at === undefined)
     throw new CommandError(
       `--${flag} is a time such as 2026-06-08T12:00:00Z, or a duration before now such as 2h, not ${JSON.stringify(text)}`,
     )
-  return new Date(Date.now() - durationSeconds(flag, text) * 1_000).toISOString()
+  return at
 }
 
 /** Waits until everything of a replay has ended or, where its webhook is off or retries, all is planned; says on stderr how far it is. */

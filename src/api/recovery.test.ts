@@ -100,6 +100,8 @@ describe('recovery over the API', { timeout: 60_000 }, () => {
   const refused = [
     { body: {}, message: /^since is missing/ },
     { body: { since: 'yesterday' }, message: /since is "yesterday", not a time/ },
+    { body: { since: '2026-02-30T00:00:00Z' }, message: /^since is "2026-02-30T00:00:00Z", not a time like/ },
+    { body: { since: '2026-02-01T00:00Z', until: '2026-02-29T00:00Z' }, message: /^until is "2026-02-29T00:00Z", not a time/ },
     { body: { since: '2026-01-01T00:00:00Z', only: 'some' }, message: /only is "some", not one of failed, missing, all/ },
     { body: { since: '2026-01-01T00:00:00Z', surplus: 1 }, message: /surplus is not known here/ },
     { body: { since: '2026-01-01T00:00:00Z', events: ['file.uplaoded'] }, message: /did you mean "file.uploaded"/ },

@@ -220,6 +220,11 @@ const refused: { name: string; asked: Asked; says: RegExp }[] = [
   },
   { name: 'a time that is none', asked: { input: captured(), args: ['--now', 'yesterday'], secret: SECRET }, says: /ISO 8601/ },
   {
+    name: 'a time that no calendar has',
+    asked: { input: captured(), args: ['--now', '2026-02-30T00:00:00Z'], secret: SECRET },
+    says: /--now is ISO 8601 .*, not 2026-02-30T00:00:00Z/,
+  },
+  {
     name: 'a tolerance that is none',
     asked: { input: captured(), args: ['--tolerance', 'soon'], secret: SECRET },
     says: /tolerance/,
