@@ -91,7 +91,8 @@ function memberOf(value: unknown, name: string): unknown {
     : undefined
 }
 
-function compileCondition(condition: Condition): Holds {
+/** The test of one condition, for the value of its member; undefined stands for a member that is not there. */
+export function compileCondition(condition: Condition): Holds {
   if (!isTests(condition)) return ofOneValue([(value) => value === condition])
   const { exists, not } = condition
   const ofMember: Holds[] = []

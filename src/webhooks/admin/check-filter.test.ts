@@ -20,6 +20,21 @@ const accepted: { name: string; events: string[]; filter: Filter }[] = [
   { name: 'a value of a list', events: ['ftp_user.created'], filter: { 'data.permissions': { not: 'write' } } },
   { name: 'a member below any name', events: ['system.*'], filter: { 'data.checks.disk.status': 'fail' } },
   { name: 'an object that exists', events: ['system.*'], filter: { 'data.checks.tapes': { exists: true } } },
+  { name: 'a range of one number', events: ['file.uploaded'], filter: { 'data.size': { gte: 5, lte: 5 } } },
+  { name: 'a range with an end twice', events: ['file.uploaded'], filter: { 'data.size': { gt: 1, gte: 5, lte: 5, lt: 6 } } },
+  { name: 'types that begin so', events: ['*'], filter: { type: { prefix: 'file.', glob: '*ed' } } },
+  { name: 'a value that meets the other test', events: ['file.*'], filter: { 'data.path': { in: ['/a', '/b'], prefix: '/b' } } },
+  {
+    name: 'no member, or not this value',
+    events: ['file.*'],
+    filter: { 'data.sha256': { exists: false, not: { prefix: 'a' } } },
+  },
+  {
+    name: 'one value of a list but no other',
+    events: ['ftp_user.*'],
+    filter: { 'data.permissions': { in: ['read'], not: 'write' } },
+  },
+  { name: 'any account', events: ['*'], filter: { accountId: { prefix: 'zzz' } } },
   { name: 'three times not', events: ['*'], filter: { 'data.path': { not: { not: { not: '/a' } } } } },
 ]
 for (const { name, events, filter } of accepted) {
@@ -97,6 +112,46 @@ const refused: { name: string; events?: string[]; filter: unknown; says: RegExp 
   },
   { name: 'not four deep', filter: { 'data.path': { not: { not: { not: { not: 'x' } } } } }, says: /at most 3 times "not"/ },
   { name: 'what is wrong inside not', filter: { 'data.path': { not: { lt: 1 } } }, says: /lt is for members that are a number/ },
+  {
+    name: 'an empty range',
+    filter: { 'data.size': { gte: 10, lt: 5 } },
+    says: /data.size: no number is at least 10 and less than 5/,
+  },
+  { name: 'a range without its only number', filter: { 'data.size': { gte: 5, lt: 5 } }, says: /at least 5 and less than 5/ },
+  { name: 'the same at the other end', filter: { 'data.size': { gt: 5, lte: 5 } }, says: /greater than 5 and at most 5/ },
+  {
+    name: 'an end twice, once without it',
+    filter: { 'data.size': { gt: 5, gte: 5, lte: 5 } },
+    says: /greater than 5 and at most 5/,
+  },
+  {
+    name: 'an empty range inside not',
+    filter: { 'data.size': { not: { gt: 9, lt: 1 } } },
+    says: /greater than 9 and less than 1/,
+  },
+  {
+    ...{ name: 'a prefix that no type has', events: ['file.uploaded', 'file.deleted'], filter: { type: { prefix: 'zzz' } } },
+    says: /type: none of file.uploaded, file.deleted meets {"prefix":"zzz"}/,
+  },
+  {
+    name: 'a prefix of a type that is not subscribed',
+    filter: { event: { prefix: 'dir.' } },
+    says: /none of file.uploaded meets/,
+  },
+  {
+    ...{ name: 'a glob that no word meets', events: ['transfer.created'], filter: { 'data.direction': { glob: 'x*' } } },
+    says: /data.direction: none of pull, push meets {"glob":"x\*"}/,
+  },
+  {
+    name: 'values that the other test excludes',
+    filter: { 'data.path': { in: ['/a', '/b'], prefix: '/c' } },
+    says: /data.path: none of \/a, \/b meets {"prefix":"\/c"}/,
+  },
+  {
+    name: 'a test of what is not there',
+    filter: { 'data.sha256': { exists: false, prefix: 'a' } },
+    says: /beside "exists": false/,
+  },
   {
     name: 'a type that is not subscribed',
     filter: { type: 'file.deleted' },

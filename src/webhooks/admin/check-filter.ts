@@ -1,7 +1,7 @@
 import { faultOfGlob } from '../../base/glob.ts'
 import { nearest } from '../../base/nearest.ts'
 import type { EventType } from '../../events/catalogue.ts'
-import type { Condition, Filter, Scalar } from '../filter.ts'
+import { type Condition, compileCondition, type Filter, type Scalar, type Tests } from '../filter.ts'
 import { invalid, shortened } from '../invalid.ts'
 import { type Kind, type Member, memberNamed, memberNames, typesOf } from './members.ts'
 
@@ -12,9 +12,9 @@ const FILTER_TEXT_CHARACTERS_MAX = 1_024
 const NOT_DEPTH_MAX = 3
 
 /**
- * The filter that a person gave, once it is certain that it can match: every member exists in a type that is subscribed, every
- * test fits the kind of its member. Throws `invalid` with the first thing that is wrong. It belongs to who takes input: the
- * schemas that it reads are too heavy for the threads of the store.
+ * The filter that a person gave, once nothing shows that it never matches: every member exists in a type that is subscribed,
+ * every test fits the kind of its member, and the tests of a member can hold together. Throws `invalid` with the first thing
+ * that is wrong. It belongs to who takes input: the schemas that it reads are too heavy for the threads of the store.
  */
 export function checkFilter(given: unknown, subscriptions: readonly string[]): Filter {
   if (!isObject(given)) throw wrong('must be an object of conditions, such as {"data.path": {"glob": "/incoming/**/*.csv"}}')
@@ -45,6 +45,30 @@ function checkCondition(name: string, member: Member, condition: unknown, depth:
     if (!Object.hasOwn(TESTS, test)) throw wrong(`${name} has the unknown test "${shortened(test)}"${hintOf(test)}`)
     TESTS[test as TestName]({ name, member, operand, depth, test })
   }
+  checkTogether(name, member, condition)
+}
+
+/** One value must meet all tests. `not` is left out: of a list it speaks of all values, so that another one may meet it. */
+function checkTogether(name: string, { values }: Member, { exists, not: _, ...ofValue }: Tests): void {
+  if (Object.keys(ofValue).length === 0) return
+  if (exists === false) throw wrong(`${name}: beside "exists": false no test but "not" is ever met`)
+  checkRange(name, ofValue)
+  const { in: among, ...tests } = ofValue
+  const candidates = among ?? (values === null ? undefined : [...values])
+  if (candidates === undefined || candidates.some(compileCondition(ofValue))) return
+  const named = listed(candidates.map((value) => shortened(String(value))))
+  throw wrong(`${name}: none of ${named} meets ${shortened(JSON.stringify(tests))}`)
+}
+
+const { NEGATIVE_INFINITY: LEAST, POSITIVE_INFINITY: GREATEST } = Number
+
+function checkRange(name: string, { gt = LEAST, gte = LEAST, lt = GREATEST, lte = GREATEST }: Tests): void {
+  const [from, to] = [Math.max(gt, gte), Math.min(lt, lte)]
+  const hasBothEnds = gt < from && lt > to
+  if (from < to || (from === to && hasBothEnds)) return
+  throw wrong(
+    `${name}: no number is ${gt < from ? 'at least' : 'greater than'} ${from} and ${lt > to ? 'at most' : 'less than'} ${to}`,
+  )
 }
 
 function hintOf(test: string): string {
