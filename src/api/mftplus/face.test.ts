@@ -70,6 +70,8 @@ test('a webhook: made, listed, got, changed, deleted, each in its shape', async 
   assert.deepEqual([paused.json.data.webhook.state, paused.json.data.webhook.active], ['inactive', false])
   assert.equal(paused.json.data.webhook.url, 'https://receiver.example/other')
   assert.equal((await call('PATCH', `/api/webhooks/${id}`, { enabled: true })).json.data.webhook.state, 'active')
+  const both = await call('PATCH', `/api/webhooks/${id}`, { active: true, enabled: true })
+  assert.equal(both.json.data.webhook.state, 'active')
   assert.equal((await call('PATCH', `/api/webhooks/${id}`, { secret: null, retry: null })).json.data.webhook.hasSecret, false)
 
   assert.deepEqual((await call('DELETE', `/api/webhooks/${id}`)).json, { success: true, data: { deleted: true } })
@@ -109,6 +111,11 @@ const webhookRefusals: { body: object; field: string; says: RegExp; code?: strin
   { body: { ...good, name: 'x'.repeat(101) }, field: 'name', says: /has 101 characters, not 1 to 100/ },
   { body: { ...good, secret: 'short' }, field: 'secret', says: /has 5 characters, not 8 to 256/ },
   { body: { ...good, active: 'true' }, field: 'active', says: /is "true", not true or false/ },
+  {
+    body: { ...good, active: false, enabled: true },
+    field: 'enabled',
+    says: /^enabled is true and active false, but they are two names/,
+  },
   { body: { ...good, dialect: 'truftp' }, field: 'dialect', says: /"truftp".*did you mean "trueftp"/ },
   { body: { ...good, accountId: 'nobody' }, field: 'accountId', says: /is "nobody", which is no account/ },
   { body: { ...good, retry: { delaysSeconds: [90_000] } }, field: 'retry.delaysSeconds[0]', says: /is 90000, not 0 to 86400/ },
@@ -131,6 +138,7 @@ for (const { body, field, says, code = 'invalid' } of webhookRefusals) {
 
 test('a refused change changes nothing', async () => {
   const { id } = await makeWebhook()
+  assert.equal((await call('PATCH', `/api/webhooks/${id}`, { active: false, enabled: true })).json.details.field, 'enabled')
   assert.equal((await call('PATCH', `/api/webhooks/${id}`, { active: false, events: ['nothing.*'] })).status, 400)
   assert.equal((await call('GET', `/api/webhooks/${id}`)).json.data.webhook.state, 'active')
   await call('DELETE', `/api/webhooks/${id}`)

@@ -131,7 +131,7 @@ const Changeable = {
     ),
   ),
   active: Type.Optional(Type.Boolean({ description: 'Whether events are delivered. True brings a failed webhook back.' })),
-  enabled: Type.Optional(Type.Boolean({ description: 'Another name of `active`.' })),
+  enabled: Type.Optional(Type.Boolean({ description: 'Another name of `active`; given both, they say the same.' })),
   dialect: Type.Optional(text(`One of ${DIALECT_NAMES.join(', ')}; defaults to mftplus.`, { maxLength: TEXT_CHARS_MAX })),
   retry: Type.Optional(Retry),
   ...CHOICES.asked,
@@ -244,11 +244,15 @@ export function addWebhookRoutes(api: Api, needs: ApiNeeds): void {
   )
 }
 
-/** `enabled` is another name of `active`. */
+/** `enabled` is another name of `active`: both may be given, where they say the same. */
 function inputOf(given: Static<typeof PatchBody>): Partial<WebhookInput> {
   const { choices, rest } = CHOICES.read(given)
   const { enabled, ...input } = rest
   const active = input.active ?? enabled
+  if (enabled !== undefined && enabled !== active)
+    throw new AppError('invalid', `enabled is ${enabled} and active ${active}, but they are two names of one member: give one`, {
+      field: 'enabled',
+    })
   return { ...input, ...choices, ...(active === undefined ? {} : { active }) }
 }
 
