@@ -26,8 +26,9 @@ const MEANING: Readonly<Record<string, TransferFailureCode>> = {
   plan_refused: 'QUOTA_EXCEEDED',
   path_busy: 'TIMEOUT',
   stopping: 'CONNECTION_LOST',
+  // Not what the work of this lease is about.
+  forbidden: 'PERMISSION_DENIED',
   // The lease is lost, or was displaced by another attempt: the server has what arrived.
-  forbidden: 'CONNECTION_LOST',
   conflict: 'CONNECTION_LOST',
 }
 

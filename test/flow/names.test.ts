@@ -45,17 +45,17 @@ async function folderOf(name: string): Promise<string> {
 
 interface Row {
   readonly status: string
-  readonly error: string | null
+  readonly errorMessage: string | null
 }
 
 async function move(order: object): Promise<void> {
   const { transfer } = await server.call<{ transfer: { id: string } }>('POST', '/api/transfers', { agentId, ...order })
-  const { status, error } = await eventually(async () => {
+  const { status, errorMessage } = await eventually(async () => {
     const found = (await server.call<{ transfer: Row }>('GET', `/api/transfers/${transfer.id}`)).transfer
     assert.ok(!['queued', 'running'].includes(found.status))
     return found
   })
-  assert.equal(status, 'completed', error ?? '')
+  assert.deepEqual([status, errorMessage], ['completed', null])
 }
 
 async function runJob(order: object): Promise<void> {

@@ -14,12 +14,7 @@ const refused = (code: string) => (error: unknown) => codeOf(error) === code
 const temporaries = (world: World) => readdirSync(join(world.folder, '.landfall/uploads'))
 
 function sessionOn(world: World, may: (action: SpaceAction, path: string) => boolean = () => true): SpaceSession {
-  const { account, user } = { account: 'default', user: 'pipeline' }
-  return new SpaceSession(
-    { space: world.space, refresh: async () => {}, checkRoom: async () => {} },
-    { account, user, may },
-    systemClock,
-  )
+  return new SpaceSession({ space: world.space, refresh: async () => {}, checkRoom: async () => {} }, { may }, systemClock)
 }
 
 async function* chunks(...texts: string[]): AsyncGenerator<Buffer> {
@@ -153,6 +148,15 @@ withWorld('only what its work names is let through', async (world) => {
   ])
     await assert.rejects(async () => call(), refused('forbidden'))
   assert.equal(existsSync(join(world.home, 'a.txt')), true)
+})
+
+withWorld('a file gets another name, folders made as needed, over what is there', async (world) => {
+  const session = sessionOn(world)
+  for (const content of ['old', 'new']) {
+    await put(world.space, '/a.txt', content)
+    await session.move('/a.txt', '/done/2026/b.txt')
+    assert.equal(readFileSync(join(world.home, 'done/2026/b.txt'), 'utf8'), content)
+  }
 })
 
 withWorld('a folder of thousands is listed step by step, and whoever stops reading leaves nothing open', async (world) => {

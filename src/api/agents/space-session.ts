@@ -26,7 +26,7 @@ export interface Facts {
 export class SpaceSession {
   readonly #opened: OpenedSpace
   readonly #space: Space
-  readonly #grant: SpaceGrant
+  readonly #grant: Pick<SpaceGrant, 'may'>
   readonly #clock: Clock
   #part: Part | undefined
   /** When it was used last, ms of the monotonic clock. */
@@ -34,7 +34,7 @@ export class SpaceSession {
   /** Requests under way. */
   busy = 0
 
-  constructor(opened: OpenedSpace, grant: SpaceGrant, clock: Clock) {
+  constructor(opened: OpenedSpace, grant: Pick<SpaceGrant, 'may'>, clock: Clock) {
     this.#opened = opened
     this.#space = opened.space
     this.#grant = grant
@@ -107,7 +107,9 @@ export class SpaceSession {
   }
 
   async move(from: string, to: string): Promise<void> {
-    await this.#space.rename(this.#let('remove', from), this.#let('write', to), { replace: true })
+    const [source, target] = [this.#let('remove', from), this.#let('write', to)]
+    await this.#makeFolders(target)
+    await this.#space.rename(source, target, { replace: true })
   }
 
   /**

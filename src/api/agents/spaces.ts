@@ -80,9 +80,9 @@ export function createSpaces({ grantsOf, openSpace, clock, log }: SpacesNeeds): 
     const { account, user } = request.query as { account: string; user: string }
     const agentId = agentOf(request).id
     const grants = await grantsOf(agentId, lease)
-    if (grants === undefined) throw new AppError('forbidden', 'this agent does not hold that lease any more')
-    const grant = grants.find((each) => each.account === account && each.user === user)
-    if (grant === undefined) throw new AppError('forbidden', `the work of this lease is not in the space of ${account}/${user}`)
+    if (grants === undefined) throw new AppError('conflict', 'this agent does not hold that lease any more')
+    const inIt = grants.filter((each) => each.account === account && each.user === user)
+    if (inIt.length === 0) throw new AppError('forbidden', `the work of this lease is not in the space of ${account}/${user}`)
     const key = JSON.stringify([lease, account, user])
     const there = sessions.get(key)
     if (there !== undefined) {
@@ -93,7 +93,7 @@ export function createSpaces({ grantsOf, openSpace, clock, log }: SpacesNeeds): 
     if (sessions.size >= SESSIONS_MAX)
       throw new AppError('limit_reached', `agents have ${SESSIONS_MAX} spaces open already; try again in a moment`)
     const opened = openSpace({ account, user, address: addressOf(request) }).then(
-      (space) => new SpaceSession(space, grant, clock),
+      (space) => new SpaceSession(space, united(inIt), clock),
     )
     sessions.set(key, { agentId, lease, opened })
     opened.catch(() => sessions.delete(key))
@@ -119,6 +119,11 @@ export function createSpaces({ grantsOf, openSpace, clock, log }: SpacesNeeds): 
       for (const key of [...sessions.keys()]) await close(key)
     },
   }
+}
+
+/** Both sides of a transfer may be in one space. */
+function united(grants: readonly SpaceGrant[]): Pick<SpaceGrant, 'may'> {
+  return { may: (action, path) => grants.some((each) => each.may(action, path)) }
 }
 
 function keyOf(request: FastifyRequest): string {

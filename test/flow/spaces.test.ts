@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { eventually } from '../eventually.ts'
+import { startTestServer, type TestServer } from '../server.ts'
+
+// Files from one place of a space to another, and into its topmost folder.
+
+const SPACE = 'space://default/alice'
+
+let server: TestServer
+let home: string
+let agentId: string
+before(async () => {
+  server = await startTestServer({ '--builtin-agent': 'on' })
+  await server.makeUser('alice')
+  home = join(server.folder, 'files/default/alice')
+  await mkdir(home, { recursive: true })
+  agentId = await eventually(async () => {
+    assert.equal(server.app.agentPort.stats().streams, 1)
+    return (await server.call<{ agents: { id: string }[] }>('GET', '/api/agents')).agents[0]!.id
+  })
+})
+after(() => server.stop())
+
+interface Row {
+  readonly status: string
+  readonly errorMessage: string | null
+  readonly destination: string
+}
+
+async function moved(order: object): Promise<string> {
+  const body = { agentId, direction: 'push', ...order }
+  const { transfer } = await server.call<{ transfer: { id: string } }>('POST', '/api/transfers', body)
+  const { status, errorMessage, destination } = await eventually(async () => {
+    const found = (await server.call<{ transfer: Row }>('GET', `/api/transfers/${transfer.id}`)).transfer
+    assert.ok(!['queued', 'running'].includes(found.status) || found.errorMessage !== null)
+    return found
+  })
+  assert.deepEqual([status, errorMessage], ['completed', null])
+  return destination
+}
+
+const posts = [
+  [{ kind: 'keep' }, ['b', 'a']],
+  [{ kind: 'delete' }, ['b']],
+  [{ kind: 'move', to: '/done/c' }, ['b', 'done/c']],
+] as const
+for (const [postAction, left] of posts) {
+  test(`within the space of one user: ${postAction.kind}`, async () => {
+    await writeFile(join(home, 'a'), postAction.kind)
+    await moved({ sourceUrl: `${SPACE}/a`, destinationPath: `${SPACE}/b`, postAction })
+    for (const path of left) assert.equal(await readFile(join(home, path), 'utf8'), postAction.kind)
+    assert.equal((await readdir(home)).includes('a'), (left as readonly string[]).includes('a'))
+  })
+}
