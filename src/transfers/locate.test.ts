@@ -74,15 +74,11 @@ test('a space is account, user and path', () => {
     path: '/in/a b%20c.csv',
   })
   assert.deepEqual(spaceIn('x', 'space://default/alice/in/'), { account: 'default', user: 'alice', path: '/in/' })
-  for (const wrong of [
-    'space://',
-    'space://default',
-    'space://default/alice',
-    'space://default/alice/',
-    'space:///alice/x',
-    'space://default//x',
-  ])
-    assert.throws(() => spaceIn('x', wrong), { code: 'invalid', field: 'x' }, wrong)
+  assert.deepEqual(spaceIn('x', 'space://default/alice/'), { account: 'default', user: 'alice', path: '/' })
+  for (const wrong of ['space://', 'space://default', 'space://default/', 'space:///alice/x', 'space://default//x'])
+    assert.throws(() => spaceIn('x', wrong), { code: 'invalid', field: 'x', message: /is space:\/\/ACCOUNT/ }, wrong)
+  const message = 'x has no path behind the user; the folder at the top is space://default/alice/'
+  assert.throws(() => spaceIn('x', 'space://default/alice'), { code: 'invalid', field: 'x', message })
 })
 
 test('paths are absolute and bounded', () => {

@@ -55,11 +55,13 @@ export function isSpace(location: string): boolean {
   return location.startsWith('space://')
 }
 
-/** `space://account/user/path`; the path stands as it is, nothing of it is escaped. */
+/** `space://account/user/path`; the path stands as it is, nothing of it is escaped, and `/` is the folder at the top. */
 export function spaceIn(field: string, location: string): SpaceLocation {
   const [, account = '', user = '', path = ''] = SPACE.exec(location) ?? []
-  if (account !== '' && user !== '' && path.length > 1) return { account, user, path }
-  throw new AppError('invalid', `${field} is space://ACCOUNT/USER/PATH, not ${location}`, { field })
+  if (account === '' || user === '')
+    throw new AppError('invalid', `${field} is space://ACCOUNT/USER/PATH, not ${location}`, { field })
+  if (path !== '') return { account, user, path }
+  throw new AppError('invalid', `${field} has no path behind the user; the folder at the top is ${location}/`, { field })
 }
 
 const ABSOLUTE = /^(\/|[A-Za-z]:[\\/])/

@@ -42,6 +42,24 @@ async function moved(order: object): Promise<string> {
   return destination
 }
 
+test('into the topmost folder of a space, but not out of it', async () => {
+  const path = join(server.folder, 'agent/files/top.txt')
+  await writeFile(path, 'top')
+  assert.equal(await moved({ sourceUrl: path, destinationPath: `${SPACE}/` }), `${SPACE}/top.txt`)
+  assert.equal(await readFile(join(home, 'top.txt'), 'utf8'), 'top')
+  await assert.rejects(moved({ sourceUrl: `${SPACE}/`, destinationPath: path }), /sourceUrl is one file, not the folder/)
+})
+
+test('into the topmost folder of a space by a job', async () => {
+  const from = join(server.folder, 'agent/files/by-job')
+  await mkdir(join(from, 'x'), { recursive: true })
+  await writeFile(join(from, 'x/a'), 'by job')
+  const order = { agentId, name: 'up', schedule: '0 0 1 1 *', direction: 'push', sourcePath: `${from}/**` }
+  const { job } = await server.call<{ job: { id: string } }>('POST', '/api/jobs', { ...order, destinationPath: `${SPACE}/` })
+  await server.call('POST', `/api/jobs/${job.id}/runs`)
+  await eventually(async () => assert.equal(await readFile(join(home, 'x/a'), 'utf8'), 'by job'))
+})
+
 const posts = [
   [{ kind: 'keep' }, ['b', 'a']],
   [{ kind: 'delete' }, ['b']],
