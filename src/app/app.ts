@@ -8,7 +8,7 @@ import { systemClock } from '../base/clock.ts'
 import { newId } from '../base/id.ts'
 import { Lifecycle } from '../base/lifecycle.ts'
 import { type Log, openLog } from '../base/log.ts'
-import type { Address, Settings } from '../config/settings.ts'
+import type { Settings } from '../config/settings.ts'
 import { createRecorder } from '../events/record.ts'
 import { createLocalBackend } from '../files/backends/local.ts'
 import { createFiles } from '../files/files.ts'
@@ -28,6 +28,7 @@ import { openBuiltinAgent } from './builtin-agent.ts'
 import { lastNode, openDataFolder, removeRunning, writeNode, writeRunning } from './data-folder.ts'
 import { delivering } from './deliver.ts'
 import { createJobDesk } from './jobs.ts'
+import { addressText, listenAt } from './listen.ts'
 import { currentUser, watchUsers } from './live-users.ts'
 import { openMasterKeys } from './master-key.ts'
 import type { StoreToOpen } from './open-store.ts'
@@ -147,7 +148,6 @@ async function start(settings: Settings, storeToOpen: StoreToOpen, hooks: AppHoo
     onUserChanged: (userId) => void doors.ssh?.disconnectUser(userId),
   })
   await accounts.ensureDefaultAccount()
-  const adminToken = await accounts.ensureAdminToken(settings.adminToken)
   const localToken = await accounts.renewLocalToken()
 
   const retention = new Retention({ store, settings, clock, log: log.child({ part: 'retention' }) })
@@ -194,13 +194,22 @@ async function start(settings: Settings, storeToOpen: StoreToOpen, hooks: AppHoo
     log: log.child({ part: 'api' }),
     version: VERSION,
   }
-  const agentDoor = await openAgentDoor({
-    ...{ store, folder, settings, agents, work, jobs, files, needs, clock },
+  const agentDoorParts = {
+    store,
+    folder,
+    settings,
+    agents,
+    work,
+    jobs,
+    files,
+    needs,
+    clock,
     log: log.child({ part: 'agent port' }),
-  })
+  }
+  const agentDoor = await listenAt('agentAddress', settings, () => openAgentDoor(agentDoorParts))
   life.add('the agent port', agentDoor)
   const api = createApi(needs)
-  const { url } = await api.start(settings.httpAddress)
+  const { url } = await listenAt('httpAddress', settings, (address) => api.start(address))
   life.add('the API', api)
 
   const ssh = createSshServer({
@@ -213,15 +222,17 @@ async function start(settings: Settings, storeToOpen: StoreToOpen, hooks: AppHoo
     clock,
     log: log.child({ part: 'ssh' }),
   })
-  const sftp = await ssh.start()
+  const sftp = await listenAt('sftpAddress', settings, () => ssh.start())
   doors.ssh = ssh
   life.add('SFTP', { stop: () => ssh.stop(settings.stopDeadlineMs) })
   life.add('the watch over live users', watchUsers({ store, ssh, clock, log }))
 
-  const addresses = { http: url, sftp: textOf(sftp), agents: textOf(agentDoor.address) }
+  const addresses = { http: url, sftp: addressText(sftp), agents: addressText(agentDoor.address) }
   await writeRunning(folder, { pid: process.pid, http: url, agents: addresses.agents, token: localToken })
   life.add('the note of the running server', { stop: () => removeRunning(folder) })
   life.add('the built-in agent', await openBuiltinAgent({ folder, settings, addresses, desk: agents, store, clock, log }))
+  // Last: it is shown once, by a start that came to its end.
+  const adminToken = await accounts.ensureAdminToken(settings.adminToken)
   return { addresses, adminToken, engine, agentPort: agentDoor, stop: () => life.stop() }
 }
 
@@ -231,10 +242,6 @@ function reachesLoopback(settings: Settings): boolean {
   return [settings.httpAddress, settings.sftpAddress, settings.agentAddress].every(
     ({ host }) => host === 'localhost' || host === '::1' || /^127\./.test(host),
   )
-}
-
-function textOf({ host, port }: Address): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
 /** The database is lost for good; whoever runs the process starts it again. */

@@ -1,4 +1,6 @@
 import { Worker } from 'node:worker_threads'
+import { AppError } from '../base/error.ts'
+import { variableOf } from '../config/settings.ts'
 import { startSqliteThreads } from '../store/sqlite/client.ts'
 import type { Store, StoreHooks } from '../store/store.ts'
 
@@ -25,10 +27,24 @@ export function prepareStore(database: string): StoreToOpen {
       // Loaded only where it is used: the driver and the query builder take 10 MB.
       const { openPostgresStore } = await import('../store/postgres/store.ts')
       const { plan } = await import('../webhooks/plan.ts')
-      return openPostgresStore({ url: database, plan, node, ...hooks })
+      return openPostgresStore({ url: database, plan, node, ...hooks }).catch((error: unknown) => {
+        throw notOpened(database, error)
+      })
     },
     async abandon() {},
   }
+}
+
+/** What keeps a database from being opened is for whoever set its address: which one, and what it or the way there said. */
+function notOpened(database: string, error: unknown): unknown {
+  if (!(error instanceof AppError) || error.code !== 'store_failed') return error
+  const { message = '', code = '' } = (error.cause ?? {}) as { message?: string; code?: string }
+  const place = URL.parse(database)
+  const text =
+    place === null
+      ? `${variableOf('database')} is no url such as postgres://user:password@host:5432/name`
+      : `${variableOf('database')}: the database at ${place.hostname}:${place.port || 5432}${place.pathname} cannot be opened: ${message || code}`
+  return new AppError('store_failed', text, { field: 'database', cause: error })
 }
 
 /** For who has nothing else to load meanwhile. */
