@@ -2,7 +2,7 @@ import { AppError } from '../base/error.ts'
 import type { PostAction } from '../wire/agent/work.ts'
 import { withoutCredentials } from './credentials.ts'
 import { checkLocation, checkPath, isHttp, isSpace, pathIn, spaceIn, urlOf } from './locate.ts'
-import { escapingOf, inFolder } from './names.ts'
+import { escapingOf, inFolder, PLAIN } from './names.ts'
 import { type Direction, newTransfer, RETRY_DELAYS_MS, type Remote, type Transfer, type TransferPolicy } from './transfer.ts'
 
 /** A transfer that an administrator asks for; the far side is the remote, the other one a path of the agent's machine or a space. */
@@ -60,7 +60,7 @@ export function transferOf(
       sourceUrl: remote !== null && direction === 'pull' ? urlOf(remote, source) : source,
       destinationPath: inFolder('destinationPath', destination, source, escapingOf({ protocol, direction })),
       protocol: checkProtocol(input.protocol, protocol),
-      policy: policyOf(input),
+      policy: policyOf(input, checkPostAction(input.postAction ?? { kind: 'keep' }, source)),
     },
     now,
   )
@@ -106,12 +106,14 @@ function checkProtocol(given: string | undefined, derived: string): string {
   throw wrong('protocol', `protocol of this transfer is ${derived}, not ${given}; leave it out`)
 }
 
-function policyOf(input: TransferInput): TransferPolicy {
+function policyOf(
+  input: Pick<TransferInput, 'retryDelaysSeconds' | 'bytesPerSecond' | 'onAgentLost'>,
+  postAction: PostAction,
+): TransferPolicy {
   return {
     retryDelaysMs: input.retryDelaysSeconds?.map(checkDelay) ?? RETRY_DELAYS_MS,
     bytesPerSecond: input.bytesPerSecond ?? null,
-    postAction: checkPostAction(input.postAction ?? { kind: 'keep' }),
-    ...{ expected: null, deadlineMs: null, parallelism: null },
+    ...{ postAction, expected: null, deadlineMs: null, parallelism: null },
     onAgentLost: checkOnAgentLost(input.onAgentLost ?? 'retry'),
   }
 }
@@ -121,11 +123,11 @@ function checkDelay(seconds: number): number {
   throw wrong('retryDelaysSeconds', `retryDelaysSeconds are between 0 and ${RETRY_DELAY_SECONDS_MAX}, not ${seconds}`)
 }
 
-/** What a job does with its sources is checked by the same rule. */
-export function checkPostAction({ kind, to }: { readonly kind: string; readonly to?: string }): PostAction {
+/** `to` may be a folder, as a destination may; it is at the side of the source. */
+function checkPostAction({ kind, to }: NonNullable<TransferInput['postAction']>, source: string): PostAction {
   if (kind === 'move') {
     if (to === undefined) throw wrong('postAction', 'postAction.to is missing: where the source goes, once its file has arrived')
-    return { kind, to: checkPath('postAction.to', to) }
+    return { kind, to: inFolder('postAction.to', checkPath('postAction.to', to), source, PLAIN) }
   }
   if (to !== undefined) throw wrong('postAction', 'postAction.to goes with the kind move')
   if (kind === 'keep' || kind === 'delete') return { kind }
@@ -147,7 +149,7 @@ export function foreignTransfer(input: ForeignInput, now: number): Transfer {
       destinationPath: checkLocation('destinationPath', destinationPath),
       direction: checkDirection(input.direction),
       protocol: checkWord('protocol', input.protocol),
-      policy: { ...policyOf({ ...input, postAction: { kind: 'keep' } }), retryDelaysMs: [] },
+      policy: { ...policyOf({}, { kind: 'keep' }), retryDelaysMs: [] },
     },
     now,
   )

@@ -64,9 +64,10 @@ const posts = [
   [{ kind: 'keep' }, ['b', 'a']],
   [{ kind: 'delete' }, ['b']],
   [{ kind: 'move', to: '/done/c' }, ['b', 'done/c']],
+  [{ kind: 'move', to: '/done/' }, ['b', 'done/a']],
 ] as const
 for (const [postAction, left] of posts) {
-  test(`within the space of one user: ${postAction.kind}`, async () => {
+  test(`within the space of one user: ${JSON.stringify(postAction)}`, async () => {
     await writeFile(join(home, 'a'), postAction.kind)
     await moved({ sourceUrl: `${SPACE}/a`, destinationPath: `${SPACE}/b`, postAction })
     for (const path of left) assert.equal(await readFile(join(home, path), 'utf8'), postAction.kind)

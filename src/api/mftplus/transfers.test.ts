@@ -186,7 +186,7 @@ test('an administrator has an agent move a file, looks for it and stops it', asy
     ...{
       retryDelaysSeconds: [1, 2],
       bytesPerSecond: 100_000,
-      postAction: { kind: 'move', to: '/done/a.csv' },
+      postAction: { kind: 'move', to: '/done/' },
       onAgentLost: 'fail',
     },
   })
@@ -198,7 +198,7 @@ test('an administrator has an agent move a file, looks for it and stops it', asy
   )
   const { policy } = (await world.store.findTransfer(transfer.id))!
   assert.deepEqual(policy, {
-    ...{ retryDelaysMs: [1_000, 2_000], bytesPerSecond: 100_000, postAction: { kind: 'move', to: '/done/a.csv' } },
+    ...{ retryDelaysMs: [1_000, 2_000], bytesPerSecond: 100_000, postAction: { kind: 'move', to: '/done/a b.csv' } },
     ...{ expected: null, deadlineMs: null, onAgentLost: 'fail', parallelism: null },
   })
   const listed = async (path: string) => (await world.call('GET', path)).json.data.transfers.map(({ id }: { id: string }) => id)
@@ -229,6 +229,8 @@ test('a transfer that cannot be made is refused with field and bound', async () 
     [{ runId: 'run_x' }, /runId: the transfers of a run are made by its job/],
     [{ sourceUrl: 'sftp://me:pw@ftp.example.com/a' }, /sourceUrl carries credentials/],
     [{ sourceUrl: 'sftp://elsewhere.example/a' }, /sourceUrl is a path .* or a url at the remote, sftp:\/\/ftp\.example\.com\//],
+    [{ sourceUrl: 'sftp://ftp.example.com/a%0Ab' }, /sourceUrl has a control character/],
+    [{ sourceUrl: '/folder/..', destinationPath: '/in/' }, /destinationPath is the folder \/in\/, and '\.\.' cannot be/],
     [{ sourceUrl: '/folder/' }, /sourceUrl is one file/],
     [{ destinationPath: 'relative' }, /destinationPath begins with \//],
     [{ destinationPath: 'space://default/nobody/x' }, /destinationPath: there is no user nobody in an account default/],

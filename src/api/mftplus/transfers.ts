@@ -108,7 +108,9 @@ const CreateBody = body({
     Type.Object(
       {
         kind: Type.Enum(['keep', 'delete', 'move']),
-        to: Type.Optional(Location('Where the source is moved, in its own storage.')),
+        to: Type.Optional(
+          Location('Where the source is moved, in its own storage; ending in `/`: the folder that it is moved into.'),
+        ),
       },
       {
         description: 'What happens to the source once the file has verifiably arrived; absent: it is kept.',
