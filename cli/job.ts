@@ -53,7 +53,7 @@ const SHAPING = {
   closed: { type: 'string', meaning: 'dates on which no run begins, separated by commas: 2026-12-25' },
   open: { type: 'string', meaning: 'runs begin only on these dates' },
   overlap: { type: 'boolean', meaning: 'a run may begin while the one before is under way' },
-  'depends-on': { type: 'string', meaning: 'name or id of a job that must have completed since the last run' },
+  'depends-on': { type: 'string', meaning: 'name or id of a job that must have completed since the last run; none: of no job' },
   missed: { type: 'string', meaning: 'moments that passed without a server: once (default) or skip' },
   'on-agent-lost': { type: 'string', meaning: 'retry (default) or fail' },
 } as const
@@ -347,7 +347,8 @@ async function pathOf(call: Call, client: Client): Promise<string> {
   return `/api/jobs/${encodeURIComponent((await oneOf<JobRow>(client, 'job', call.words[0]!)).id)}`
 }
 
-async function dependencyOf(call: Call, client: Client): Promise<string | undefined> {
+async function dependencyOf(call: Call, client: Client): Promise<string | null | undefined> {
   const wanted = optional(call, 'depends-on')
-  return wanted === undefined ? undefined : (await oneOf<JobRow>(client, 'job', wanted)).id
+  if (wanted === undefined) return undefined
+  return wanted === 'none' ? null : (await oneOf<JobRow>(client, 'job', wanted)).id
 }

@@ -167,6 +167,32 @@ describe('jobs on the MFTPlus face', () => {
     assert.match(answer.json.error, /wait for itself/)
   })
 
+  test('what a job refers to is gone: it can still be paused, renamed and repaired', async () => {
+    const user = { name: 'gone', password: 'correct horse battery' }
+    const { id: userId } = (await world.call('POST', '/api/accounts/default/users', user)).json.data.user
+    const [first, second] = [await create(), await create()]
+    const job = await create({ destinationPath: 'space://default/gone/in/', dependsOn: first.id })
+    assert.equal((await world.call('PATCH', `/api/jobs/${first.id}`, { dependsOn: second.id })).status, 200)
+    for (const path of [`/api/jobs/${first.id}`, `/api/accounts/default/users/${userId}`])
+      assert.equal((await world.call('DELETE', path)).status, 200)
+
+    const change = (members: object) => world.call('PATCH', `/api/jobs/${job.id}`, members)
+    const changed = await change({ enabled: false, name: 'Renamed', schedule: '0 3 * * *', postAction: { kind: 'delete' } })
+    assert.equal(changed.status, 200, changed.text)
+    assert.match((await change({ dependsOn: first.id })).json.error, /is the id of no job/)
+    assert.match((await change({ sourcePath: '/new/*' })).json.error, /destinationPath: there is no user gone/)
+    const repaired = await change({ dependsOn: null, destinationPath: '/in/' })
+    assert.deepEqual([repaired.json.data.job.dependsOn, repaired.json.data.job.destination], [null, '/in/'])
+  })
+
+  test('a job may depend on one that depends on a removed one', async () => {
+    const [removed, job] = [await create(), await create()]
+    const between = await create({ dependsOn: removed.id })
+    assert.equal((await world.call('DELETE', `/api/jobs/${removed.id}`)).status, 200)
+    const answer = await world.call('PATCH', `/api/jobs/${job.id}`, { dependsOn: between.id })
+    assert.equal(answer.status, 200, answer.text)
+  })
+
   test('run now, once at a time; cancelled by an administrator', async () => {
     const job = await create()
     const run = (await world.call('POST', `/api/jobs/${job.id}/runs`)).json.data.run

@@ -7,7 +7,7 @@ import type { Page, PageRequest } from '../base/page.ts'
 import type { Direction } from '../transfers/transfer.ts'
 import { checkJob, checkOptions, JOB_DEFAULTS, type JobOptionsInput } from './check.ts'
 import type { DryRun } from './dry-runs.ts'
-import type { Job, JobOptions, Run } from './job.ts'
+import type { Job, Run } from './job.ts'
 import type { Listings } from './listing.ts'
 import type { Moving } from './moving.ts'
 import type { JobFilter, JobStore } from './port.ts'
@@ -90,14 +90,15 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
     return createSchedule(job.schedule, job.options.timeZone).next(clock.now())
   }
 
-  async function checkDependency(id: string, { dependsOn }: JobOptions): Promise<void> {
+  async function checkDependency(id: string, dependsOn: string | null): Promise<void> {
     let next = dependsOn
     for (const seen = new Set([id]); next !== null; ) {
       if (seen.has(next)) throw invalid('dependsOn', `dependsOn '${dependsOn}' would make the job wait for itself`)
       seen.add(next)
       const other: Job | undefined = await store.findJob(next)
-      if (other === undefined) throw invalid('dependsOn', `dependsOn '${next}' is the id of no job`)
-      next = other.options.dependsOn
+      if (other === undefined && next === dependsOn) throw invalid('dependsOn', `dependsOn '${next}' is the id of no job`)
+      // One that it depends on by way of others may be gone: that is for those to repair.
+      next = other?.options.dependsOn ?? null
     }
   }
 
@@ -126,7 +127,7 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
     const options = checkOptions(given, JOB_DEFAULTS)
     checkJob({ name, sourcePath, destinationPath, schedule }, options, now)
     const id = newId('job', now)
-    await checkDependency(id, options)
+    await checkDependency(id, options.dependsOn)
     const route = { agentId, remoteId, sourcePath, destinationPath, direction, ...(protocol !== undefined && { protocol }) }
     const made = {
       ...{ id, name, ...(await moving.checkRoute(route)), schedule: normal(schedule), isEnabled, options },
@@ -140,6 +141,7 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
     return job
   }
 
+  /** What is not changed is not checked: whatever it refers to may be gone, and the job can still be paused and repaired. */
   async function update(id: string, changes: JobChanges, caller: Caller): Promise<Job> {
     const before = await find(id)
     const now = clock.now()
@@ -155,10 +157,11 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
       isEnabled: isEnabled ?? before.isEnabled,
     }
     checkJob(fields, options, now)
-    await checkDependency(id, options)
-    const { sourcePath: source, destinationPath: destination } = await moving.checkRoute({ ...before, ...fields })
+    if (given.dependsOn !== undefined) await checkDependency(id, options.dependsOn)
+    const isRerouted = agentId !== before.agentId || sourcePath !== undefined || destinationPath !== undefined
+    const route = isRerouted ? await moving.checkRoute({ ...before, ...fields }) : before
     const after = {
-      ...{ ...before, ...fields, sourcePath: source, destinationPath: destination, options },
+      ...{ ...before, ...fields, sourcePath: route.sourcePath, destinationPath: route.destinationPath, options },
       updatedAt: Math.max(now, before.updatedAt + 1),
     }
     const isDueAnew =

@@ -51,6 +51,7 @@ test('a job is made, looked ahead, run, paused, changed and removed, by its name
   const next = await json<{ dependsOn: string }>('add', 'after', ...route, ...when, '--depends-on', 'yearly')
   assert.equal(next.dependsOn, made.id)
   assert.match((await job(['update', 'yearly', '--depends-on', 'after'])).error, /would make the job wait for itself/)
+  assert.equal((await json<{ dependsOn: null }>('update', 'after', '--depends-on', 'none')).dependsOn, null)
   assert.match((await job(['update', 'yearly', '--agent', 'warehouse'])).error, /there is no agent warehouse/)
   assert.equal((await json<{ agent: { name: string } }>('update', 'yearly', '--agent', 'builtin')).agent.name, 'builtin')
   assert.match((await job(['remove', 'nightly'])).error, /there is no job nightly; `landfall job list` shows them/)
