@@ -153,7 +153,8 @@ export function eventCases(world: World): void {
     })
     assert.equal(new Set(seen).size, seen.length)
     assert.equal(seen.length, (await world.store.listEvents({}, { limit: 1, offset: 0 })).total)
-    for (const cursor of ['', '1', '.', 'A.b', '1.2.3', '1.whevt_x', `${'z'.repeat(11)}.`]) {
+    // The last one is of a form that is right, and so far on that this database cannot have given it.
+    for (const cursor of ['', '1', '.', 'A.b', '1.2.3', '1.whevt_x', `${'z'.repeat(11)}.`, `${'z'.repeat(10)}.`]) {
       await assert.rejects(world.store.eventsAfter(cursor, 1), (error) => (error as { code?: string }).code === 'invalid')
     }
   })

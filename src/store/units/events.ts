@@ -3,7 +3,7 @@ import { AppError } from '../../base/error.ts'
 import { ID_PREFIX, idBound } from '../../base/id.ts'
 import type { EventStore } from '../../events/port.ts'
 import { toEvent } from '../rows.ts'
-import { checkOffset, countOf, LOOKED_THROUGH_MAX, nextOf, ONE, TOTAL_COUNTED_MAX } from '../work.ts'
+import { checkOffset, countOf, LOOKED_THROUGH_MAX, nextOf, ONE, TOTAL_COUNTED_MAX, type Work } from '../work.ts'
 import type { Units } from './units.ts'
 
 /** Literals, not parameters: SQLite uses a partial index only where it can see the values. */
@@ -63,14 +63,19 @@ export const eventUnits: Units<Omit<EventStore, 'recordEvents'>> = {
       .orderBy('id')
       .limit(limit)
       .execute()
+    if (rows.length === 0 && position > (await endOf(db, saidEnd))) throw unknownCursor(cursor!)
     const cursors = rows.map((row) => toCursor({ position: row.position!, id: row.id }))
     return { events: rows.map(toEvent), cursors, next: cursors.at(-1) ?? toCursor({ position, id }), isEnd: rows.length < limit }
   },
 
   async eventsEnd({ db, saidEnd }) {
-    const { rows } = await sql<{ position: number }>`select ${saidEnd} as position`.execute(db)
-    return toCursor({ position: rows[0]!.position, id: '' })
+    return toCursor({ position: await endOf(db, saidEnd), id: '' })
   },
+}
+
+async function endOf(db: Work['db'], saidEnd: Work['saidEnd']): Promise<number> {
+  const { rows } = await sql<{ position: number }>`select ${saidEnd} as position`.execute(db)
+  return rows[0]!.position
 }
 
 /** A place in what was said: behind the event of this id at this position; an empty id is before all of that position. */
@@ -88,11 +93,15 @@ function toCursor({ position, id }: Place): string {
 
 function parseCursor(cursor: string): Place {
   const parts = /^([0-9a-z]{1,10})\.([0-9a-z]{0,64})$/.exec(cursor)
-  if (parts === null) {
-    throw new AppError('invalid', `the cursor ${JSON.stringify(cursor.slice(0, 80))} is none that this server gave`, {
-      field: 'after',
-    })
-  }
+  if (parts === null) throw unknownCursor(cursor)
   const [, position, id] = parts as unknown as [string, string, string]
   return { position: Number.parseInt(position, 36), id: id === '' ? '' : ID_PREFIX.event + id }
+}
+
+/** Also one of a database before this one, or from before it was restored: whoever asks must not wait for what will never come behind it. */
+function unknownCursor(cursor: string): AppError {
+  const shown = JSON.stringify(cursor.slice(0, 80))
+  return new AppError('invalid', `the cursor ${shown} is none that this server gave, or is of a database before this one`, {
+    field: 'after',
+  })
 }
