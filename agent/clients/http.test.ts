@@ -422,6 +422,42 @@ test('the hash of a file, where the server tells it', async (t) => {
   assert.equal(await client.hash('/a'), undefined)
 })
 
+describe('the hash of a file that HEAD does not tell', () => {
+  const digest = (content: Uint8Array) => `sha-256=:${createHash('sha256').update(content).digest('base64')}:`
+  const [whole, part] = [digest(CONTENT), digest(CONTENT.subarray(4))]
+  const RANGE = { 'content-range': 'bytes 4-9/10' }
+  const cases: [string, number, number, Record<string, string>, boolean][] = [
+    ['the whole brings it', 200, 200, { 'repr-digest': whole }, true],
+    ['the whole brings it by another name', 200, 200, { 'content-digest': whole }, true],
+    ['a part brings that of the whole', 200, 206, { ...RANGE, 'repr-digest': whole }, true],
+    ['a part brings its own', 200, 206, { ...RANGE, 'content-digest': part }, false],
+    ['nothing brings it', 200, 200, {}, false],
+    ['there is no HEAD', 405, 200, { 'repr-digest': whole }, true],
+    ['there is no HEAD, and a part brings it', 405, 206, { ...RANGE, 'repr-digest': whole }, true],
+  ]
+  for (const [name, head, status, headers, isTold] of cases) {
+    test(name, async (t) => {
+      const client = await clientOf(t, (request, response) => {
+        if (request.method === 'HEAD') return void response.writeHead(head, { 'content-length': 10 }).end()
+        assert.equal(request.headers['want-repr-digest'], 'sha-256=10')
+        response.writeHead(status, headers).end(status === 206 ? CONTENT.subarray(4) : CONTENT)
+      })
+      await client.read('/a', status === 206 ? 4 : 0).then(readAll)
+      assert.equal(await client.hash('/a'), isTold ? sha256(CONTENT) : undefined)
+      assert.equal(await client.hash('/b'), undefined)
+    })
+  }
+
+  test('looking, where there is no HEAD, brings it', async (t) => {
+    const client = await clientOf(t, (request, response) => {
+      if (request.method === 'HEAD') return void response.writeHead(405).end()
+      response.writeHead(206, { 'content-range': 'bytes 0-0/10', 'repr-digest': whole }).end('0')
+    })
+    assert.equal((await client.stat('/a'))?.size, 10)
+    assert.equal(await client.hash('/a'), sha256(CONTENT))
+  })
+})
+
 test('no secret is in a message, and the query of a path is none of its business', async (t) => {
   const endpoint = await serve(t, (_request, response) => response.writeHead(401).end())
   for (const one of [endpoint, { ...endpoint, port: 1 }, { protocol: 'http', host: '127.0.0.1', port: endpoint.port } as const]) {

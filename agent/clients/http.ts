@@ -44,6 +44,8 @@ class HttpFiles {
   readonly #context: ClientContext
   /** What was last told of a path: what is read later must still be that. */
   readonly #seen = new Map<string, Validators>()
+  /** Hashes that came with what GET brought, for servers whose HEAD tells none. */
+  readonly #told = new Map<string, string>()
 
   constructor(connections: HttpConnections, context: ClientContext) {
     this.#connections = connections
@@ -67,7 +69,7 @@ class HttpFiles {
     const doing = `Reading ${shown(path)}`
     const seen = this.#seen.get(path)
     const range = offset > 0 && { range: `bytes=${offset}-`, ...(seen?.tag !== undefined && { 'if-range': seen.tag }) }
-    const answer = await this.#send({ method: 'GET', path, doing, headers: { ...range } })
+    const answer = await this.#send({ method: 'GET', path, doing, headers: { ...WITH_DIGEST, ...range } })
     if (offset > 0 && answer.statusCode === 416) {
       await dismiss(answer)
       return Readable.from([])
@@ -76,6 +78,7 @@ class HttpFiles {
     try {
       checkSame(seen, validatorsOf(answer), doing)
       if (answer.statusCode === 206) checkRange(answer, offset, seen, doing)
+      this.#remember(path, answer)
     } catch (error) {
       await dismiss(answer)
       throw error
@@ -109,9 +112,14 @@ class HttpFiles {
     const doing = `Asking for the hash of ${shown(path)}`
     const answer = await this.#send({ method: 'HEAD', path, doing, headers: FRESH })
     await dismiss(answer)
-    if (answer.statusCode === 200) return digestOf(answer)
-    if (isWithoutHead(answer.statusCode)) return undefined
+    if (answer.statusCode === 200) return digestOf(answer) ?? this.#told.get(path)
+    if (isWithoutHead(answer.statusCode)) return this.#told.get(path)
     throw statusFailure(answer.statusCode, doing)
+  }
+
+  #remember(path: string, answer: Dispatcher.ResponseData): void {
+    const digest = digestOf(answer)
+    if (digest !== undefined) this.#told.set(path, digest)
   }
 
   /** Undefined: HEAD does not tell it. */
@@ -135,6 +143,7 @@ class HttpFiles {
     const whole = rangeOf(answer)?.whole
     await expectStatus(answer, (status) => status === 200 || (status === 206 && whole !== undefined) || status === 416, doing)
     const { clock, signal } = this.#context
+    if (answer.statusCode !== 416) this.#remember(path, answer)
     const size = answer.statusCode === 200 ? lengthOf(answer) : (whole ?? 0)
     if (size !== undefined) {
       answer.body.on('error', () => {}).destroy()
@@ -169,8 +178,10 @@ class HttpFiles {
 /** A PUT of more bytes than these is preceded by the question whether the credentials are right. */
 const ASKED_BEFORE_BYTES = 1024 * 1024
 
-/** What a cache on the way has may be old; the digest is asked for by RFC 9530 §4. */
-const FRESH = { 'cache-control': 'no-cache', 'want-repr-digest': 'sha-256=10' } as const
+/** RFC 9530 §4. */
+const WITH_DIGEST = { 'want-repr-digest': 'sha-256=10' } as const
+/** What a cache on the way has may be old. */
+const FRESH = { 'cache-control': 'no-cache', ...WITH_DIGEST } as const
 
 /** What tells one content from another. */
 interface Validators {
@@ -224,9 +235,9 @@ function lengthOf({ headers }: Dispatcher.ResponseData): number | undefined {
   return /^\d{1,15}$/.test(text) ? Number(text) : undefined
 }
 
-/** SHA-256 by RFC 9530, of the whole file either way where the whole was asked for. */
-function digestOf({ headers }: Dispatcher.ResponseData): string | undefined {
-  for (const name of ['repr-digest', 'content-digest']) {
+/** SHA-256 of the whole file by RFC 9530; `Content-Digest` is of what this answer brings, which may be a part (§2). */
+function digestOf({ headers, statusCode }: Dispatcher.ResponseData): string | undefined {
+  for (const name of statusCode === 206 ? ['repr-digest'] : ['repr-digest', 'content-digest']) {
     const [, base64] = /(?:^|[,\s])sha-256=:([A-Za-z0-9+/]{43}=):/.exec(String(headers[name])) ?? []
     if (base64 !== undefined) return Buffer.from(base64, 'base64').toString('hex')
   }
