@@ -2,10 +2,12 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { renameSync } from 'node:fs'
 import { mkdir, readdir, readFile, stat, symlink, utimes, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { freshGround, sha256Of } from '../work/testing.ts'
 import { openLocal } from './local.ts'
+import { failsWith } from './testing.ts'
 
 const signal = new AbortController().signal
 const options = { id: 'trf_1', resumes: false, size: null, modifiedAt: null }
@@ -74,6 +76,20 @@ test('a named pipe is no file, and is not waited for', async (t) => {
   execFileSync('mkfifo', [join(root, 'pipe')])
   assert.equal((await client.stat(join(root, 'pipe')))?.kind, 'other')
   await assert.rejects(client.read(join(root, 'pipe'), 0), code('NOT_A_FILE'))
+})
+
+test('what is no file is not replaced by one', async (t) => {
+  const { root, client } = await rooted(t)
+  const socket = createServer().listen(join(root, 'socket'))
+  t.after(() => socket.close())
+  execFileSync('mkfifo', [join(root, 'pipe')])
+  await mkdir(join(root, 'folder'))
+  const kinds = { folder: 'a folder', pipe: 'a named pipe', socket: 'a socket' }
+  for (const [name, kind] of Object.entries(kinds)) {
+    const { message } = await failsWith('NOT_A_FILE', client.write(join(root, name), options))
+    assert.equal(message, `The destination “${join(root, name)}” is ${kind}, which no file replaces.`)
+  }
+  assert.deepEqual((await readdir(root)).sort(), ['folder', 'pipe', 'socket'])
 })
 
 test('a commit of another size is CHECKSUM_MISMATCH, and the old file stays', async (t) => {

@@ -26,6 +26,7 @@ import { attempt } from './fault.ts'
 import { syncFolder } from './folder-sync.ts'
 import type { ClientContext } from './open.ts'
 import { type AppendedFile, openPartial, partPath } from './rename.ts'
+import { checkReplaceable } from './replace.ts'
 import { openRoots, type Roots } from './roots.ts'
 
 /** Bytes of one read: few enough to keep the loop free, enough that calls do not matter. */
@@ -146,9 +147,8 @@ const NO_FOLLOW = constants.O_NOFOLLOW ?? 0
 
 async function writeIn(roots: Roots, path: string, options: WriteOptions): Promise<PartialFile> {
   const final = await roots.place(path)
-  if (lstatSync(final, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new TransferFailure('NOT_A_FILE', `The destination “${path}” is a folder.`)
-  }
+  const there = lstatSync(final, { throwIfNoEntry: false })
+  if (there !== undefined) checkReplaceable(there.mode, path)
   const doing = `Writing “${path}”`
   const partial = await openPartial(
     {

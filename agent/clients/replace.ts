@@ -27,6 +27,22 @@ export async function renameOver({ stat, rename, remove }: Renaming, from: strin
   await remove(aside)
 }
 
+/** The type in `st_mode`, of this machine and over SFTP alike. */
+const TYPE_MASK = 0o170000
+const OTHER_TYPES: ReadonlyMap<number, string> = new Map([
+  [0o040000, 'a folder'],
+  [0o010000, 'a named pipe'],
+  [0o140000, 'a socket'],
+  [0o020000, 'a device'],
+  [0o060000, 'a device'],
+])
+
+/** Only a file takes the place of what is there, or of a symbolic link: others may be listening at it. Throws `NOT_A_FILE`. */
+export function checkReplaceable(mode: number, path: string): void {
+  const type = OTHER_TYPES.get(mode & TYPE_MASK)
+  if (type !== undefined) throw new TransferFailure('NOT_A_FILE', `The destination “${path}” is ${type}, which no file replaces.`)
+}
+
 const MAY_BE_IN_ITS_WAY: ReadonlySet<string> = new Set(['PERMISSION_DENIED', 'NOT_FOUND', 'PROTOCOL_ERROR', 'UNSUPPORTED'])
 
 async function outcome(call: Promise<void>): Promise<TransferFailure | undefined> {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdir, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { MIB } from '../../src/base/units.ts'
@@ -94,6 +95,29 @@ describe('over OpenSSH', { skip: openssh.missing ?? false }, () => {
     }
     assert.equal(await client.readWhole!(join(peer.folder, 'whole-1'), MIB), undefined)
     await failsWith('NOT_FOUND', client.readWhole!(join(peer.folder, 'no-such'), 1))
+    await client.close()
+    idleConnections.closeAll()
+  })
+
+  test('what is no file is not replaced by one, a link is', async () => {
+    const folder = join(peer.folder, 'special')
+    await mkdir(join(folder, 'folder'), { recursive: true })
+    execFileSync('mkfifo', [join(folder, 'pipe')])
+    await symlink('pipe', join(folder, 'link'))
+    const client = await openSftp(peer.endpoint as SftpEndpoint, contextFor({}))
+    const options = { id: 'trf_1', resumes: false, size: 3, modifiedAt: null }
+    for (const [name, kind] of [
+      ['folder', 'a folder'],
+      ['pipe', 'a named pipe'],
+    ] as const) {
+      const { message } = await failsWith('NOT_A_FILE', client.write(join(folder, name), options))
+      assert.equal(message, `The destination “${join(folder, name)}” is ${kind}, which no file replaces.`)
+    }
+    const part = await client.write(join(folder, 'link'), options)
+    await part.append(Buffer.from('new'))
+    await part.commit(3, '')
+    assert.equal(await readFile(join(folder, 'link'), 'utf8'), 'new')
+    assert.deepEqual((await readdir(folder)).sort(), ['folder', 'link', 'pipe'])
     await client.close()
     idleConnections.closeAll()
   })

@@ -5,10 +5,10 @@ import { TransferFailure } from '../../src/wire/agent/failure.ts'
 import type { SftpEndpoint } from '../../src/wire/agent/work.ts'
 import { EXTENSION, OPEN_FLAG, STATUS } from '../../src/wire/sftp/constants.ts'
 import type { NameEntry } from '../../src/wire/sftp/reply.ts'
-import type { Client, Entry, FileFacts, WholeFile } from './client.ts'
+import type { Client, Entry, FileFacts, PartialFile, WholeFile, WriteOptions } from './client.ts'
 import type { ClientContext } from './open.ts'
 import { openPartial, partPath, type RenameSteps } from './rename.ts'
-import { renameOver } from './replace.ts'
+import { checkReplaceable, renameOver } from './replace.ts'
 import { FILE_TYPE, factsOf, typeOf } from './sftp-facts.ts'
 import { leaveLine, takeLine } from './sftp-lines.ts'
 import { SftpReadable } from './sftp-read.ts'
@@ -31,7 +31,7 @@ export async function openSftp(endpoint: SftpEndpoint, context: ClientContext): 
     listsAll: true,
     read: (path, offset) => files.read(path, offset),
     readWhole: (path, size) => files.readWhole(path, size),
-    write: (path, options) => openPartial(files, path, options),
+    write: (path, options) => files.write(path, options),
     removePart: (path, id) => files.remove(partPath(path, id)),
     remove: (path) => files.remove(path),
     move: (from, to) => files.move(from, to),
@@ -126,6 +126,21 @@ class SftpFiles implements RenameSteps {
     const hash = createHash('sha256')
     await pipeline(await this.read(path, 0), hash)
     return hash.digest('hex')
+  }
+
+  /** What is there is looked at in the flight of the opening. */
+  async write(path: string, options: WriteOptions): Promise<PartialFile> {
+    const looking = this.#session.ask({ kind: 'lstat', path: bytesOf(path) })
+    looking.catch(() => {})
+    const partial = await openPartial(this, path, options)
+    try {
+      const there = await looking
+      if (there.kind === 'attributes') checkReplaceable(there.attributes.permissions ?? 0, path)
+    } catch (error) {
+      await partial.discard()
+      throw error
+    }
+    return partial
   }
 
   async openAt(path: string, from: number): Promise<SftpAppendedFile> {
