@@ -47,6 +47,7 @@ function worldOf(
 ) {
   const webhooks = new Map((changes.webhooks ?? [webhookOf()]).map((webhook) => [webhook.id, webhook]))
   const due = changes.due ?? []
+  const cancelled = new Set<string>()
   const claimed = new Map<string, ClaimedDelivery>()
   const posts = new Seen<PostRequest>()
   const settled = new Seen<Settlement>()
@@ -75,6 +76,7 @@ function worldOf(
       return settlements.map(({ webhookId }) => ({ written: true, webhookState: webhooks.get(webhookId)?.state ?? 'removed' }))
     },
     targets: async (ids) => ids.flatMap((id) => webhooks.get(id) ?? []),
+    cancelledReplays: async (ids) => ids.filter((id) => cancelled.has(id)),
     cancelOrphans: async () => 0,
     ...changes.store,
   }
@@ -91,7 +93,7 @@ function worldOf(
       return changes.post === undefined ? fine : changes.post(request)
     },
   })
-  return { engine, webhooks, due, posts, settled, unclaimed, beats, letGo }
+  return { engine, webhooks, due, posts, settled, unclaimed, beats, letGo, cancelled }
 }
 
 /** Started, and its first beat committed. */
@@ -363,6 +365,28 @@ test('engine: what has expired ends without a POST, whatever the pace', async ()
   assert.equal(posts.all.length, 0)
   await new Promise(setImmediate)
   assert.equal(engine.stats().failed, 3)
+  await engine.stop(0)
+})
+
+test('engine: what a replay has planned ends without a POST once that is cancelled, though a lane has it', async () => {
+  const gate = Promise.withResolvers<void>()
+  const { engine, settled, posts, cancelled } = await running({
+    webhooks: [webhookOf({ options: { concurrency: 1 } })],
+    due: [1, 2].map((number) => deliveryOf(number, { replayId: number === 1 ? 'rpl_1' : 'rpl_2' })),
+    post: async () => gate.promise.then(() => fine),
+  })
+  await posts.until(1)
+  cancelled.add('rpl_1').add('rpl_2')
+  gate.resolve()
+  const settlements = await settled.until(2)
+  assert.deepEqual(
+    settlements.map(({ attempt, outcome }) => [attempt?.number ?? null, outcome]),
+    [
+      [1, { state: 'delivered' }],
+      [null, { state: 'cancelled', reason: 'the replay was cancelled' }],
+    ],
+  )
+  assert.equal(posts.all.length, 1)
   await engine.stop(0)
 })
 

@@ -9,7 +9,7 @@ import { type AttemptTools, attempt, ownFailure } from './attempt.ts'
 import { Beat } from './beat.ts'
 import { Births } from './births.ts'
 import { Claims } from './claim.ts'
-import { expired, expiresAt } from './expiry.ts'
+import { expired, expiresAt, withdrawn } from './expiry.ts'
 import type { Held, Lane } from './lane.ts'
 import { Lanes } from './lanes.ts'
 import type { BirthRoom, Births as Born, DeliveryStore, Settlement, SettleResult } from './port.ts'
@@ -123,7 +123,7 @@ class DeliveryEngine implements Engine {
     this.#starts = new Starts({
       ...{ store, clock, log },
       mayWork: () => this.#mayWork(),
-      start: (lane, webhook) => this.#startAll(lane, webhook),
+      start: (lane, webhook, cancelled) => this.#startAll(lane, webhook, cancelled),
     })
     this.#settling = new Settling({
       store,
@@ -244,22 +244,25 @@ class DeliveryEngine implements Engine {
     else this.#empty(lane)
   }
 
-  #startAll(lane: Lane, webhook: Webhook | undefined): void {
+  #startAll(lane: Lane, webhook: Webhook | undefined, cancelled: ReadonlySet<string>): void {
     if (webhook?.state !== 'active') this.#turnOff(lane)
     else {
       this.#giveBack(lane, lane.shape(webhook.options))
       let isFree = true
-      while (isFree && lane.canStart && this.#mayWork()) isFree = this.#startNext(lane, webhook)
+      while (isFree && lane.canStart && this.#mayWork()) isFree = this.#startNext(lane, webhook, cancelled)
     }
   }
 
   /** False: its pace allows nothing now; the lane is looked at again when it does, or sooner: its webhook may change meanwhile. */
-  #startNext(lane: Lane, webhook: Webhook): boolean {
+  #startNext(lane: Lane, webhook: Webhook, cancelled: ReadonlySet<string>): boolean {
     const { clock, node } = this.#options
     const { delivery } = lane.next!
-    // What has expired is not posted, so it waits for no pace.
-    if (clock.now() >= expiresAt(delivery, webhook)) {
-      void this.#ended(lane, lane.start(), expired(delivery, webhook, node, clock.now()))
+    // What is not posted waits for no pace.
+    const unsent = cancelled.has(delivery.replayId ?? '')
+      ? withdrawn(delivery, node, clock.now())
+      : this.#expired(delivery, webhook)
+    if (unsent !== undefined) {
+      void this.#ended(lane, lane.start(), unsent)
       return true
     }
     const waitMs = lane.pace.waitMs(clock.monotonic())
@@ -274,6 +277,11 @@ class DeliveryEngine implements Engine {
       this.#starts.want(lane)
     })
     return false
+  }
+
+  #expired(delivery: ClaimedDelivery, webhook: Webhook): Settlement | undefined {
+    const now = this.#options.clock.now()
+    return now >= expiresAt(delivery, webhook) ? expired(delivery, webhook, this.#options.node, now) : undefined
   }
 
   async #attempt(lane: Lane, held: Held, webhook: Webhook): Promise<void> {

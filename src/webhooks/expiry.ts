@@ -19,8 +19,17 @@ export function unlessExpired(outcome: Outcome, delivery: Planned, webhook: Choi
 
 /** What to write about a delivery whose attempt would start after its expiry: none was made. */
 export function expired(delivery: ClaimedDelivery, webhook: Choice, node: string, endedAt: number): Settlement {
+  return unsent(delivery, node, endedAt, failedAs(reasonFor(webhook)))
+}
+
+/** The same of one whose replay was cancelled while a lane had it. */
+export function withdrawn(delivery: ClaimedDelivery, node: string, endedAt: number): Settlement {
+  return unsent(delivery, node, endedAt, { state: 'cancelled', reason: 'the replay was cancelled' })
+}
+
+function unsent(delivery: ClaimedDelivery, node: string, endedAt: number, outcome: Outcome): Settlement {
   const { id: deliveryId, webhookId, orderKey, collapseKey } = delivery
-  return { deliveryId, webhookId, orderKey, collapseKey, node, attempt: null, outcome: failedAs(reasonFor(webhook)), endedAt }
+  return { deliveryId, webhookId, orderKey, collapseKey, node, attempt: null, outcome, endedAt }
 }
 
 /** It says nothing against the receiver: the webhook stays as it is. */

@@ -82,6 +82,12 @@ export class Lane {
     return this.held === 0 && this.reserved === 0 && !this.mayHaveMore
   }
 
+  /** The replays, if any, of what it can start now. */
+  *replaysNext(): Generator<string> {
+    for (const { delivery } of this.#buffered.slice(0, this.width - this.posting.size))
+      if (delivery.replayId !== null) yield delivery.replayId
+  }
+
   /** The one to start next. */
   get next(): Held | undefined {
     return this.#buffered[0]

@@ -79,6 +79,8 @@ export interface DeliveryStore {
   settle(settlements: readonly Settlement[]): Promise<SettleResult[]>
   /** What an attempt needs of its webhook, read at each attempt (an implementation may cache by version). */
   targets(webhookIds: readonly string[]): Promise<Webhook[]>
+  /** Which of these replays were cancelled. */
+  cancelledReplays(ids: readonly string[]): Promise<string[]>
   /** Cancels waiting deliveries of removed webhooks, at most `limit`; returns how many. */
   cancelOrphans(limit: number): Promise<number>
 }

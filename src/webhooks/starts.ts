@@ -8,18 +8,22 @@ import type { Webhook } from './webhook.ts'
 const TARGETS_MAX = 500
 /** Wait after webhooks could not be read, ms. */
 const TARGETS_FAILURE_WAIT_MS = 200
+const NONE: ReadonlySet<string> = new Set()
 
 export interface StartParts {
-  readonly store: Pick<DeliveryStore, 'targets'>
+  readonly store: Pick<DeliveryStore, 'targets' | 'cancelledReplays'>
   readonly clock: Clock
   readonly log: Log
   /** Whether this node lives in the eyes of the others. */
   readonly mayWork: () => boolean
-  /** Starts what the lane can start under its webhook as it has just been read; undefined: it is gone. */
-  readonly start: (lane: Lane, webhook: Webhook | undefined) => void
+  /**
+   * Starts what the lane can start under its webhook as it has just been read (undefined: it is gone), but what these replays have planned, which
+   * were cancelled.
+   */
+  readonly start: (lane: Lane, webhook: Webhook | undefined, cancelled: ReadonlySet<string>) => void
 }
 
-/** Nothing starts before its webhook has been read anew. Reads of many lanes share one call. */
+/** Nothing starts before its webhook has been read anew, and its replay, if it is of one. Reads of many lanes share one call. */
 export class Starts {
   readonly #parts: StartParts
   /** Lanes about to start something, waiting for their webhook to be read. */
@@ -45,9 +49,11 @@ export class Starts {
       const lanes = [...this.#wanting].slice(0, TARGETS_MAX)
       for (const lane of lanes) this.#wanting.delete(lane)
       try {
+        const replayIds = new Set(lanes.flatMap((lane) => [...lane.replaysNext()]))
+        const cancelled = replayIds.size === 0 ? NONE : new Set(await store.cancelledReplays([...replayIds]))
         const webhooks = await store.targets(lanes.map((lane) => lane.webhookId))
         const byId = new Map(webhooks.map((webhook) => [webhook.id, webhook]))
-        for (const lane of lanes) start(lane, byId.get(lane.webhookId))
+        for (const lane of lanes) start(lane, byId.get(lane.webhookId), cancelled)
       } catch (error) {
         log.warn({ err: error }, 'webhooks could not be read for their attempts; trying again')
         for (const lane of lanes) this.#wanting.add(lane)

@@ -48,6 +48,7 @@ export class Database {
   /** What was ever in one order, by webhook and key, first come first. */
   readonly orders = new Map<string, DeliveryRow[]>()
   readonly beats = new Map<string, number>()
+  readonly cancelledReplays = new Set<string>()
   /** Changes with every change of a webhook. */
   version = 0
   faults: Faults = { before: 0, lost: 0, slow: 0, outages: [] }
@@ -149,6 +150,7 @@ export class Database {
         saw(ids, found)
         return found
       },
+      cancelledReplays: (ids) => call(() => ids.filter((id) => this.cancelledReplays.has(id))),
       cancelOrphans: (limit) =>
         call(() => {
           const isOrphan = (row: DeliveryRow) =>

@@ -34,6 +34,7 @@ export class Replays {
     const row = this.rows.get(id)
     if (row?.state !== 'running') return
     row.state = 'cancelled'
+    this.#database.cancelledReplays.add(id)
     this.#cancelWaiting(id)
   }
 

@@ -139,16 +139,21 @@ export function replayCases(world: World): void {
   test('cancelling ends what nobody has in hand at once, and the rest when it comes back', async () => {
     const { webhook, events, replay, step, find } = await running(3, 'node_r3')
     await world.store.advanceReplay(step(events))
-    const [held] = await world.store.claim('node_r3', [{ webhookId: webhook.id, room: 1 }], tick())
+    const [held, withdrawn] = await world.store.claim('node_r3', [{ webhookId: webhook.id, room: 2 }], tick())
+    assert.deepEqual(await world.store.cancelledReplays([replay.id]), [])
     await world.store.cancelReplay(webhook.id, replay.id, anAudit('webhook.replay_cancel'))
     const { state, waiting, cancelled } = await find()
-    assert.deepEqual([state, waiting, cancelled], ['cancelled', 1, 2])
+    assert.deepEqual([state, waiting, cancelled], ['cancelled', 2, 1])
+    assert.deepEqual(await world.store.cancelledReplays(['rpl_x', replay.id]), [replay.id])
     await assert.rejects(world.store.cancelReplay(webhook.id, replay.id, anAudit()), { code: 'conflict', message: /cancelled/ })
     await assert.rejects(world.store.cancelReplay(webhook.id, 'rpl_x', anAudit()), { code: 'not_found' })
     const isOpen = async () => (await world.store.takeReplays('node_r3', 1_000)).some(({ id }) => id === replay.id)
     await world.store.cancelLeftovers(replay.id, tick())
     assert.ok(await isOpen())
-    await world.store.settle([settling(held!, { state: 'waiting', dueAt: tick() }, { node: 'node_r3' })])
+    await world.store.settle([
+      settling(held!, { state: 'waiting', dueAt: tick() }, { node: 'node_r3' }),
+      { ...settling(withdrawn!, { state: 'cancelled', reason: 'not wanted' }, { node: 'node_r3' }), attempt: null },
+    ])
     await world.store.cancelLeftovers(replay.id, tick())
     assert.ok(!(await isOpen()))
     assert.equal((await find()).cancelled, 3)

@@ -62,6 +62,11 @@ export const claimUnits: Units<Omit<DeliveryStore, 'claim' | 'dueWebhooks' | 'se
     return rows.map(toWebhook)
   },
 
+  async cancelledReplays({ db }, ids) {
+    const rows = await db.selectFrom('replay').select('id').where('id', 'in', ids).where('state', '=', 'cancelled').execute()
+    return rows.map(({ id }) => id)
+  },
+
   async cancelOrphans(work, limit) {
     // Each half has an index of its own; asked for together, they would be looked for among all deliveries there are.
     const free = await orphansWhere(work, (e) => e('is_blocked', '=', sql.lit<number>(0)), limit)

@@ -21,6 +21,7 @@ export const READS = [
   'findDelivery',
   'listAttempts',
   'targets',
+  'cancelledReplays',
   'findEvent',
   'listEvents',
   'eventsAfter',
