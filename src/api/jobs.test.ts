@@ -97,8 +97,12 @@ describe('jobs on the MFTPlus face', () => {
     ['an unknown time zone', { timeZone: 'Mars/Olympus' }, /timeZone 'Mars\/Olympus'/],
     ['an unknown agent', { agentId: 'agent_x' }, /agentId 'agent_x' is the id of no agent/],
     ['an unknown remote', { remoteId: 'rmt_x' }, /remoteId 'rmt_x' is the id of no remote/],
-    ['another protocol than the remote', { protocol: 's3' }, /protocol of this transfer is sftp, not s3/],
+    ['another protocol than the remote', { protocol: 's3' }, /protocol follows from the rest and is sftp, not s3; leave it out/],
     ['a glob as the destination', { destinationPath: '/in/*' }, /destinationPath '\/in\/\*' has a wildcard/],
+    ['a relative source', { sourcePath: 'out/a.csv' }, /^sourcePath is a path that begins with \//],
+    ['a folder as the source', { sourcePath: '/out/' }, /^sourcePath is one file, not the folder \/out\//],
+    ['a source elsewhere', { sourcePath: 'sftp://other.example/a' }, /^sourcePath is a path .* or a url at the remote/],
+    ['credentials in the source', { sourcePath: 'sftp://me:pw@sftp.example.com/a' }, /^sourcePath carries credentials/],
     ['a way out', { sourcePath: '/out/../etc/*' }, /sourcePath '\/out\/\.\.\/etc\/\*' has a segment/],
     ['too many transfers at once', { parallelism: 65 }, /parallelism has 65 transfers; it takes 1 to 64/],
     ['a timeout too short', { timeoutSeconds: 9 }, /timeoutSeconds has 9 seconds; it takes 10 to 604800/],
@@ -115,9 +119,32 @@ describe('jobs on the MFTPlus face', () => {
       const answer = await world.call('POST', '/api/jobs', { ...DOCUMENTED(), remoteId, ...more })
       assert.equal(answer.status, 400, answer.text)
       assert.match(answer.json.error, says)
+      assert.doesNotMatch(answer.text, /sourceUrl/, 'a job has none')
       assert.equal((await world.call('GET', '/api/jobs')).json.data.pagination.total, before, 'nothing is stored')
     })
   }
+
+  test('over HTTP a job names one file: a glob would find nothing at every run', async () => {
+    const server = { name: 'web', protocol: 'https', host: 'files.example.com' }
+    const { id: webId } = (await world.call('POST', '/api/remotes', server)).json.data.remote
+    const asked = { ...DOCUMENTED(), remoteId: webId, protocol: 'https' }
+    for (const sourcePath of ['/out/*.csv', '/report?day=1', 'https://files.example.com/out/*.csv']) {
+      const answer = await world.call('POST', '/api/jobs', { ...asked, sourcePath })
+      assert.equal(answer.status, 400, answer.text)
+      assert.match(answer.json.error, /^sourcePath '\/.* has \* or \?, and over HTTP no files can be listed: name one$/)
+    }
+    assert.equal((await world.call('POST', '/api/jobs', { ...asked, sourcePath: '/out/a.csv' })).status, 201)
+    assert.equal((await world.call('POST', '/api/jobs', { ...asked, direction: 'push' })).status, 201, 'the glob is ours')
+  })
+
+  test('a job that leaves the spaces is one of local files', async () => {
+    const user = { name: 'left', password: 'correct horse battery' }
+    assert.equal((await world.call('POST', '/api/accounts/default/users', user)).status, 201)
+    const job = await create({ remoteId: null, protocol: 'space', destinationPath: 'space://default/left/in/' })
+    const changed = await world.call('PATCH', `/api/jobs/${job.id}`, { destinationPath: '/in/' })
+    assert.equal(changed.status, 200, changed.text)
+    assert.equal(changed.json.data.job.protocol, 'local')
+  })
 
   test('a job is changed, paused and removed; a change that is none leaves it as it was', async () => {
     const job = await create()

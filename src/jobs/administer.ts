@@ -161,7 +161,8 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
     const isRerouted = agentId !== before.agentId || sourcePath !== undefined || destinationPath !== undefined
     const route = isRerouted ? await moving.checkRoute({ ...before, ...fields }) : before
     const after = {
-      ...{ ...before, ...fields, sourcePath: route.sourcePath, destinationPath: route.destinationPath, options },
+      ...{ ...before, ...fields, options },
+      ...{ protocol: route.protocol, sourcePath: route.sourcePath, destinationPath: route.destinationPath },
       updatedAt: Math.max(now, before.updatedAt + 1),
     }
     const isDueAnew =

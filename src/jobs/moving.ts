@@ -4,15 +4,15 @@ import { AppError } from '../base/error.ts'
 import { SECOND_MS } from '../base/units.ts'
 import type { EventDraft } from '../events/event.ts'
 import type { TransferAdmin } from '../transfers/administer.ts'
-import { transferOf } from '../transfers/check.ts'
-import { isSpace, pathIn, spaceIn } from '../transfers/locate.ts'
+import { escapingOf, inFolder } from '../transfers/names.ts'
 import type { Places } from '../transfers/places.ts'
 import type { TransferStore } from '../transfers/port.ts'
+import { checkUsers, routeOf } from '../transfers/route.ts'
 import { newTransfer, type Remote, type Transfer } from '../transfers/transfer.ts'
 import type { Dispatcher } from '../transfers/work-source.ts'
 import type { ListedFile, Place, PostAction } from '../wire/agent/work.ts'
 import type { Job, Run } from './job.ts'
-import { destinationOf, movedTo } from './select-files.ts'
+import { destinationOf, isGlob, movedTo } from './select-files.ts'
 
 /** What jobs need of transfers. */
 export interface Moving {
@@ -79,20 +79,12 @@ export function createMoving({ store, places, transfers, dispatcher, hasUser, cl
     },
     cancelOpenOf: (runId) => transfers.cancelRun(runId),
     async checkRoute(route) {
-      const { agentId, remoteId, sourcePath, destinationPath, direction, protocol } = route
-      const remote = await remoteOf(remoteId)
-      const input = { agentId, direction, sourceUrl: sourcePath, destinationPath, ...(protocol !== undefined && { protocol }) }
-      const { transfer, spaces } = transferOf(input, remote, clock.now())
-      for (const field of spaces) {
-        const { account, user } = spaceIn(field, input[field])
-        if (!(await hasUser(account, user)))
-          throw new AppError('invalid', `${fieldOf(field)}: there is no user ${user} in an account ${account}`, {
-            field: fieldOf(field),
-          })
-      }
-      const pathOf = (location: string) =>
-        remote === null || location.startsWith('/') || isSpace(location) ? location : pathIn(remote, location)
-      return { ...route, protocol: transfer.protocol, sourcePath: pathOf(sourcePath), destinationPath: pathOf(destinationPath) }
+      const remote = await remoteOf(route.remoteId)
+      const { source, destination, protocol, spaces } = routeOf({ ...route, ...sidesOf(route) }, remote)
+      await checkUsers(spaces, hasUser)
+      const checked = { ...route, protocol, sourcePath: source, destinationPath: destination }
+      checkSource(checked)
+      return checked
     },
     nudge: (agentId) => dispatcher.nudge(agentId),
   }
@@ -133,6 +125,20 @@ function postActionOf(job: Job, file: ListedFile): PostAction {
   return postAction.kind === 'move' ? { kind: 'move', to: movedTo(postAction.to, job, file) } : postAction
 }
 
-function fieldOf(field: 'sourceUrl' | 'destinationPath'): string {
-  return field === 'sourceUrl' ? 'sourcePath' : field
+function sidesOf({ sourcePath, destinationPath }: Route) {
+  return {
+    source: { field: 'sourcePath', location: sourcePath },
+    destination: { field: 'destinationPath', location: destinationPath },
+  }
+}
+
+/** What a run can look for, and put where it is to go. @throws AppError `invalid` */
+function checkSource(route: Pick<Job, 'sourcePath' | 'destinationPath' | 'direction' | 'protocol'>): void {
+  const { sourcePath, destinationPath } = route
+  const escaping = escapingOf(route)
+  if (!isGlob(sourcePath)) inFolder('destinationPath', destinationPath, sourcePath, escaping)
+  else if (escaping.source)
+    throw new AppError('invalid', `sourcePath '${sourcePath}' has * or ?, and over HTTP no files can be listed: name one`, {
+      field: 'sourcePath',
+    })
 }

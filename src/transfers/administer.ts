@@ -8,8 +8,8 @@ import type { EventDraft } from '../events/event.ts'
 import type { Recorder } from '../events/record.ts'
 import { type ForeignInput, foreignTransfer, type TransferInput, transferOf } from './check.ts'
 import { type ForeignReport, judgeForeign } from './foreign.ts'
-import { spaceIn } from './locate.ts'
 import type { TransferFilter, TransferStore } from './port.ts'
+import { checkUsers } from './route.ts'
 import { dataOf } from './say.ts'
 import { cancelledWaiting, type Decision } from './settle.ts'
 import { isOpen, type Transfer } from './transfer.ts'
@@ -77,14 +77,6 @@ export function createTransferAdmin(needs: TransferAdminNeeds): TransferAdmin {
     return remote
   }
 
-  async function checkSpaces(transfer: Transfer, spaces: readonly ('sourceUrl' | 'destinationPath')[]): Promise<void> {
-    for (const field of spaces) {
-      const { account, user } = spaceIn(field, transfer[field])
-      if (await hasUser(account, user)) continue
-      throw new AppError('invalid', `${field}: there is no user ${user} in an account ${account}`, { field })
-    }
-  }
-
   function created(transfer: Transfer, agent: Pick<Agent, 'name'>): EventDraft {
     return recorder.draft('transfer.created', null, dataOf('transfer.created', transfer, agent.name))
   }
@@ -121,7 +113,7 @@ export function createTransferAdmin(needs: TransferAdminNeeds): TransferAdmin {
       const remote = input.remoteId === undefined ? null : await remoteOf(input.remoteId)
       const now = clock.now()
       const { transfer, spaces } = transferOf(input, remote, now)
-      await checkSpaces(transfer, spaces)
+      await checkUsers(spaces, hasUser)
       const entry = changeEntry(caller, now, { accountId: null, action: 'transfer.create', target: transfer.id })
       await store.createTransfers([transfer], [created(transfer, agent)], entry)
       dispatcher.nudge(agent.id)

@@ -64,12 +64,14 @@ export function spaceIn(field: string, location: string): SpaceLocation {
   throw new AppError('invalid', `${field} has no path behind the user; the folder at the top is ${location}/`, { field })
 }
 
-const ABSOLUTE = /^(\/|[A-Za-z]:[\\/])/
+export function isAbsolute(path: string): boolean {
+  return /^(\/|[A-Za-z]:[\\/])/.test(path)
+}
 
 /** A path of the agent's own machine, or one at a remote. Throws `invalid`. */
 export function checkPath(field: string, path: string): string {
   checkLocation(field, path)
-  if (ABSOLUTE.test(path)) return path
+  if (isAbsolute(path)) return path
   throw new AppError('invalid', `${field} begins with /, or is a space://ACCOUNT/USER/PATH; it is ${path}`, { field })
 }
 

@@ -222,6 +222,7 @@ test('an administrator has an agent move a file, looks for it and stops it', asy
 test('a transfer that cannot be made is refused with field and bound', async () => {
   const agent = await anAgent()
   const remote = await aRemote()
+  const web = await aRemote({ protocol: 'https', username: undefined, password: undefined, hostKeys: undefined })
   const good = { agentId: agent.id, remoteId: remote.id, sourceUrl: '/a.csv', destinationPath: '/b.csv', direction: 'pull' }
   const cases: [object, RegExp][] = [
     [{ agentId: 'agent_none' }, /agentId: there is no agent agent_none/],
@@ -235,10 +236,20 @@ test('a transfer that cannot be made is refused with field and bound', async () 
     [{ destinationPath: 'relative' }, /destinationPath begins with \//],
     [{ destinationPath: 'space://default/nobody/x' }, /destinationPath: there is no user nobody in an account default/],
     [{ destinationPath: 'space://default' }, /destinationPath is space:\/\/ACCOUNT\/USER\/PATH/],
-    [{ protocol: 'ftp' }, /protocol of this transfer is sftp, not ftp/],
+    [{ protocol: 'ftp' }, /protocol follows from the rest and is sftp, not ftp; leave it out/],
     [{ bytesPerSecond: 1 }, /bytesPerSecond/],
     [{ retryDelaysSeconds: [-1] }, /retryDelaysSeconds/],
     [{ postAction: { kind: 'move' } }, /postAction\.to is missing/],
+    [{ postAction: { kind: 'move', to: 'done/' } }, /postAction\.to is a path that begins with \/, or a url at the remote/],
+    [
+      { direction: 'push', postAction: { kind: 'move', to: 'space://default/x/' } },
+      /postAction\.to is a path where the source is/,
+    ],
+    [
+      { remoteId: web.id, postAction: { kind: 'move', to: '/done/' } },
+      /postAction is keep or delete: over HTTP no file can be moved/,
+    ],
+    [{ remoteId: undefined, protocol: 'sftp' }, /is local, not sftp; give the id of a remote as remoteId, or leave it out/],
     [{ postAction: { kind: 'delete', to: '/x' } }, /postAction\.to goes with the kind move/],
     [{ remoteId: undefined, sourceUrl: 'sftp://ftp.example.com/a' }, /make a remote of its server/],
   ]
