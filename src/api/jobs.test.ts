@@ -104,6 +104,22 @@ describe('jobs on the MFTPlus face', () => {
     ['a source elsewhere', { sourcePath: 'sftp://other.example/a' }, /^sourcePath is a path .* or a url at the remote/],
     ['credentials in the source', { sourcePath: 'sftp://me:pw@sftp.example.com/a' }, /^sourcePath carries credentials/],
     ['a way out', { sourcePath: '/out/../etc/*' }, /sourcePath '\/out\/\.\.\/etc\/\*' has a segment/],
+    ['a move to nowhere', { postAction: { kind: 'move' } }, /^postAction\.to is missing/],
+    ['a move to a relative path', { postAction: { kind: 'move', to: 'done/' } }, /^postAction\.to is a path that begins with \//],
+    ['a move to a glob', { postAction: { kind: 'move', to: '/done/*' } }, /^postAction\.to '\/done\/\*' has a wildcard/],
+    ['a move upwards', { postAction: { kind: 'move', to: '/out/../done/' } }, /^postAction\.to .* has a segment '\.\.'/],
+    ['a move to a space', { postAction: { kind: 'move', to: 'space://default/x/' } }, /^postAction\.to is a path/],
+    [
+      'a move to elsewhere',
+      { postAction: { kind: 'move', to: 'sftp://host/x/' } },
+      /^postAction\.to .* a url at the remote, sftp:\/\/sftp\.ex/,
+    ],
+    [
+      'a move of local files to elsewhere',
+      { direction: 'push', postAction: { kind: 'move', to: 'sftp://sftp.example.com/x/' } },
+      /^postAction\.to is a path where the source is, and begins with \/; it is sftp/,
+    ],
+    ['a removal to somewhere', { postAction: { kind: 'delete', to: '/x' } }, /^postAction\.to goes with the kind move/],
     ['too many transfers at once', { parallelism: 65 }, /parallelism has 65 transfers; it takes 1 to 64/],
     ['a timeout too short', { timeoutSeconds: 9 }, /timeoutSeconds has 9 seconds; it takes 10 to 604800/],
     ['no time of day', { blackouts: [{ days: ['sat'], from: '24:00', to: '06:00' }] }, /blackouts: '24:00' is no time of day/],
@@ -133,7 +149,15 @@ describe('jobs on the MFTPlus face', () => {
       assert.equal(answer.status, 400, answer.text)
       assert.match(answer.json.error, /^sourcePath '\/.* has \* or \?, and over HTTP no files can be listed: name one$/)
     }
-    assert.equal((await world.call('POST', '/api/jobs', { ...asked, sourcePath: '/out/a.csv' })).status, 201)
+    const made = await world.call('POST', '/api/jobs', { ...asked, sourcePath: '/out/a.csv' })
+    assert.equal(made.status, 201, made.text)
+    const moves = { postAction: { kind: 'move', to: '/done/' } }
+    const refusals = [
+      await world.call('POST', '/api/jobs', { ...asked, sourcePath: '/out/a.csv', ...moves }),
+      await world.call('PATCH', `/api/jobs/${made.json.data.job.id}`, moves),
+    ]
+    for (const { status, json } of refusals)
+      assert.deepEqual([status, json.error], [400, 'postAction is keep or delete: over HTTP no file can be moved at its server'])
     assert.equal((await world.call('POST', '/api/jobs', { ...asked, direction: 'push' })).status, 201, 'the glob is ours')
   })
 
@@ -144,6 +168,15 @@ describe('jobs on the MFTPlus face', () => {
     const changed = await world.call('PATCH', `/api/jobs/${job.id}`, { destinationPath: '/in/' })
     assert.equal(changed.status, 200, changed.text)
     assert.equal(changed.json.data.job.protocol, 'local')
+  })
+
+  test('a post action is checked when it is changed, too; a url at the remote is the path there', async () => {
+    const job = await create()
+    const change = (postAction: object) => world.call('PATCH', `/api/jobs/${job.id}`, { postAction })
+    assert.equal((await change({ kind: 'move' })).status, 400)
+    const changed = await change({ kind: 'move', to: 'sftp://sftp.example.com/done%20files/' })
+    assert.deepEqual(changed.json.data.job.postAction, { kind: 'move', to: '/done files/' })
+    assert.deepEqual((await change({ kind: 'keep' })).json.data.job.postAction, { kind: 'keep' })
   })
 
   test('a job is changed, paused and removed; a change that is none leaves it as it was', async () => {

@@ -7,7 +7,7 @@ import type { Page, PageRequest } from '../base/page.ts'
 import type { Direction } from '../transfers/transfer.ts'
 import { checkJob, checkOptions, JOB_DEFAULTS, type JobOptionsInput } from './check.ts'
 import type { DryRun } from './dry-runs.ts'
-import type { Job, Run } from './job.ts'
+import type { Job, JobOptions, Run } from './job.ts'
 import type { Listings } from './listing.ts'
 import type { Moving } from './moving.ts'
 import type { JobFilter, JobStore } from './port.ts'
@@ -90,6 +90,11 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
     return createSchedule(job.schedule, job.options.timeZone).next(clock.now())
   }
 
+  async function optionsOf(given: JobOptionsInput, before: JobOptions, job: Pick<Job, 'remoteId' | 'direction'>) {
+    const postAction = given.postAction ? await moving.checkPostAction(job, given.postAction) : before.postAction
+    return checkOptions({ ...given, postAction }, before)
+  }
+
   async function checkDependency(id: string, dependsOn: string | null): Promise<void> {
     let next = dependsOn
     for (const seen = new Set([id]); next !== null; ) {
@@ -124,7 +129,7 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
       ...given
     } = input
     await checkAgent(agentId)
-    const options = checkOptions(given, JOB_DEFAULTS)
+    const options = await optionsOf(given, JOB_DEFAULTS, { remoteId, direction })
     checkJob({ name, sourcePath, destinationPath, schedule }, options, now)
     const id = newId('job', now)
     await checkDependency(id, options.dependsOn)
@@ -147,7 +152,7 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
     const now = clock.now()
     const { agentId = before.agentId, name, sourcePath, destinationPath, schedule, isEnabled, ...given } = changes
     if (agentId !== before.agentId) await checkAgent(agentId)
-    const options = checkOptions(given, before.options)
+    const options = await optionsOf(given, before.options, before)
     const fields = {
       agentId,
       name: name ?? before.name,

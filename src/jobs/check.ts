@@ -1,6 +1,7 @@
 import { AppError } from '../base/error.ts'
 import { faultOfGlob } from '../base/glob.ts'
 import { DAY_MS, SECOND_MS } from '../base/units.ts'
+import type { PostActionInput } from '../transfers/route.ts'
 import { RETRY_DELAYS_MS } from '../transfers/transfer.ts'
 import type { PostAction } from '../wire/agent/work.ts'
 import { WEEKDAYS } from './conditions.ts'
@@ -11,7 +12,7 @@ import { isGlob } from './select-files.ts'
 /** What a job may be given beyond its documented fields; every member may be left out. */
 export interface JobOptionsInput {
   readonly timeZone?: string
-  readonly postAction?: PostAction
+  readonly postAction?: PostActionInput
   readonly skipMoved?: JobOptions['skipMoved']
   readonly quietSeconds?: number
   readonly parallelism?: number
@@ -60,8 +61,8 @@ export const JOB_LIMITS = {
 } as const
 type Limit = (typeof JOB_LIMITS)[keyof typeof JOB_LIMITS]
 
-/** The options with what was given in the place of what was there. @throws AppError `invalid`, naming member, bound and value. */
-export function checkOptions(given: JobOptionsInput, before: JobOptions): JobOptions {
+/** The options with what was given in the place of what was there; the post action is one that goes with the route. @throws AppError `invalid`, naming member, bound and value. */
+export function checkOptions(given: JobOptionsInput & { readonly postAction: PostAction }, before: JobOptions): JobOptions {
   const after: JobOptions = { ...before, ...(given as Partial<JobOptions>) }
   checkTimeZone(after.timeZone)
   within('quietSeconds', after.quietSeconds)

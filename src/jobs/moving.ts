@@ -7,7 +7,7 @@ import type { TransferAdmin } from '../transfers/administer.ts'
 import { escapingOf, inFolder } from '../transfers/names.ts'
 import type { Places } from '../transfers/places.ts'
 import type { TransferStore } from '../transfers/port.ts'
-import { checkUsers, routeOf } from '../transfers/route.ts'
+import { checkPostAction, checkUsers, type PostActionInput, routeOf } from '../transfers/route.ts'
 import { newTransfer, type Remote, type Transfer } from '../transfers/transfer.ts'
 import type { Dispatcher } from '../transfers/work-source.ts'
 import type { ListedFile, Place, PostAction } from '../wire/agent/work.ts'
@@ -33,6 +33,8 @@ export interface Moving {
    * @throws AppError `invalid`, naming the field
    */
   checkRoute(route: Route): Promise<Required<Route>>
+  /** What is to happen to the sources of such a job. @throws AppError `invalid`, naming the field */
+  checkPostAction(job: Pick<Job, 'remoteId' | 'direction'>, postAction: PostActionInput): Promise<PostAction>
   /** There may be work for this agent. */
   nudge(agentId: string): void
 }
@@ -85,6 +87,14 @@ export function createMoving({ store, places, transfers, dispatcher, hasUser, cl
       const checked = { ...route, protocol, sourcePath: source, destinationPath: destination }
       checkSource(checked)
       return checked
+    },
+    async checkPostAction(job, given) {
+      const postAction = checkPostAction(given, await remoteOf(farSource(job)))
+      if (postAction.kind === 'move' && isGlob(postAction.to))
+        throw new AppError('invalid', `postAction.to '${postAction.to}' has a wildcard; it names one file or folder`, {
+          field: 'postAction.to',
+        })
+      return postAction
     },
     nudge: (agentId) => dispatcher.nudge(agentId),
   }
