@@ -91,6 +91,27 @@ describe('jobs on the MFTPlus face', () => {
     }
   })
 
+  test('an agent without a certificate has jobs of whatever protocol, between places that it knows by itself', async () => {
+    const asked = { ...DOCUMENTED(), agentId: foreignId }
+    for (const protocol of ['sftp', 'ftp', 'ftps', 'local']) {
+      const { json, status } = await world.call('POST', '/api/jobs', { ...asked, protocol, sourcePath: '/a' })
+      assert.deepEqual([status, json.data.job.protocol, json.data.job.source], [201, protocol, '/a'])
+    }
+    const job = await create({ agentId: foreignId, remoteId: null, sourcePath: 'sftp://me:s3cret@ftp.example.com/out/' })
+    assert.equal(job.source, 'sftp://ftp.example.com/out/', 'no credentials are kept')
+    const begun = await asAgent('POST', `/api/jobs/${job.id}/runs`, undefined, foreignKey)
+    assert.equal(begun.status, 201, begun.text)
+    const changed = await world.call('PATCH', `/api/jobs/${job.id}`, { sourcePath: '/elsewhere/' })
+    assert.deepEqual([changed.json.data.job.source, changed.json.data.job.protocol], ['/elsewhere/', 'sftp'])
+    const ours = await world.call('PATCH', `/api/jobs/${job.id}`, { agentId, sourcePath: '/out/a.csv' })
+    assert.deepEqual(
+      [ours.status, ours.json.error],
+      [400, 'protocol follows from the rest and is local, not sftp; give the id of a remote as remoteId, or leave it out'],
+    )
+    const none = await world.call('POST', '/api/jobs', { ...asked, protocol: 's f t p' })
+    assert.deepEqual([none.status, none.json.error], [400, 'protocol is "s f t p", not a word such as sftp'])
+  })
+
   const refused: [string, object, RegExp][] = [
     ['no schedule', { schedule: 'every night' }, /schedule 'every night' is no cron expression/],
     ['a moment that never comes', { schedule: '0 0 31 2 *' }, /never comes/],

@@ -7,7 +7,7 @@ import type { TransferAdmin } from '../transfers/administer.ts'
 import { escapingOf, inFolder } from '../transfers/names.ts'
 import type { Places } from '../transfers/places.ts'
 import type { TransferStore } from '../transfers/port.ts'
-import { checkPostAction, checkUsers, type PostActionInput, routeOf } from '../transfers/route.ts'
+import { checkPostAction, checkUsers, foreignRouteOf, type PostActionInput, routeOf } from '../transfers/route.ts'
 import { newTransfer, type Remote, type Transfer } from '../transfers/transfer.ts'
 import type { Dispatcher } from '../transfers/work-source.ts'
 import type { ListedFile, Place, PostAction } from '../wire/agent/work.ts'
@@ -81,11 +81,15 @@ export function createMoving({ store, places, transfers, dispatcher, hasUser, cl
     },
     cancelOpenOf: (runId) => transfers.cancelRun(runId),
     async checkRoute(route) {
+      const input = { ...route, ...sidesOf(route) }
       const remote = await remoteOf(route.remoteId)
-      const { source, destination, protocol, spaces } = routeOf({ ...route, ...sidesOf(route) }, remote)
+      const agent = await store.findAgent(route.agentId)
+      // One that is not ours moves its files by itself, between places that only it knows.
+      const isElsewhere = remote === null && agent?.publicKeyHash === null
+      const { source, destination, protocol, spaces } = isElsewhere ? foreignRouteOf(input) : routeOf(input, remote)
       await checkUsers(spaces, hasUser)
       const checked = { ...route, protocol, sourcePath: source, destinationPath: destination }
-      checkSource(checked)
+      if (!isElsewhere) checkSource(checked)
       return checked
     },
     async checkPostAction(job, given) {
