@@ -7,6 +7,7 @@ import type { Peer, PeerKind } from '../../test/peers/peer.ts'
 import { type Client, partialName } from './client.ts'
 import { idleConnections } from './idle.ts'
 import { openClient } from './open.ts'
+import { partPath } from './rename.ts'
 import { contextFor, failsWith, readAll, sha256 } from './testing.ts'
 
 /** What the client of a server with folders, names and times promises, whatever the protocol. */
@@ -93,6 +94,41 @@ export function testClient(kind: PeerKind): void {
       await second.append(content.subarray(second.bytes))
       await second.commit(content.length, sha256(content))
       assert.ok(content.equals((await peer.get(at('resumed')))!))
+    })
+
+    // A server that names a file only once it is closed has nothing to remove before.
+    test('a part that somebody removes is missed, and its beginning does not come back as zeros', async () => {
+      const content = randomBytes(MIB)
+      const path = at('removed')
+      const write = async () => {
+        const part = await client.write(path, options)
+        await part.append(content.subarray(0, 600_000))
+        return part
+      }
+      const isMissedOrWhole = async (committing: Promise<void>, whole: Buffer) => {
+        const there = committing.then(() => peer.get(path))
+        await there.then(
+          (found) => assert.ok(whole.equals(found!)),
+          () => failsWith('CHECKSUM_MISMATCH', there),
+        )
+      }
+      const first = await write()
+      await client.remove(partPath(path, options.id))
+      const beginning = content.subarray(0, 600_000)
+      await isMissedOrWhole(first.commit(beginning.length, sha256(beginning)), beginning)
+      await first.discard()
+      await client.remove(path)
+      await (await write()).suspend()
+      const second = await client.write(path, { ...options, resumes: true })
+      await second.hash()
+      await client.remove(partPath(path, options.id))
+      const writingOn = async () => {
+        await second.append(content.subarray(second.bytes))
+        await second.commit(content.length, sha256(content))
+      }
+      await isMissedOrWhole(writingOn(), content)
+      await second.discard()
+      assert.ok(!(await peer.names(peer.folder)).includes(partialName('removed', options.id)))
     })
 
     test('what was discarded leaves nothing', async () => {

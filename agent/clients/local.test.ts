@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { renameSync } from 'node:fs'
-import { mkdir, readdir, readFile, stat, symlink, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, stat, symlink, truncate, unlink, utimes, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { freshGround, sha256Of } from '../work/testing.ts'
 import { openLocal } from './local.ts'
+import { partPath } from './rename.ts'
 import { failsWith } from './testing.ts'
 
 const signal = new AbortController().signal
@@ -90,6 +91,26 @@ test('what is no file is not replaced by one', async (t) => {
     assert.equal(message, `The destination “${join(root, name)}” is ${kind}, which no file replaces.`)
   }
   assert.deepEqual((await readdir(root)).sort(), ['folder', 'pipe', 'socket'])
+})
+
+test('a part that somebody removes or cuts is missed, and its beginning does not come back as zeros', async (t) => {
+  const { root, client } = await rooted(t)
+  const path = join(root, 'a')
+  const left = partPath(path, options.id)
+  const first = await client.write(path, options)
+  await first.append(Buffer.from('abc'))
+  await unlink(left)
+  await failsWith('CHECKSUM_MISMATCH', first.commit(3, sha256Of(Buffer.from('abc'))))
+  await first.discard()
+  for (const harm of [() => unlink(left), () => truncate(left, 2)]) {
+    await writeFile(left, 'abc')
+    const second = await client.write(path, { ...options, resumes: true })
+    assert.equal(second.bytes, 3)
+    await harm()
+    await failsWith('CHECKSUM_MISMATCH', second.append(Buffer.from('def')))
+    await second.discard()
+  }
+  assert.deepEqual(await readdir(root), [])
 })
 
 test('a commit of another size is CHECKSUM_MISMATCH, and the old file stays', async (t) => {

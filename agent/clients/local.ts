@@ -183,11 +183,14 @@ async function checkRoom(final: string, path: string, size: number | null, prese
 }
 
 async function openAt(roots: Roots, part: string, from: number): Promise<AppendedFile> {
-  const flags = constants.O_WRONLY | constants.O_CREAT | NO_FOLLOW
+  // What was removed since it was looked at does not come back as zeros.
+  const flags = constants.O_WRONLY | (from === 0 ? constants.O_CREAT : 0) | NO_FOLLOW
   const fd = await opening(await roots.place(part), flags)
   try {
     await roots.checkOpened(fd, part)
-    if (fstatSync(fd).size !== from) await truncating(fd, from)
+    const { size } = fstatSync(fd)
+    if (size < from) throw new TransferFailure('NOT_FOUND', `“${part}” has ${size} bytes by now, not ${from}.`)
+    if (size > from) await truncating(fd, from)
   } catch (error) {
     closeSync(fd)
     throw error

@@ -8,8 +8,8 @@ import { partialName } from './client.ts'
 export interface RenameSteps {
   stat(path: string): Promise<FileFacts | undefined>
   /**
-   * Opens a file to be written behind its first `from` bytes, which are there; what is behind them may stay until it is written over, unless `readBack` is
-   * there. 0: made, or emptied where it is there. `NOT_FOUND` where its folder is missing.
+   * Opens a file to be written behind its first `from` bytes; what is behind them may stay until it is written over, unless `readBack` is there. 0: made, or
+   * emptied where it is there. `NOT_FOUND` where its folder is missing, or the bytes that are to be there.
    */
   openAt(path: string, from: number): Promise<AppendedFile>
   /** Makes a folder with those above it; fine where it is there. */
@@ -81,7 +81,9 @@ export async function openPartial(steps: RenameSteps, path: string, options: Wri
       const stored = await one.finish(options.modifiedAt)
       await checkPart(steps, part, { size, sha256, stored })
       if (options.modifiedAt !== null) await steps.setModifiedAt?.(part, options.modifiedAt)
-      await steps.rename(part, path)
+      await steps.rename(part, path).catch((error) => {
+        throw isNotFound(error) ? removed(part, error) : error
+      })
     },
     suspend: abandon,
     async discard() {
@@ -100,10 +102,21 @@ async function openInFolder(steps: RenameSteps, part: string, from: number): Pro
   try {
     return await steps.openAt(part, from)
   } catch (error) {
-    if (!(error instanceof TransferFailure) || error.code !== 'NOT_FOUND' || from > 0) throw error
+    if (!isNotFound(error)) throw error
+    if (from > 0) throw removed(part, error)
     await steps.makeFolders(posix.dirname(part))
     return await steps.openAt(part, from)
   }
+}
+
+/** Somebody else's doing, and no reason why another attempt should fail. */
+function removed(part: string, cause: unknown): TransferFailure {
+  const told = `“${part}” was removed by somebody while the file was on its way.`
+  return new TransferFailure('CHECKSUM_MISMATCH', told, { cause })
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof TransferFailure && error.code === 'NOT_FOUND'
 }
 
 async function checkPart(

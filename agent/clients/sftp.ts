@@ -145,7 +145,8 @@ class SftpFiles implements RenameSteps {
 
   async openAt(path: string, from: number): Promise<SftpAppendedFile> {
     const about = `writing ${path}`
-    const flags = OPEN_FLAG.WRITE | OPEN_FLAG.CREATE | (from === 0 ? OPEN_FLAG.TRUNCATE : 0)
+    // What was removed since it was looked at does not come back as zeros.
+    const flags = OPEN_FLAG.WRITE | (from === 0 ? OPEN_FLAG.CREATE | OPEN_FLAG.TRUNCATE : 0)
     const request = { kind: 'open', path: bytesOf(path), flags, attributes: {} } as const
     const reply = await this.#session.ask(request)
     const explain = (failure: TransferFailure) => this.#explain(failure, path)
