@@ -4,6 +4,7 @@ import type { User, UserKey } from '../accounts/user.ts'
 import type { AuditEntry } from '../audit/entry.ts'
 import type { RecordedEvent } from '../events/event.ts'
 import type { Intent, Partial } from '../files/port.ts'
+import type { Settlement } from '../webhooks/port.ts'
 import type { Attempt, ClaimedDelivery, DeliveryRecord, PlannedDelivery, Webhook } from '../webhooks/webhook.ts'
 import type {
   AccountTable,
@@ -102,6 +103,13 @@ export function fromAudit(entry: AuditEntry): AuditTable {
  */
 export function storable<Text extends string | null>(text: Text): Text {
   return (text?.includes('\0') ? text.replaceAll('\0', '\ufffd') : text) as Text
+}
+
+/** What a delivery says went wrong last: with its last attempt, or why there is none after it. Null: nothing new. */
+export function lastErrorOf({ attempt, outcome }: Settlement): string | null {
+  const isOfAttempt = attempt !== null && !(outcome.state === 'failed' && outcome.isExpiry)
+  if (isOfAttempt) return storable(attempt.error)
+  return 'reason' in outcome ? storable(outcome.reason) : null
 }
 
 function parsed(json: string | null) {

@@ -17,6 +17,7 @@ const late = {
   state: 'failed',
   reason: 'expired: not delivered within 60 s, the last attempt failed with: status 503',
   webhookFails: false,
+  isExpiry: true,
 } as const
 const used = { state: 'failed', reason: 'all 5 attempts failed, the last with: status 503', webhookFails: true } as const
 const cases = [
@@ -36,6 +37,6 @@ test('expiry: without the option every retry is made', () => {
 test('expiry: what has expired ends as failed without an attempt, and leaves the webhook as it is', () => {
   assert.deepEqual(expired(delivery, webhook, 'node_1', AT), {
     ...{ deliveryId: 'dlv_1', webhookId: 'wh_1', orderKey: null, collapseKey: null, node: 'node_1', attempt: null, endedAt: AT },
-    outcome: { state: 'failed', reason: 'expired: not delivered within 60 s', webhookFails: false },
+    outcome: { state: 'failed', reason: 'expired: not delivered within 60 s', webhookFails: false, isExpiry: true },
   })
 })

@@ -34,7 +34,7 @@ function unsent(delivery: ClaimedDelivery, node: string, endedAt: number, outcom
 
 /** It says nothing against the receiver: the webhook stays as it is. */
 function failedAs(reason: string): Outcome {
-  return { state: 'failed', reason, webhookFails: false }
+  return { state: 'failed', reason, webhookFails: false, isExpiry: true }
 }
 
 function reasonFor({ options }: Choice): string {

@@ -119,7 +119,8 @@ export interface Settlement extends OrderKeys {
 export type Outcome =
   | { state: 'delivered' }
   | { state: 'waiting'; dueAt: number }
-  | { state: 'failed'; reason: string; webhookFails: boolean }
+  /** `isExpiry`: not for its last attempt, but because the next one would come too late. */
+  | { state: 'failed'; reason: string; webhookFails: boolean; isExpiry?: true }
   /** Not wanted any more, without an attempt. */
   | { state: 'cancelled'; reason: string }
 

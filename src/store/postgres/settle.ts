@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
 import { classOf } from '../../base/histogram.ts'
 import type { Settlement, SettleResult } from '../../webhooks/port.ts'
-import { storable } from '../rows.ts'
+import { lastErrorOf, storable } from '../rows.ts'
 import { type Queryable, transaction } from './connection.ts'
 import { lockKeys, replaceStale, unblockFirst } from './order.ts'
 import { insertTallies, insertTotals } from './tally.ts'
@@ -71,14 +71,14 @@ async function settleAll(db: Queryable, settlements: readonly Settlement[]): Pro
     text: `with s as materialized (
         select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[],
                              $8::int[], $9::bigint[], $10::float8[], $11::int[], $12::text[], $13::text[], $14::text[], $15::int[])
-          with ordinality as s (delivery_id, webhook_id, node, state, due_at, ended_at, reason, number, started_at, duration_ms,
+          with ordinality as s (delivery_id, webhook_id, node, state, due_at, ended_at, last_error, number, started_at, duration_ms,
                                 status_code, error, response_headers, response_body, took, position)),
       written as (
         update delivery set state = s.state, due_at = s.due_at, claimed_by = null,
           settled_at = case when s.state = 'waiting' then null else s.ended_at end,
           attempts = coalesce(s.number, delivery.attempts),
           last_status_code = case when s.number is null then delivery.last_status_code else s.status_code end,
-          last_error = case when s.number is null then coalesce(s.reason, delivery.last_error) else s.error end
+          last_error = case when s.number is null then coalesce(s.last_error, delivery.last_error) else s.last_error end
         from s
         where delivery.id = s.delivery_id and delivery.webhook_id || '' = s.webhook_id and delivery.claimed_by || '' = s.node
           and delivery.state || '' = 'waiting' and (s.number is null or delivery.attempts = s.number - 1)
@@ -100,7 +100,7 @@ async function settleAll(db: Queryable, settlements: readonly Settlement[]): Pro
       settlements.map(({ outcome }) => outcome.state),
       settlements.map(({ outcome }) => (outcome.state === 'waiting' ? outcome.dueAt : null)),
       settlements.map(({ endedAt }) => endedAt),
-      settlements.map(({ outcome }) => ('reason' in outcome ? storable(outcome.reason) : null)),
+      settlements.map(lastErrorOf),
       attempts.map((attempt) => attempt?.number ?? null),
       attempts.map((attempt) => attempt?.startedAt ?? null),
       attempts.map((attempt) => attempt?.durationMs ?? null),

@@ -1,6 +1,6 @@
 import type { Settlement, SettleResult } from '../../webhooks/port.ts'
 import type { Attempt } from '../../webhooks/webhook.ts'
-import { storable } from '../rows.ts'
+import { lastErrorOf, storable } from '../rows.ts'
 import { replaceStale, unblockFirst } from './order.ts'
 import { tally } from './tally.ts'
 import type { Writing } from './writing.ts'
@@ -37,7 +37,7 @@ function settleOne(writing: Writing, settlement: Settlement, attempt: Attempt): 
       outcome.state === 'waiting' ? null : endedAt,
       attempt.number,
       attempt.statusCode,
-      storable(attempt.error),
+      lastErrorOf(settlement),
       settlement.deliveryId,
       settlement.webhookId,
       settlement.node,
@@ -70,7 +70,8 @@ function insertAttempt(writing: Writing, { deliveryId, webhookId }: Settlement, 
 }
 
 /** Our own failure: no attempt was made, nothing is said against the receiver. */
-function putBack(writing: Writing, { deliveryId, webhookId, node, outcome, endedAt }: Settlement): boolean {
+function putBack(writing: Writing, settlement: Settlement): boolean {
+  const { deliveryId, webhookId, node, outcome, endedAt } = settlement
   const { changes } = writing
     .prepare(
       `update delivery set state = ?, due_at = ?, settled_at = ?, last_error = coalesce(?, last_error), claimed_by = null
@@ -80,7 +81,7 @@ function putBack(writing: Writing, { deliveryId, webhookId, node, outcome, ended
       outcome.state,
       outcome.state === 'waiting' ? outcome.dueAt : null,
       outcome.state === 'waiting' ? null : endedAt,
-      'reason' in outcome ? storable(outcome.reason) : null,
+      lastErrorOf(settlement),
       deliveryId,
       webhookId,
       node,

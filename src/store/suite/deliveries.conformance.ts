@@ -166,6 +166,16 @@ export function deliveryCases(world: World): void {
     assert.equal((await world.store.claim('node_a', want(1), dueAt)).length, 1)
   })
 
+  test('a delivery says why it has ended: with its last attempt, or because the next would come too late', async () => {
+    const { webhook, want } = await backlog(2)
+    const [used, late] = await world.store.claim('node_a', want(2), tick())
+    const failed = { state: 'failed', reason: 'a reason', webhookFails: false } as const
+    await world.store.settle([settling(used!, failed), settling(late!, { ...failed, isExpiry: true })])
+    const rows = await record(webhook.id)
+    const errorOf = ({ id }: { id: string }) => rows.find((row) => row.id === id)!.lastError
+    assert.deepEqual([errorOf(used!), errorOf(late!)], ['status 500', 'a reason'])
+  })
+
   test('an end that fails its webhook turns it off, once, and what else waits keeps waiting', async () => {
     const { webhook, want } = await backlog(3)
     const [first, second] = await world.store.claim('node_a', want(2), tick())

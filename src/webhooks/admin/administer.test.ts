@@ -242,6 +242,16 @@ test('update: active brings a failed webhook back and wakes the engine', async (
   assert.deepEqual(nudged, [webhook.id])
 })
 
+test('update: a failed webhook that is deactivated still knows which delivery turned it off, until it is active', async () => {
+  const { service, webhooks } = worldOf()
+  const { webhook } = await service.create(input, placement, owner)
+  webhooks.set(webhook.id, { ...webhook, state: 'failed', failedReason: 'status 500', failedDeliveryId: 'dlv_1' })
+  const { webhook: paused } = await service.update(webhook.id, { active: false }, owner)
+  assert.deepEqual([paused.state, paused.failedReason, paused.failedDeliveryId], ['inactive', null, 'dlv_1'])
+  const { webhook: back } = await service.update(webhook.id, { active: true }, owner)
+  assert.equal(back.failedDeliveryId, null)
+})
+
 test('update: a dialect that signs always makes or keeps a secret and does not let go of it', async () => {
   const { service, secretOf } = worldOf()
   const { webhook } = await service.create(input, placement, owner)

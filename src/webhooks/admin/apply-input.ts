@@ -158,7 +158,8 @@ function stateFor(before: Webhook, active: boolean, now: number) {
   return {
     state: active ? ('active' as const) : ('inactive' as const),
     failedReason: null,
-    failedDeliveryId: null,
+    // Its event is missing like those that come while the webhook is off.
+    failedDeliveryId: active ? null : before.failedDeliveryId,
     inactiveReason: null,
     offSince: active ? null : (before.offSince ?? now),
   }

@@ -79,6 +79,14 @@ const cases: Case[] = [
     remedies: ['look_at_other', 'change_webhook'],
   },
   {
+    name: 'is newer than what is under way of the same thing, without an order',
+    delivery: waiting(NOW),
+    planned: { collapseKey: 'transfer:trf_1' },
+    standing: { blockedBy: 'dlv_7' },
+    ...{ reason: 'in_order', says: /newest state of what delivery dlv_7 speaks of/, next: null },
+    remedies: ['look_at_other'],
+  },
+  {
     name: 'waits for a webhook that is inactive',
     webhook: { state: 'inactive' },
     delivery: waiting(null),
@@ -169,14 +177,21 @@ const cases: Case[] = [
   },
   {
     name: 'expired between attempts',
-    webhook: { options: { expireAfterSeconds: 60 } },
-    delivery: failed(500, 'status 500'),
+    delivery: failed(500, 'expired: not delivered within 60 s, the last attempt failed with: status 500'),
     attempts: [500],
     ...{
       reason: 'expired',
-      says: /expired after attempt 1 of 5, which failed: status 500/,
+      says: /^Expired: not delivered within 60 s, the last attempt failed with: status 500\.$/,
       remedies: ['mend_receiver', 'redeliver'],
     },
+  },
+  {
+    name: 'used up the attempts that there were, whatever schedule and expiry the webhook has got since',
+    webhook: { retryDelaysSeconds: [1, 1, 1, 1, 1, 1], options: { expireAfterSeconds: 60 } },
+    delivery: failed(500, 'status 500'),
+    attempts: [500, 500, 500],
+    ...{ reason: 'attempts_used_up', says: /^All 3 attempts failed, the last with: status 500\.$/ },
+    remedies: ['mend_receiver', 'redeliver'],
   },
   {
     name: 'was superseded',

@@ -108,10 +108,18 @@ function whyOf(facts: ExplainFacts): Explanation {
 type Why = Pick<Explanation, 'reason' | 'sentence' | 'remedies'> & { nextAttemptAt?: null }
 
 function whyWaiting(facts: ExplainFacts): Why {
-  const { webhook, delivery, standing, now } = facts
+  const { webhook, delivery, planned, standing, now } = facts
   const dueAt = delivery.nextAttemptAt
   const attempt = delivery.attempts + 1
   if (webhook.state !== 'active') return whyOff(webhook)
+  if (standing.blockedBy !== null && webhook.order === 'none' && planned.collapseKey !== null) {
+    return {
+      reason: 'in_order',
+      sentence: `It is the newest state of what delivery ${standing.blockedBy} speaks of, and waits for the end of that one, so that the receiver gets the newest last.`,
+      nextAttemptAt: null,
+      remedies: [{ action: 'look_at_other', hint: `see why ${standing.blockedBy} has not ended` }],
+    }
+  }
   if (standing.blockedBy !== null) {
     return {
       reason: 'in_order',
@@ -207,7 +215,14 @@ function whyFailed(facts: ExplainFacts): Why {
   const rules = rulesOf(facts)
   const error = delivery.lastError ?? 'unknown'
   const status = delivery.lastStatusCode
-  if (error.startsWith('expired')) return { reason: 'expired', sentence: sentenceOf(error), remedies: [REDELIVER] }
+  if (error.startsWith('expired')) {
+    const last = attempts.at(-1)
+    return {
+      reason: 'expired',
+      sentence: sentenceOf(error),
+      remedies: last === undefined ? [REDELIVER] : [mending(last.error), REDELIVER],
+    }
+  }
   if (status !== null && rules.endsWebhook(status)) {
     const sentence = `The receiver answered ${status}: it wants nothing more, so the webhook was turned off.`
     return { reason: 'receiver_gone', sentence, remedies: [MEND, ACTIVATE, REDELIVER] }
@@ -216,11 +231,6 @@ function whyFailed(facts: ExplainFacts): Why {
     const hint = status === 401 ? 'the receiver refuses the signature: compare the secret on both sides' : MEND.hint
     const sentence = `The receiver answered ${status} to attempt ${delivery.attempts}, which the dialect ${facts.planned.dialect} does not try again.`
     return { reason: 'not_retried', sentence, remedies: [{ action: 'mend_receiver', hint }, REDELIVER] }
-  }
-  const max = attemptsMax(facts)
-  if (attempts.length < max && Number.isFinite(expiresAt(delivery, facts.webhook))) {
-    const sentence = `It expired after attempt ${attempts.length} of ${max}, which failed: ${error}. The next would have come too late.`
-    return { reason: 'expired', sentence, remedies: [mending(error), REDELIVER] }
   }
   const sentence = `All ${delivery.attempts} attempts failed, the last with: ${error}.`
   const off = facts.webhook.failedDeliveryId === delivery.id
