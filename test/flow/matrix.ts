@@ -143,6 +143,28 @@ function testKind(kind: PeerKind): void {
       })
     }
 
+    test('names with what means something in a url are kept, and kept apart', async () => {
+      const names = ['%41', '50%', 'a b', 'a+b', 'r?1', 'r?2', 's#1', 's#2', 'ü']
+      const [sent, back] = [join(folder, 'files/sent'), join(folder, 'files/back')]
+      await mkdir(sent)
+      for (const name of names) {
+        await writeFile(join(sent, name), name)
+        const written = peer.endpoint.protocol.startsWith('http') ? encodeURIComponent(name) : name
+        const far: Place = { endpoint: peer.endpoint, path: `${peer.folder}/named/${written}` }
+        const near = (path: string): Place => ({ endpoint: { protocol: 'local' }, path: join(path, name) })
+        for (const ends of [
+          { source: near(sent), destination: far },
+          { source: far, destination: near(back) },
+        ]) {
+          const transferId = `trf_names${String(transfers++).padStart(6, '0')}`
+          const end = await attempt({ ...localWork('', ''), transferId, ...ends })
+          assert.equal(end.state, 'completed', `${name}: ${end.error}`)
+        }
+      }
+      assert.deepEqual((await peer.names(`${peer.folder}/named`)).sort(), [...names].sort())
+      for (const name of names) assert.equal(await readFile(join(back, name), 'utf8'), name)
+    })
+
     test('pull: no such file', async () => {
       const { work } = await prepare('pull', bytesOf(10))
       const end = await attempt(towards(work, { path: `${peer.folder}/nothing.bin` }))
