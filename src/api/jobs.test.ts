@@ -293,6 +293,37 @@ describe('jobs on the MFTPlus face', () => {
     )
   })
 
+  const ends: [object, unknown[]][] = [
+    [{ status: 'completed' }, ['completed', null, 'job.completed']],
+    [{ status: 'failed' }, ['failed', 'the agent says: failed', 'job.failed']],
+    [{ status: 'failed', errorMessage: 'disk full' }, ['failed', 'disk full', 'job.failed']],
+    [{ status: 'cancelled' }, ['cancelled', 'the run was cancelled', 'job.failed']],
+    [{ status: 'cancelled', errorMessage: 'by hand' }, ['cancelled', 'the run was cancelled: by hand', 'job.failed']],
+  ]
+  for (const [end, recorded] of ends) {
+    test(`the end that a foreign agent reports is the one that is recorded: ${Object.values(end).join(', ')}`, async () => {
+      const job = await create()
+      const { id: runId } = (await asAgent('POST', `/api/jobs/${job.id}/runs`)).json.data.run
+      const { run } = (await asAgent('PATCH', `/api/jobs/${job.id}/runs/${runId}`, end)).json.data
+      const { events } = (await world.call('GET', '/api/events?limit=100')).json.data
+      const said = events.filter(({ data }: { data: { runId?: string } }) => data.runId === runId)
+      const last = said.map(({ event }: { event: string }) => event).filter((event: string) => event !== 'job.started')
+      assert.deepEqual([run.status, run.errorMessage, ...last], recorded)
+    })
+  }
+
+  test('a run that completed has no error', async () => {
+    const job = await create()
+    const { id: runId } = (await asAgent('POST', `/api/jobs/${job.id}/runs`)).json.data.run
+    const end = { status: 'completed', errorMessage: 'a warning' }
+    const refused = await asAgent('PATCH', `/api/jobs/${job.id}/runs/${runId}`, end)
+    assert.deepEqual(
+      [refused.status, refused.json.error],
+      [400, 'errorMessage says why a run failed or was cancelled; one that completed has none'],
+    )
+    assert.equal((await world.call('GET', `/api/jobs/${job.id}/runs/${runId}`)).json.data.run.status, 'running')
+  })
+
   test('a foreign agent begins a run, ties transfers to it and ends it; another agent knows nothing of it', async () => {
     const job = await create()
     assert.equal((await asAgent('POST', `/api/jobs/${job.id}/runs`, undefined, foreignKey)).status, 404)

@@ -11,7 +11,7 @@ import type { Job, JobOptions, Run } from './job.ts'
 import type { Listings } from './listing.ts'
 import type { Moving } from './moving.ts'
 import type { JobFilter, JobStore } from './port.ts'
-import type { Runs } from './runs.ts'
+import type { ForeignEnd, Runs } from './runs.ts'
 import { createSchedule } from './schedule.ts'
 
 /** Jobs that one server keeps. */
@@ -56,11 +56,6 @@ export interface JobAdmin {
   beginForeign(id: string, agentId: string, caller: Caller): Promise<Run>
   /** … and says that it has ended: as completed only if all of its transfers are. `conflict` while one is open. */
   endForeign(id: string, runId: string, agentId: string, end: ForeignEnd): Promise<Run>
-}
-
-export interface ForeignEnd {
-  readonly status: 'completed' | 'failed' | 'cancelled'
-  readonly errorMessage?: string
 }
 
 export interface JobAdminParts {
@@ -215,14 +210,15 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
     async beginForeign(id, agentId, caller) {
       return begun(await runs.begin(await own(id, agentId), { cause: 'agent', caller }))
     },
-    async endForeign(id, runId, agentId, { status, errorMessage }) {
+    async endForeign(id, runId, agentId, end) {
       const run = await findRun(id, runId)
       // Also after its job went to another agent.
       found(run.agentId === agentId ? run : undefined, 'run')
       if (run.cause !== 'agent')
         throw new AppError('conflict', `The run ${runId} was begun by this server, which ends it when its transfers have ended.`)
-      const given = errorMessage ?? (status === 'completed' ? null : `the agent says: ${status}`)
-      if (!(await runs.endForeign(run, given))) {
+      if (end.status === 'completed' && end.errorMessage !== undefined)
+        throw invalid('errorMessage', 'errorMessage says why a run failed or was cancelled; one that completed has none')
+      if (!(await runs.endForeign(run, end))) {
         const now = await findRun(id, runId)
         if (now.status !== 'running') throw hasEnded(now)
         throw new AppError('conflict', `The run ${runId} has open transfers; end these first.`)

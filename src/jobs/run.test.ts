@@ -44,7 +44,7 @@ const ends: {
 
 for (const { name, run, tally, failure, status, says } of ends) {
   test(`a run ends: ${name}`, () => {
-    const end = ended(runOf(run), { ...NONE, ...tally }, 320_000, failure)
+    const end = ended(runOf(run), { ...NONE, ...tally }, 320_000, { ...(failure !== undefined && { failure }) })
     assert.equal(end.status, status)
     assert.deepEqual([end.phase, end.lease, end.completedAt], [null, null, 320_000])
     if (says === null) assert.equal(end.errorMessage, null)

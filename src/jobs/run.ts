@@ -38,15 +38,24 @@ export function newRun(
   }
 }
 
+/** What is said of the end of a run, by whoever ends it. */
+export interface Ending {
+  /** It has failed for this reason. */
+  readonly failure?: string
+  /** Why it was to stop. */
+  readonly cancelledFor?: string
+}
+
 /**
  * How a run ends once none of its transfers is open. Completed only when every one of its transfers is and nothing else went wrong; a transfer that was
  * cancelled did not complete.
  */
-export function ended(run: Run, tally: RunTally, now: number, failure: string | null = null): Run {
+export function ended(run: Run, tally: RunTally, now: number, { failure, cancelledFor }: Ending = {}): Run {
   const failed = tally.failed + tally.cancelled
-  const wasStopped = run.cancelAskedAt !== null && failure === null && run.errorMessage === null
+  const wasStopped = run.cancelAskedAt !== null && failure === undefined && run.errorMessage === null
   const incomplete = failed > 0 ? `${failed} of ${tally.total} transfers did not complete` : null
-  const cancelled = incomplete === null ? 'the run was cancelled' : `the run was cancelled; ${incomplete}`
+  const wasCancelled = cancelledFor === undefined ? 'the run was cancelled' : `the run was cancelled: ${cancelledFor}`
+  const cancelled = incomplete === null ? wasCancelled : `${wasCancelled}; ${incomplete}`
   const errorMessage = failure ?? run.errorMessage ?? (wasStopped ? cancelled : incomplete)
   return {
     ...run,

@@ -182,10 +182,10 @@ describe('runs of jobs, on a real store', () => {
     assert.equal((await world.store.findRun(run.id))!.status, 'running', 'nobody ends it for the agent')
     const open = world.transferOf(job, run, files('a.csv')[0]!, 'sftp://host/a.csv')
     await world.store.createTransfers([open], [], null)
-    assert.equal(await world.runs.endForeign(run, null), false)
+    assert.equal(await world.runs.endForeign(run, { status: 'completed' }), false)
     await world.end([open], 'failed')
     await world.time.pass(1)
-    assert.equal(await world.runs.endForeign(run, null), true)
+    assert.equal(await world.runs.endForeign(run, { status: 'completed' }), true)
     assert.deepEqual(await world.said(job), ['job.started', 'job.failed: 1 of 1 transfers did not complete'])
   })
 

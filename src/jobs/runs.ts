@@ -8,7 +8,7 @@ import { type Circumstances, unmetCondition } from './conditions.ts'
 import type { Job, Run } from './job.ts'
 import type { Moving } from './moving.ts'
 import type { JobStore } from './port.ts'
-import { endData, ended, newRun, skippedData, startedData } from './run.ts'
+import { type Ending, endData, ended, newRun, skippedData, startedData } from './run.ts'
 
 /** A run whose agent has not looked for its files by then fails, ms: an agent that is away this long is not coming back for it. */
 export const LISTING_WAIT_MAX_MS = HOUR_MS
@@ -44,7 +44,13 @@ export interface Runs {
   /** A person, or the foreign agent that began it, wants it stopped. False: it has ended. */
   cancel(run: Run, caller: Caller): Promise<boolean>
   /** A foreign agent says that its run has ended. False: it has ended before, or has open transfers. */
-  endForeign(run: Run, failure: string | null): Promise<boolean>
+  endForeign(run: Run, end: ForeignEnd): Promise<boolean>
+}
+
+export interface ForeignEnd {
+  readonly status: 'completed' | 'failed' | 'cancelled'
+  /** Why it failed or was cancelled. */
+  readonly errorMessage?: string
 }
 
 export function createRuns(parts: RunsParts): Runs {
@@ -136,7 +142,7 @@ export function createRuns(parts: RunsParts): Runs {
   }
 
   /** Ends a run that has nothing open; its transfers stay as they are. */
-  async function end(run: Run, failure: string | null = null): Promise<boolean> {
+  async function end(run: Run, ending: Ending = {}, before = run): Promise<boolean> {
     if (run.status !== 'running') return false
     if (await store.hasOpenTransfers(run.id)) {
       if (run.cancelAskedAt !== null) await moving.cancelOpenOf(run.id)
@@ -144,10 +150,10 @@ export function createRuns(parts: RunsParts): Runs {
     }
     const tally = await store.tallyOfRun(run.id)
     const job = await store.findAnyJob(run.jobId)
-    const after = ended(run, tally, clock.now(), failure)
+    const after = ended(run, tally, clock.now(), ending)
     const type = after.status === 'completed' ? 'job.completed' : 'job.failed'
     const events = job === undefined ? [] : [recorder.draft(type, null, endData(job, after))]
-    const isEnded = await store.changeRun(after, run, events)
+    const isEnded = await store.changeRun(after, before, events)
     if (isEnded) log.info({ run: run.id, status: after.status, transfers: tally.total }, 'a run has ended')
     return isEnded
   }
@@ -157,7 +163,12 @@ export function createRuns(parts: RunsParts): Runs {
     settle,
     fail: (run, reason) => stop(run, reason),
     cancel: (run, caller) => stop(run, null, caller),
-    endForeign: end,
+    endForeign(run, { status, errorMessage }) {
+      if (status === 'completed') return end(run)
+      if (status === 'failed') return end(run, { failure: errorMessage ?? 'the agent says: failed' })
+      const stopped = { ...run, cancelAskedAt: run.cancelAskedAt ?? clock.now() }
+      return end(stopped, errorMessage === undefined ? {} : { cancelledFor: errorMessage }, run)
+    },
   }
 }
 

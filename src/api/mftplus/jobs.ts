@@ -238,7 +238,9 @@ export function addJobCalls(api: Api, { jobs }: Pick<ApiNeeds, 'jobs'>): void {
         params: byRun,
         body: body({
           status: Type.Enum(['completed', 'failed', 'cancelled'], { description: 'An administrator can only say `cancelled`.' }),
-          errorMessage: Type.Optional(text('Why it failed.', { maxLength: TEXT_CHARS_MAX })),
+          errorMessage: Type.Optional(
+            text('Why it failed or was cancelled; not with `completed`.', { maxLength: TEXT_CHARS_MAX }),
+          ),
         }),
       },
     },
