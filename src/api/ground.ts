@@ -93,9 +93,10 @@ function takeOnlyJson(app: Api): void {
       else done(null, value)
     })
   })
-  app.addHook('preValidation', async ({ body, routeOptions }) => {
+  app.addHook('preValidation', async ({ body, routeOptions, is404 }) => {
     // The bytes of a file come as a stream, where a route takes them.
-    if (routeOptions.schema?.body !== undefined || body instanceof Readable || Object.keys(body ?? {}).length === 0) return
+    if (is404 || routeOptions.schema?.body !== undefined || body instanceof Readable || Object.keys(body ?? {}).length === 0)
+      return
     throw new AppError('invalid', `the body must be empty here; ${Object.keys(body as object)[0]} is not known`)
   })
 }

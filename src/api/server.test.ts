@@ -170,6 +170,16 @@ test('a body where none belongs is refused', async () => {
   assert.match(answer.json.error, /must be empty here; force is not known/)
 })
 
+test('a path or a method that is none is not found, whatever comes with it', async () => {
+  const ways = [['PUT', '/api/nope'], ['PATCH', `${EXT}/webhooks/wh_x`], ['POST', '/nope']] as const // biome-ignore format: one line
+  for (const [method, path] of ways) {
+    for (const token of [world.adminToken, null]) {
+      const answer = await call(method, path, { enabled: true }, token)
+      assert.equal(answer.status, 404, `${method} ${path}: ${answer.text}`)
+    }
+  }
+})
+
 test('a fault of the server is logged with its cause, and says nothing outside', async () => {
   const { getAccount } = accounts
   accounts.getAccount = () => Promise.reject(new Error('secret path /srv/data'))

@@ -2,6 +2,7 @@ import { type Clock, isoSeconds } from '../base/clock.ts'
 import { AppError, codeOf } from '../base/error.ts'
 import { randomText } from '../base/id.ts'
 import type { Log } from '../base/log.ts'
+import { Turns } from '../base/turns.ts'
 import { SECOND_MS } from '../base/units.ts'
 import { RETRIES_MAX } from '../transfers/check.ts'
 import type { TransferStore } from '../transfers/port.ts'
@@ -45,8 +46,8 @@ export function createListings({ store, moving, runs, clock, log, node }: Listin
   const dryRuns = createDryRuns({ workOf, choose, isPinned, nudge: moving.nudge, clock })
   /** Leases of listings that are being taken, or were but never answered because of a failure in between; and whose. No agent knows of them. */
   const unsent = new Map<string, string>()
-  /** What was reported of a lease and is being recorded. */
-  const recording = new Map<string, Promise<void>>()
+  /** Who had no answer for long says it again, while what was said first is still being recorded. */
+  const turns = new Turns()
 
   async function workOf(job: Job, lease: string, runId: string): Promise<ListWork> {
     const { quietSeconds, skipMoved } = job.options
@@ -113,17 +114,7 @@ export function createListings({ store, moving, runs, clock, log, node }: Listin
   async function report(agentId: string, lease: string, report: WorkReport): Promise<{ go: boolean } | undefined> {
     const answer = await dryRuns.report(agentId, lease, report)
     if (answer !== undefined) return answer
-    // Who had no answer for long says it again, while what was said first is still being recorded.
-    const before = recording.get(lease) ?? Promise.resolve()
-    const recorded = before.then(() => record(agentId, lease, report))
-    const over = recorded.then(
-      () => {},
-      () => {},
-    )
-    recording.set(lease, over)
-    return recorded.finally(() => {
-      if (recording.get(lease) === over) recording.delete(lease)
-    })
+    return turns.take(lease, () => record(agentId, lease, report))
   }
 
   async function record(agentId: string, lease: string, report: WorkReport): Promise<{ go: boolean } | undefined> {

@@ -374,6 +374,13 @@ test('update: a webhook that the engine fails in between stays failed, and the c
   assert.deepEqual([changed.name, changed.state, changed.failedReason], ['renamed', 'failed', 'attempts used up'])
 })
 
+test('update: many at the same time are all made, one after the other', async () => {
+  const { service, webhooks } = worldOf()
+  const { webhook } = await service.create(input, placement, owner)
+  await Promise.all(Array.from({ length: 20 }, (_, index) => service.update(webhook.id, { name: `n${index}` }, owner)))
+  assert.equal(webhooks.get(webhook.id)?.name, 'n19')
+})
+
 test('preview: a change is checked and tried as it would be made, and is not made', async () => {
   const { service, webhooks } = worldOf()
   const { webhook } = await service.create(input, placement, owner)

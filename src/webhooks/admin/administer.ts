@@ -5,6 +5,7 @@ import { AppError, codeOf } from '../../base/error.ts'
 import { newId, type RandomBytes } from '../../base/id.ts'
 import type { Page, PageRequest } from '../../base/page.ts'
 import type { Seal } from '../../base/seal.ts'
+import { Turns } from '../../base/turns.ts'
 import type { DialectName } from '../../dialects/dialect.ts'
 import { isEventType, nearestEventType } from '../../events/catalogue.ts'
 import type { RecordedEvent } from '../../events/event.ts'
@@ -101,8 +102,14 @@ export function createWebhookAdmin(parts: WebhookAdminParts): WebhookAdmin {
     return { ...applied, webhook }
   }
 
-  /** Applied to the webhook as it is: read again, when the engine or another caller changed it in between. */
-  async function update(id: string, patch: Partial<WebhookInput>, caller: Caller): Promise<SavedWebhook> {
+  const turns = new Turns()
+
+  /** Applied to the webhook as it is: one after the other here, and read again when the engine or another node changed it in between. */
+  function update(id: string, patch: Partial<WebhookInput>, caller: Caller): Promise<SavedWebhook> {
+    return turns.take(id, () => updateInTurn(id, patch, caller))
+  }
+
+  async function updateInTurn(id: string, patch: Partial<WebhookInput>, caller: Caller): Promise<SavedWebhook> {
     for (let tries = 1; ; tries++) {
       try {
         return await updateOnce(id, patch, caller)
