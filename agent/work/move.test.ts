@@ -60,6 +60,7 @@ const refusals: {
     code: 'NOT_A_FILE',
     prepare: ({ destination }) => mkdir(destination, { recursive: true }),
   },
+  { name: 'itself as the destination', code: 'UNSUPPORTED', work: ({ source }) => ({ destination: at(`/.${source}`) }) },
   { name: 'a source outside the roots', code: 'PERMISSION_DENIED', work: () => ({ source: at('/etc/passwd') }) },
   {
     name: 'a destination outside the roots',

@@ -6,7 +6,7 @@ import { Copy, entryOf } from './copy.ts'
 import { discardPart } from './discard.ts'
 import { Journal, type SourceMark } from './journal.ts'
 import { carryOutPostAction } from './post-action.ts'
-import { openSides, type Side } from './side.ts'
+import { checkApart, openSides, type Side } from './side.ts'
 import { Stop, Stopped, within } from './stop.ts'
 
 /** What is unfinished gets this long to be put away, ms; then its connections are cut. The report of the end does not wait so long. */
@@ -60,6 +60,7 @@ class Move {
 
   async #carryOut(): Promise<void> {
     const { source, destination } = this.#work
+    checkApart(this.#work)
     const sides = await openSides([source.endpoint, destination.endpoint], this.#context, this.#stop)
     this.#sides = sides
     const { arrival, arrived } = this.#work.hasArrived ? await this.#remember() : await this.#copyFile()

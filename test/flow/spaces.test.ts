@@ -60,6 +60,13 @@ test('into the topmost folder of a space by a job', async () => {
   await eventually(async () => assert.equal(await readFile(join(home, 'x/a'), 'utf8'), 'by job'))
 })
 
+test('a file is not moved onto itself, which would delete it', async () => {
+  await writeFile(join(home, 'same'), 'same')
+  const order = { sourceUrl: `${SPACE}/same`, destinationPath: `${SPACE}/x/../same`, postAction: { kind: 'delete' } }
+  await assert.rejects(moved(order), /“\/same” is the source and the destination/)
+  assert.equal(await readFile(join(home, 'same'), 'utf8'), 'same')
+})
+
 const posts = [
   [{ kind: 'keep' }, ['b', 'a']],
   [{ kind: 'delete' }, ['b']],
