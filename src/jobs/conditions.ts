@@ -25,7 +25,8 @@ export function unmetCondition(job: Job, now: number, circumstances: Circumstanc
   return isAskedFor ? null : missingDependency(latestRun, dependency)
 }
 
-function closedBy({ options }: Job, now: number): string | null {
+/** Why the calendar of a job lets no run begin at this moment; null: it does. */
+export function closedBy({ options }: Pick<Job, 'options'>, now: number): string | null {
   const local = Temporal.Instant.fromEpochMilliseconds(now).toZonedDateTimeISO(options.timeZone)
   const date = local.toPlainDate()
   if (options.closedDates.includes(date.toString())) return `${date} is a closed date`

@@ -71,6 +71,34 @@ describe('runs of jobs, on a real store', () => {
     })
   }
 
+  const closed = [
+    {
+      at: 155,
+      from: '01:00',
+      to: '02:30',
+      says: 'job.skipped: 2026-11-20 02:00 is in the blackout fri 01:00 to 02:30',
+      name: 'its blackout',
+    },
+    { at: 190, from: '01:00', to: '02:30', says: 'job.started', name: 'a blackout that lets the moment after it have its run' },
+    {
+      at: 130,
+      from: '02:05',
+      to: '04:00',
+      says: 'job.skipped: 2026-11-20 02:10 is in the blackout fri 02:05 to 04:00',
+      name: 'a blackout of now',
+    },
+    { at: 130, from: '03:00', to: '04:00', says: 'job.started', name: 'no blackout' },
+  ] as const
+
+  for (const { at, from, to, says, name } of closed) {
+    test(`what was missed at 02:00, found at minute ${at} of the night: ${name}`, async () => {
+      const job = await world.aJob({ blackouts: [{ days: ['fri'], from, to }] }, { schedule: '0 * * * *' })
+      await world.time.moveTo(DUE + (at - 120) * MINUTE_MS)
+      await world.scheduler.look()
+      assert.deepEqual(await world.said(job), [says])
+    })
+  }
+
   test('a moment that a clock far ahead told is taken back when the clock is right again, at once and after a restart', async () => {
     for (const isRestarted of [false, true]) {
       const job = await world.aJob({ waitsForPrevious: false })

@@ -1,13 +1,16 @@
 import { type Clock, isoSeconds } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
+import { closedBy } from './conditions.ts'
 import type { Job } from './job.ts'
 import type { JobStore } from './port.ts'
 import type { Runs } from './runs.ts'
-import { createSchedule } from './schedule.ts'
+import { createSchedule, type Schedule } from './schedule.ts'
 
 /** A moment of the schedule that is this long past was missed, ms: no server ran. */
 export const MISSED_AFTER_MS = MINUTE_MS
+/** Missed moments of a job that are judged by its calendar, some 50 ms; of more than these one is taken to have been open. */
+const MISSED_MOMENTS_MAX = 1_000
 /** How often due jobs and open runs are looked for, ms. */
 const LOOK_MS = SECOND_MS
 /** Due jobs and open runs that one look takes on; the next look goes on with the others. */
@@ -124,9 +127,23 @@ export class Scheduler {
     const { runs, clock } = this.#parts
     const now = clock.now()
     // However many moments were missed, one run stands for them all.
-    const nextRunAt = createSchedule(job.schedule, job.options.timeZone).next(now)
-    const isMissed = now - (job.nextRunAt ?? now) >= MISSED_AFTER_MS
-    const skippedFor = isMissed && job.options.missedRuns === 'skip' ? 'it was due while no server ran' : undefined
-    await runs.begin(job, { cause: isMissed ? 'missed' : 'schedule', nextRunAt, ...(skippedFor !== undefined && { skippedFor }) })
+    const schedule = createSchedule(job.schedule, job.options.timeZone)
+    const nextRunAt = schedule.next(now)
+    if (now - (job.nextRunAt ?? now) < MISSED_AFTER_MS) return void (await runs.begin(job, { cause: 'schedule', nextRunAt }))
+    const skippedFor = job.options.missedRuns === 'skip' ? 'it was due while no server ran' : closedThroughout(job, schedule, now)
+    await runs.begin(job, { cause: 'missed', nextRunAt, ...(skippedFor !== null && { skippedFor }) })
   }
+}
+
+/** Why the calendar would have let none of the missed moments have its run, so that none is to be made up; null: one of them would have had it. */
+function closedThroughout(job: Job, schedule: Schedule, now: number): string | null {
+  let first: string | null = null
+  let moment = job.nextRunAt
+  for (let looked = 0; moment !== null && moment <= now; looked += 1) {
+    const closed = looked < MISSED_MOMENTS_MAX ? closedBy(job, moment) : null
+    if (closed === null) return null
+    first ??= closed
+    moment = schedule.next(moment)
+  }
+  return first
 }
