@@ -6,6 +6,6 @@ const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, 
 export function durationSeconds(flag: string, text: string): number {
   const [, count, unit] = /^(\d{1,9})([smhd])$/.exec(text) ?? (text === '0' ? ['', '0', 's'] : [])
   if (count === undefined || unit === undefined)
-    throw new CommandError(`--${flag} is a duration such as 90s, 30m, 24h, 7d or 0, not ${JSON.stringify(text)}`)
+    throw new CommandError(`--${flag} is a duration such as 90s, 30m, 24h or 7d, not ${JSON.stringify(text)}`)
   return Number(count) * UNIT_SECONDS[unit]!
 }

@@ -50,8 +50,8 @@ const SHAPING = {
   retry: { type: 'string', meaning: 'delays before each retry (default 30s,2m,8m)' },
   'bytes-per-second': { type: 'string', meaning: 'of each transfer, at most' },
   blackout: { type: 'string', multiple: true, meaning: "no run begins then: 'sat,sun 22:00-06:00'; repeatable" },
-  closed: { type: 'string', meaning: 'dates on which no run begins, separated by commas: 2026-12-25' },
-  open: { type: 'string', meaning: 'runs begin only on these dates' },
+  closed: { type: 'string', meaning: "dates on which no run begins, separated by commas: 2026-12-25; '': none" },
+  open: { type: 'string', meaning: "runs begin only on these dates; '': on all" },
   overlap: { type: 'boolean', meaning: 'a run may begin while the one before is under way' },
   'depends-on': { type: 'string', meaning: 'name or id of a job that must have completed since the last run; none: of no job' },
   missed: { type: 'string', meaning: 'moments that passed without a server: once (default) or skip' },
@@ -300,7 +300,7 @@ function shapeOf(call: Call): object {
     bytesPerSecond: whole(call, 'bytes-per-second'),
     blackouts: call.flags.blackout === undefined ? undefined : many(call, 'blackout').map(blackoutOf),
     closedDates: listOf(optional(call, 'closed')),
-    openDates: listOf(optional(call, 'open')),
+    openDates: openDatesOf(optional(call, 'open')),
     waitsForPrevious: call.flags.overlap === true ? false : undefined,
     missedRuns: optional(call, 'missed'),
     onAgentLost: optional(call, 'on-agent-lost'),
@@ -311,6 +311,12 @@ function shapeOf(call: Call): object {
 function postActionOf(text: string | undefined): object | undefined {
   if (text === undefined) return undefined
   return text.startsWith('move:') ? { kind: 'move', to: text.slice('move:'.length) } : { kind: text }
+}
+
+/** None named: no bound, as the API says it. */
+function openDatesOf(text: string | undefined): string[] | null | undefined {
+  const dates = listOf(text)
+  return dates?.length === 0 ? null : dates
 }
 
 /** `sat,sun 22:00-06:00` */

@@ -144,6 +144,13 @@ describe('jobs on the MFTPlus face', () => {
     ['too many transfers at once', { parallelism: 65 }, /parallelism has 65 transfers; it takes 1 to 64/],
     ['a timeout too short', { timeoutSeconds: 9 }, /timeoutSeconds has 9 seconds; it takes 10 to 604800/],
     ['no time of day', { blackouts: [{ days: ['sat'], from: '24:00', to: '06:00' }] }, /blackouts: '24:00' is no time of day/],
+    [
+      'a day twice',
+      { blackouts: [{ days: ['sat', 'sat'], from: '22:00', to: '06:00' }] },
+      /^blackouts: 'sat' is among the days of one twice/,
+    ],
+    ['more days than there are', { blackouts: [{ days: Array(8).fill('sat'), from: '22:00', to: '06:00' }] }, /blackouts.*7/],
+    ['no date at all', { openDates: [] }, /^openDates names no date, so that no run would ever begin; null is for any date/],
     ['no date', { closedDates: ['2026-02-30'] }, /closedDates: '2026-02-30' is no date/],
     ['an unknown dependency', { dependsOn: 'job_x' }, /dependsOn 'job_x' is the id of no job/],
     ['an unknown member', { crontab: 'x' }, /crontab/],

@@ -75,6 +75,8 @@ export function checkOptions(given: JobOptionsInput & { readonly postAction: Pos
   within('blackouts', after.blackouts.length)
   for (const blackout of after.blackouts) checkBlackout(blackout)
   checkDates('closedDates', after.closedDates)
+  if (given.openDates?.length === 0)
+    throw invalid('openDates', 'openDates names no date, so that no run would ever begin; null is for any date')
   if (after.openDates !== null) checkDates('openDates', after.openDates)
   return after
 }
@@ -103,6 +105,8 @@ function checkPath(field: string, path: string): void {
 
 function checkBlackout({ days, from, to }: Blackout): void {
   if (days.length === 0) throw invalid('blackouts', 'a blackout names no day; give some of mon, tue, wed, thu, fri, sat, sun')
+  const twice = days.find((day, index) => days.indexOf(day) !== index)
+  if (twice !== undefined) throw invalid('blackouts', `blackouts: '${twice}' is among the days of one twice`)
   const unknown = days.find((day) => !WEEKDAYS.includes(day as Weekday))
   if (unknown !== undefined) throw invalid('blackouts', `blackouts: '${unknown}' is none of ${WEEKDAYS.join(', ')}`)
   for (const time of [from, to])

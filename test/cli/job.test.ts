@@ -52,6 +52,14 @@ test('a job is made, looked ahead, run, paused, changed and removed, by its name
   assert.equal(next.dependsOn, made.id)
   assert.match((await job(['update', 'yearly', '--depends-on', 'after'])).error, /would make the job wait for itself/)
   assert.equal((await json<{ dependsOn: null }>('update', 'after', '--depends-on', 'none')).dependsOn, null)
+  const dated = ['update', 'after', '--closed', '2026-12-25', '--open', '2026-12-31']
+  assert.deepEqual((await json<{ openDates: string[] }>(...dated)).openDates, ['2026-12-31'])
+  const { closedDates, openDates } = await json<Record<string, unknown>>('update', 'after', '--closed', '', '--open', '')
+  assert.deepEqual([closedDates, openDates], [[], null])
+  assert.match(
+    (await job(['update', 'after', '--timeout', 'long'])).error,
+    /--timeout is a duration such as 90s, 30m, 24h or 7d, not/,
+  )
   assert.match((await job(['update', 'yearly', '--agent', 'warehouse'])).error, /there is no agent warehouse/)
   assert.equal((await json<{ agent: { name: string } }>('update', 'yearly', '--agent', 'builtin')).agent.name, 'builtin')
   assert.match((await job(['remove', 'nightly'])).error, /there is no job nightly; `landfall job list` shows them/)

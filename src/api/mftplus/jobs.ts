@@ -48,7 +48,7 @@ const PostActionShape = Type.Object(
 
 const BlackoutShape = Type.Object(
   {
-    days: Type.Array(Type.Enum([...WEEKDAYS]), { minItems: 1 }),
+    days: Type.Array(Type.Enum([...WEEKDAYS]), { minItems: 1, maxItems: WEEKDAYS.length, description: 'Each once.' }),
     from: text('Time of day in the time zone of the job: `22:00`.'),
     to: text('The end; at or before `from`: of the next day.'),
   },
@@ -60,7 +60,7 @@ const OPTIONS = {
   postAction: PostActionShape,
   skipMoved: Type.Enum(['none', 'name', 'size', 'time', 'hash'], {
     description:
-      'Files that this job has moved are left alone while they are the same: by name, by name and size, by name, size and time, or by content under whatever name. Default `none`.',
+      'Files that this job has moved are left alone while they are the same: by name, by name and size, by name, size and time, or by content under whatever name (of each path the last is remembered). Default `none`.',
   }),
   quietSeconds: whole('quietSeconds', 'Only files that stay the same for this long; default 0.'),
   parallelism: whole('parallelism', 'Transfers of a run at the same time; default 4.'),
