@@ -120,6 +120,30 @@ test('a masked value keeps the stored one beside others that change', async () =
   assert.deepEqual([none.options, none.sealedOptions], [{}, null])
 })
 
+test('what one receiver gets to see is not sent to another: with a url elsewhere it is given again, or given up', async () => {
+  const { apply, secretsOf } = toolsOf()
+  const { webhook } = await apply(hook, secretOptions)
+  const url = 'https://elsewhere.example/hook'
+  const { headers } = secretOptions
+  const auth = { kind: 'basic', username: 'u', password: 'p-3' } as const
+  const refused = [
+    [
+      { url },
+      'headers',
+      /the header X-Key was given for https:\/\/receiver\.example; with a url elsewhere, give it again, or headers: null/,
+    ],
+    [{ url, headers }, 'auth', /auth \(basic\) was given for https:\/\/receiver\.example/],
+    [{ url, auth }, 'headers', /X-Key/],
+    [{ url, auth, headers: { 'X-Key': MASKED } }, 'headers', /X-Key is masked/],
+    [{ url, headers, auth: { ...auth, password: MASKED } }, 'auth.password', /is masked/],
+  ] as const
+  for (const [input, field, message] of refused) await assert.rejects(apply(webhook, input), { code: 'invalid', field, message })
+  const { webhook: moved } = await apply(webhook, { url, headers: null, auth })
+  assert.deepEqual(secretsOf(moved), { auth: 'p-3', proxyPassword: 'p-2' })
+  const { webhook: same } = await apply(webhook, { url: new URL('/other', webhook.url).href })
+  assert.deepEqual(secretsOf(same), secretsOf(webhook), 'another path of the same receiver')
+})
+
 test('a client certificate with its key, and a CA', async () => {
   const { apply, secretsOf } = toolsOf()
   const { webhook } = await apply(hook, { tls: { certificate: CERTIFICATE, key: KEY, ca: CERTIFICATE } })

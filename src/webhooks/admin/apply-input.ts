@@ -15,7 +15,14 @@ import type { Allowance } from './allowance.ts'
 import { checkFilter } from './check-filter.ts'
 import { checkOptions, checkSecretOptions } from './check-options.ts'
 import { checkInput, type WebhookInput } from './input.ts'
-import { applyPlain, applySecret, namesSecretOptions, type StoredOptions } from './options-input.ts'
+import {
+  applyPlain,
+  applySecret,
+  checkGivenAgain,
+  namesSecretOptions,
+  type StoredOptions,
+  withoutReceiver,
+} from './options-input.ts'
 
 /** A webhook with an input applied, not stored yet. */
 export interface AppliedInput {
@@ -121,10 +128,17 @@ function optionsFor(
   // What only the dialect before knew does not stand in the way of another one.
   const options = applyPlain(dialect === 'cloudevents' ? before.options : kept, input)
   checkOptions(options, dialect, allowance)
+  const isElsewhere = before.url !== '' && input.url !== undefined && originOf(input.url) !== originOf(before.url)
+  if (isElsewhere) checkGivenAgain(before.options, input, originOf(before.url))
   if (!namesSecretOptions(input)) return { options, sealedOptions: before.sealedOptions }
-  const stored = applySecret({ options, secrets: openedOptions(before, tools) }, input)
+  const secrets = openedOptions(before, tools)
+  const stored = applySecret({ options, secrets: isElsewhere ? withoutReceiver(secrets) : secrets }, input)
   checkSecretOptions(stored, tools.clock.now())
   return { options: stored.options, sealedOptions: sealedOptions(before.id, stored, tools) }
+}
+
+function originOf(url: string): string {
+  return new URL(url).origin
 }
 
 function openedOptions({ id, sealedOptions }: Webhook, { seal }: InputTools): SecretOptions {

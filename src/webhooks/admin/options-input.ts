@@ -58,6 +58,26 @@ export function applySecret(before: StoredOptions, input: OptionsInput): StoredO
   return [withHeaders, withAuth, withTls, withProxy].reduce((stored, apply) => apply(stored, input), before)
 }
 
+/**
+ * What the receiver of a webhook gets to see is not sent to another one either: with a url of another origin it is given again, or given up with null.
+ * Whoever may change a webhook could read every secret otherwise.
+ */
+export function checkGivenAgain({ headers = {}, auth }: WebhookOptions, input: OptionsInput, origin: string): void {
+  const secretHeader = Object.keys(headers).find((name) => headers[name] === null)
+  if (secretHeader !== undefined && input.headers === undefined)
+    throw givenElsewhere('headers', `the header ${secretHeader}`, origin)
+  if (auth !== undefined && input.auth === undefined) throw givenElsewhere('auth', `auth (${auth.kind})`, origin)
+}
+
+function givenElsewhere(field: 'headers' | 'auth', what: string, origin: string): Error {
+  return invalid(field, `${field}: ${what} was given for ${origin}; with a url elsewhere, give it again, or ${field}: null`)
+}
+
+/** Without what was for its receiver to see. */
+export function withoutReceiver({ headers: _headers, auth: _auth, ...others }: SecretOptions): SecretOptions {
+  return others
+}
+
 /** Options as they are told. */
 export function shownOptions({ headers, auth, tls, proxy, ...plain }: WebhookOptions): ShownOptions {
   return {
