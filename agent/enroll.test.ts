@@ -48,7 +48,7 @@ test('a folder becomes an agent: its key stays in it, the authority is pinned, a
   for (const name of ['agent.json', 'api-key', 'certificate.pem', 'key.pem'])
     assert.equal((await stat(join(given.folder, name))).mode & 0o777, 0o600, name)
 
-  const { key, certificate, ...facts } = (await (await openAgentFolder(given.folder)).read())!
+  const { key, certificate, ...facts } = (await openAgentFolder(given.folder).read())!
   assert.equal(certificate.checkPrivateKey(key), true)
   assert.equal(facts.ca, peer.ca)
   assert.deepEqual(facts.roots, [join(given.folder, 'files')])
@@ -72,7 +72,7 @@ test('the same command again has nothing to do; another one is refused, unless i
   const key = await readFile(join(given.folder, 'key.pem'), 'utf8')
   await enrol({ ...other, isForced: true })
   assert.notEqual(await readFile(join(given.folder, 'key.pem'), 'utf8'), key)
-  const { key: now, certificate } = (await (await openAgentFolder(given.folder)).read())!
+  const { key: now, certificate } = (await openAgentFolder(given.folder).read())!
   assert.equal(certificate.checkPrivateKey(now), true)
 })
 
@@ -93,14 +93,14 @@ test('an answer that got lost costs nothing: the next try shows the same key', a
 test('a forced enrolment that fails leaves the one before as it was', async () => {
   const given = await options()
   await enrol(given)
-  const before = await (await openAgentFolder(given.folder)).read()
+  const before = await openAgentFolder(given.folder).read()
   const other = { ...given, token: tokenOf(peer.fingerprint), isForced: true }
   const refusal = { status: 403, body: { success: false, error: 'this token is used up', details: null } }
   await answering(
     () => refusal,
     () => assert.rejects(enrol(other), { code: 'forbidden', message: /\(403\): this token is used up$/ }),
   )
-  const now = await (await openAgentFolder(given.folder)).read()
+  const now = await openAgentFolder(given.folder).read()
   assert.deepEqual(now!.certificate.raw, before!.certificate.raw)
   // The key that was not let in is not tried again.
   assert.equal((await readdir(given.folder)).includes('key.next.pem'), false)
@@ -172,7 +172,7 @@ for (const { name, more, answer, message } of refusals)
       (_path, { csr }) => answer?.(csr!) ?? 'as usual',
       () => assert.rejects(enrol(given), (error: Error) => message.test(error.message) && !error.message.includes('\n')),
     )
-    assert.equal(await (await openAgentFolder(given.folder)).read(), undefined)
+    assert.equal(await openAgentFolder(given.folder).read(), undefined)
   })
 
 test('an administrator vouches by the way the server was reached', async () => {
@@ -188,6 +188,15 @@ test('a folder that another process runs is left alone', async () => {
   await enrol(given)
 })
 
+test('a folder that is somebody else’s, or open to others, is refused and left as it was', async () => {
+  const given = await options()
+  await mkdir(given.folder, { mode: 0o755 })
+  await assert.rejects(enrol(given), { code: 'invalid', message: /^others may look into the folder .*: run `chmod 700` on it/ })
+  await writeFile(join(given.folder, 'report.csv'), 'x')
+  await assert.rejects(enrol(given), { code: 'invalid', message: /is not an agent's: it holds report\.csv; name another one$/ })
+  assert.deepEqual([await readdir(given.folder), (await stat(given.folder)).mode & 0o777], [['report.csv'], 0o755])
+})
+
 test('roots are absolute, and as they were given', async () => {
   const root = await temporaryFolder()
   assert.deepEqual((await enrol(await options({ roots: [root] }))).facts.roots, [root])
@@ -198,7 +207,7 @@ for (const name of ['key.pem', 'certificate.pem'])
     const given = await options()
     await enrol(given)
     await rm(join(given.folder, name))
-    await assert.rejects((await openAgentFolder(given.folder)).read(), { code: 'conflict', message: /is damaged .*--force$/s })
+    await assert.rejects(openAgentFolder(given.folder).read(), { code: 'conflict', message: /is damaged .*--force$/s })
     await enrol({ ...given, isForced: true })
   })
 
@@ -207,5 +216,5 @@ test('a certificate of another key is damage, too', async () => {
   await enrol(one)
   await enrol(other)
   await writeFile(join(one.folder, 'key.pem'), await readFile(join(other.folder, 'key.pem')))
-  await assert.rejects((await openAgentFolder(one.folder)).read(), { code: 'conflict' })
+  await assert.rejects(openAgentFolder(one.folder).read(), { code: 'conflict' })
 })

@@ -7,7 +7,7 @@ import { AppError } from '../src/base/error.ts'
 import { MIB, SECOND_MS } from '../src/base/units.ts'
 import { checkIssued } from './certificate.ts'
 import { createRequest } from './csr.ts'
-import { type AgentFacts, type AgentFolder, defaultRoot, lockAgentFolder, openAgentFolder } from './folder.ts'
+import { type AgentFacts, type AgentFolder, defaultRoot, lockAgentFolder, makeAgentFolder } from './folder.ts'
 import { agentOs } from './machine.ts'
 
 export interface EnrolOptions {
@@ -53,7 +53,7 @@ export async function enrol(options: EnrolOptions): Promise<Enrolled> {
   const server = serverUrl(options.server)
   const pinned = ENROLMENT_TOKEN.exec(token)?.[1]
   const vouchedBy = voucher(server, pinned, options.isInsecure ?? false)
-  const folder = await openAgentFolder(resolve(options.folder))
+  const folder = await makeAgentFolder(resolve(options.folder))
   const lock = lockAgentFolder(folder.path)
   try {
     const admittedBy = sha256(token)

@@ -1,8 +1,8 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto'
-import { chmod, mkdir, readFile, rm } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError } from '../src/base/error.ts'
-import { lockFolder } from '../src/base/folder-lock.ts'
+import { LOCK_FILE, lockFolder } from '../src/base/folder-lock.ts'
 import type { Running } from '../src/base/lifecycle.ts'
 import { ignoreMissing, renameDurably, syncFolder, writePrivately } from '../src/base/private-file.ts'
 
@@ -58,11 +58,38 @@ export interface Enrolment extends AgentFacts {
   readonly certificate: X509Certificate
 }
 
-export async function openAgentFolder(path: string): Promise<AgentFolder> {
+/** The folder as it is, if it is there. */
+export function openAgentFolder(path: string): AgentFolder {
+  return new Folder(path)
+}
+
+/** One of these is in a folder as soon as an agent has begun to make it its own. */
+const MARKS: readonly string[] = ['agent.json', 'key.pem', 'key.next.pem', LOCK_FILE]
+
+/**
+ * The folder of an agent, or one that is to become it: made where it is missing. One that holds something else, or that others may
+ * look into, stays as it is.
+ * @throws AppError `invalid`, saying what is wrong with the folder
+ */
+export async function makeAgentFolder(path: string): Promise<AgentFolder> {
   try {
     await mkdir(path, { recursive: true, mode: 0o700 })
+    const names = await readdir(path)
+    const isAgents = names.some((name) => MARKS.includes(name))
+    if (!isAgents) {
+      const other = names.find((name) => name !== 'lost+found')
+      if (other !== undefined)
+        throw new AppError('invalid', `the folder ${path} is not an agent's: it holds ${other}; name another one`)
+      const { mode } = await stat(path)
+      if (process.platform !== 'win32' && (mode & 0o077) !== 0)
+        throw new AppError(
+          'invalid',
+          `others may look into the folder ${path}: run \`chmod 700\` on it, or name one that is not there yet`,
+        )
+    }
     await chmod(path, 0o700)
   } catch (cause) {
+    if (cause instanceof AppError) throw cause
     throw new AppError('invalid', `the folder ${path} cannot be made: ${(cause as Error).message}`, { cause })
   }
   return new Folder(path)

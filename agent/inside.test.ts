@@ -59,7 +59,7 @@ test('it is let in once, dials like any other agent, ends when it is told to, an
   second.stop()
   assert.deepEqual(await second.ended, [0])
   assert.equal(asked(second.said), 0)
-  const { server, roots } = (await (await openAgentFolder(folder)).read())!
+  const { server, roots } = (await openAgentFolder(folder).read())!
   assert.deepEqual({ server, roots }, other)
 })
 

@@ -6,7 +6,7 @@ import type { Log } from '../src/base/log.ts'
 import type { BuiltinAgentData, BuiltinAgentHears, BuiltinAgentSays } from '../src/wire/agent/builtin.ts'
 import { createRequest } from './csr.ts'
 import { rootsOf } from './enroll.ts'
-import { type AgentFolder, type Enrolment, lockAgentFolder, openAgentFolder } from './folder.ts'
+import { type AgentFolder, type Enrolment, lockAgentFolder, makeAgentFolder } from './folder.ts'
 import { agentOs } from './machine.ts'
 import { runAgent } from './main.ts'
 import { type AgentNews, newsLine } from './news.ts'
@@ -48,7 +48,7 @@ export async function runBuiltin(parent: MessagePort, data: BuiltinAgentData): P
 /** Sees to it that the folder is enrolled at this server; false: the server stops instead. */
 async function letIn(data: BuiltinAgentData, ask: (csr: string) => Promise<BuiltinAgentHears>): Promise<boolean> {
   const { server, agents, ca } = data
-  const folder = await openAgentFolder(data.folder)
+  const folder = await makeAgentFolder(data.folder)
   const lock = lockAgentFolder(folder.path)
   try {
     const here = { server, agents, ca, roots: await rootsOf(data.roots, folder.path), admittedBy: '' }

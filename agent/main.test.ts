@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { chmod, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, afterEach, beforeEach, test } from 'node:test'
 import { type Clock, systemClock } from '../src/base/clock.ts'
@@ -360,6 +360,10 @@ test('a second process of the same folder, and a folder that is not enrolled, ar
   start(folder)
   await hellos(1)
   await assert.rejects(start(folder).ended, { code: 'data_folder_locked', message: /^another agent process uses [^\n]*$/ })
-  await assert.rejects(start(await temporaryFolder()).ended, { code: 'not_found', message: /is not enrolled: run [^\n]*$/ })
+  const other = await temporaryFolder()
+  await chmod(other, 0o755)
+  for (const path of [other, join(other, 'none')])
+    await assert.rejects(start(path).ended, { code: 'not_found', message: /is not enrolled: run [^\n]*$/ })
+  assert.deepEqual([await readdir(other), (await stat(other)).mode & 0o777], [[], 0o755], 'nothing was done to it')
   started = started.slice(0, 1)
 })

@@ -52,20 +52,23 @@ export type AgentEnd = LinkEnd | { readonly kind: 'expired'; readonly message: s
  * @throws AppError where the folder is not enrolled, damaged, or another process runs it.
  */
 export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
-  const folder = await openAgentFolder(resolve(options.folder))
+  const folder = openAgentFolder(resolve(options.folder))
+  // Before anything is put into a folder that is not an agent's.
+  await enrolmentIn(folder)
   const lock = lockAgentFolder(folder.path)
   try {
-    const enrolment = await folder.read()
-    if (enrolment === undefined)
-      throw new AppError(
-        'not_found',
-        `${folder.path} is not enrolled: run \`landfall agent enroll --server URL --token T\` first`,
-      )
+    const enrolment = await enrolmentIn(folder)
     await sweepWork({ folder: folder.path, roots: enrolment.roots, clock: options.clock, log: options.log })
     return await new RunningAgent(folder, enrolment, options).run()
   } finally {
     await lock.stop()
   }
+}
+
+async function enrolmentIn(folder: AgentFolder): Promise<Enrolment> {
+  const enrolment = await folder.read()
+  if (enrolment !== undefined) return enrolment
+  throw new AppError('not_found', `${folder.path} is not enrolled: run \`landfall agent enroll --server URL --token T\` first`)
 }
 
 /** The parts of an agent, put together: port, link, works and the keeper of its certificate. */

@@ -12,7 +12,7 @@ import { createSeal } from '../src/base/seal.ts'
 import { DAY_MS } from '../src/base/units.ts'
 import type { AgentOrders, Heartbeat, Hello, ServerMessage, TransferWork, WorkReport } from '../src/wire/agent/work.ts'
 import { createRequest } from './csr.ts'
-import { openAgentFolder } from './folder.ts'
+import { makeAgentFolder } from './folder.ts'
 
 /** An answer of the peer; undefined: it takes the request and never answers. */
 export type Answer = { readonly status: number; readonly body: object } | undefined
@@ -153,7 +153,7 @@ function end(response: ServerResponse, status: number, body: object): void {
 /** A folder that is enrolled at the peer, with a certificate that was issued that many days ago. */
 export async function enrolledFolder(peer: Peer, options: { daysAgo?: number } = {}): Promise<string> {
   const path = await temporaryFolder()
-  const folder = await openAgentFolder(path)
+  const folder = await makeAgentFolder(path)
   const certificate = await peer.issue(createRequest(await folder.keyToEnrol()), options)
   const facts = { id: 'agent_1', name: 'tester', server: `${peer.url}/`, agents: peer.address, roots: [path], ca: peer.ca }
   await folder.keepEnrolment({ ...facts, admittedBy: '' }, certificate, 'mft_ak_test')

@@ -3,6 +3,9 @@ import { DatabaseSync } from 'node:sqlite'
 import { AppError } from './error.ts'
 import type { Running } from './lifecycle.ts'
 
+/** What is locked in a folder. */
+export const LOCK_FILE = 'lock.sqlite'
+
 const SQLITE_BUSY = 5
 
 /**
@@ -10,7 +13,7 @@ const SQLITE_BUSY = 5
  * system, held through an open transaction. Throws `data_folder_locked` with the refusal when another process has it.
  */
 export function lockFolder(folder: string, refusal: string): Running {
-  const db = new DatabaseSync(join(folder, 'lock.sqlite'), { timeout: 0 })
+  const db = new DatabaseSync(join(folder, LOCK_FILE), { timeout: 0 })
   try {
     db.exec('begin exclusive')
   } catch (error) {
