@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { DAY_MS, MINUTE_MS, SECOND_MS } from '../base/units.ts'
-import { FOREIGN_RUN_LOST_MS, LISTING_WAIT_MAX_MS } from './runs.ts'
+import { AGENT_AWAY_MAX_MS, LISTING_WAIT_MAX_MS } from './runs.ts'
 import { ADMIN, DUE, files, type JobWorld, openJobWorld, START } from './runs-testing.ts'
 
 describe('runs of jobs, on a real store', () => {
@@ -220,15 +220,35 @@ describe('runs of jobs, on a real store', () => {
   test('a run of a foreign agent that went away and never ends it fails in the end', async () => {
     const job = await world.aJob({}, { nextRunAt: null })
     await world.runs.begin(job, { cause: 'agent', caller: ADMIN })
-    await world.time.pass(2 * FOREIGN_RUN_LOST_MS)
+    await world.time.pass(2 * AGENT_AWAY_MAX_MS)
     await world.scheduler.look()
     assert.deepEqual(await world.said(job), ['job.started'], 'its agent is there')
     world.offlineSince = world.time.clock.now()
-    await world.time.pass(FOREIGN_RUN_LOST_MS - 1)
+    await world.time.pass(AGENT_AWAY_MAX_MS - 1)
     await world.scheduler.look()
     assert.deepEqual(await world.said(job), ['job.started'])
     await world.time.pass(1)
     await world.scheduler.look()
-    assert.deepEqual(await world.said(job), ['job.started', 'job.failed: the agent that began it was not heard of for too long'])
+    assert.deepEqual(await world.said(job), ['job.started', 'job.failed: its agent was not heard of for 3600 seconds'])
+  })
+
+  test('an agent that goes for good while it moves the files: the run fails in the end, with what is open of it', async () => {
+    const job = await world.aJob()
+    await world.time.moveTo(DUE)
+    await world.scheduler.look()
+    await world.answers(job, await world.lists(job), { state: 'listed', files: files('a.csv', 'b.csv'), isTruncated: false })
+    const [run] = await world.runsOf(job)
+    const [first] = await world.transfersOf(run!)
+    await world.end([first!], 'completed')
+    world.offlineSince = world.time.clock.now()
+    await world.time.pass(AGENT_AWAY_MAX_MS - 1)
+    await world.scheduler.look()
+    assert.deepEqual(await world.said(job), ['job.started'], 'it may come back')
+    await world.time.pass(1)
+    await world.scheduler.look()
+    await world.scheduler.look()
+    assert.deepEqual(await world.said(job), ['job.started', 'job.failed: its agent was not heard of for 3600 seconds'])
+    const statuses = (await world.transfersOf(run!)).map(({ status }) => status)
+    assert.deepEqual(statuses.toSorted(), ['cancelled', 'completed'])
   })
 })

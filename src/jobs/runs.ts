@@ -12,8 +12,8 @@ import { type Ending, endData, ended, newRun, skippedData, startedData } from '.
 
 /** A run whose agent has not looked for its files by then fails, ms: an agent that is away this long is not coming back for it. */
 export const LISTING_WAIT_MAX_MS = HOUR_MS
-/** A run that a foreign agent began and does not end fails once that agent was silent for this long, ms. */
-export const FOREIGN_RUN_LOST_MS = HOUR_MS
+/** A run whose files are moved, and whose agent was silent for this long, fails, ms: a foreign one is not going to end it, and the next run waits for this one. */
+export const AGENT_AWAY_MAX_MS = HOUR_MS
 
 /** Times that a run is looked at anew because others change it while it is to stop. */
 const TRIES_MAX = 5
@@ -116,8 +116,8 @@ export function createRuns(parts: RunsParts): Runs {
     if (agent === undefined || agent.revokedAt !== null) return 'its agent is revoked'
     if (run.phase === 'listing' && run.lease === null && now - run.dueAt >= LISTING_WAIT_MAX_MS)
       return `its agent did not look for the files within ${LISTING_WAIT_MAX_MS / SECOND_MS} seconds`
-    if (run.cause === 'agent' && agent.status === 'offline' && now - agent.lastSeenAt >= FOREIGN_RUN_LOST_MS)
-      return 'the agent that began it was not heard of for too long'
+    if (run.phase === 'moving' && agent.status === 'offline' && now - agent.lastSeenAt >= AGENT_AWAY_MAX_MS)
+      return `its agent was not heard of for ${AGENT_AWAY_MAX_MS / SECOND_MS} seconds`
     return null
   }
 
