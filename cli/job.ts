@@ -2,7 +2,7 @@ import { type Client, connect } from './client.ts'
 import { type Call, type Command, CommandError, listOf, many, optional, required, SERVER_OPTIONS } from './command.ts'
 import { durationSeconds } from './duration.ts'
 import { allOf, type Named, oneOf } from './named.ts'
-import { paint, table } from './terminal.ts'
+import { paint, printable, table } from './terminal.ts'
 
 interface JobRow {
   readonly id: string
@@ -198,6 +198,7 @@ const dryRun: Command = {
     const found = await client.call<{
       files: { source: string; destination: string; size: number; modifiedAt: string | null }[]
       skipped: number
+      refused: string[]
       isTruncated: boolean
     }>('POST', `${await pathOf(call, client)}/dry-run`)
     if (call.json) call.terminal.out(JSON.stringify(found))
@@ -210,6 +211,11 @@ const dryRun: Command = {
       if (rows.length > 0) call.terminal.out(table(['BYTES', 'CHANGED', 'FILE'], rows))
       const more = found.isTruncated ? '; there are more, which the next run takes' : ''
       call.terminal.note(`${rows.length} files would be moved; ${found.skipped} were moved before and are left alone${more}`)
+      const [first, ...others] = found.refused.map((name) => printable(JSON.stringify(name)))
+      if (first !== undefined) {
+        const names = others.length === 0 ? first : `${first} and ${others.length} more (--json has them all)`
+        call.terminal.note(`a run would fail, leaving out what cannot have its name at the destination: ${names}`)
+      }
     }
     return 0
   },

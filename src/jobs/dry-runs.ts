@@ -6,7 +6,7 @@ import { TransferFailure } from '../wire/agent/failure.ts'
 import type { ListedFile, ListWork, WorkReport } from '../wire/agent/work.ts'
 import type { Job } from './job.ts'
 import type { Source } from './moving.ts'
-import { destinationOf } from './select-files.ts'
+import { byPlace, destinationOf } from './select-files.ts'
 
 /** Dry runs that wait at the same time. */
 const DRY_RUNS_MAX = 100
@@ -24,6 +24,8 @@ export interface DryRun {
   }[]
   /** Found, but moved before. */
   readonly skipped: number
+  /** Found below the folder of the glob under names that cannot be names at the destination: a run leaves them out, and fails. */
+  readonly refused: readonly string[]
   /** There are more files than one run takes. */
   readonly isTruncated: boolean
 }
@@ -106,13 +108,15 @@ export function createDryRuns({ workOf, choose, isPinned, nudge, clock }: DryRun
   async function planOf(job: Job, listed: Extract<WorkReport, { state: 'listed' }>): Promise<DryRun> {
     const { files, isTruncated } = listed
     const chosen = await choose(job, files)
+    const { placeable, refused } = byPlace(job, chosen)
     return {
-      files: chosen.map(({ file, sourceUrl }) => ({
+      files: placeable.map(({ file, sourceUrl }) => ({
         source: sourceUrl,
         destination: destinationOf(job, file),
         ...{ size: file.size, modifiedAt: file.modifiedAt },
       })),
       skipped: files.length - chosen.length,
+      refused: refused.map(({ file }) => file.relativePath),
       isTruncated,
     }
   }

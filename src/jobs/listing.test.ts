@@ -316,9 +316,19 @@ describe('the listings of runs, on a real store', () => {
     await world.answers(job, lease, { state: 'listed', files: files('a.csv'), isTruncated: false })
     assert.deepEqual(await found, {
       files: [{ source: 'sftp://host/out/a.csv', destination: '/in/a.csv', size: 5, modifiedAt: 1_000 }],
-      ...{ skipped: 0, isTruncated: false },
+      ...{ skipped: 0, refused: [], isTruncated: false },
     })
     assert.deepEqual([await world.runsOf(job), await world.said(job)], [[], []])
+  })
+
+  test('a dry run tells names that cannot be names at the destination, and what would move besides', async () => {
+    const job = await world.aJob()
+    const found = world.listings.dryRun(job)
+    const odd = files('new\nline', 'fine', 'back\\slash')
+    await world.answers(job, await world.lists(job), { state: 'listed', files: odd, isTruncated: false })
+    const plan = await found
+    assert.deepEqual(plan.files.map(({ destination }) => destination), ['/in/fine'])
+    assert.deepEqual([plan.skipped, plan.refused], [0, ['new\nline', 'back\\slash']])
   })
 
   test('a dry run nobody answers ends with what to look at', async () => {

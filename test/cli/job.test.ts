@@ -70,6 +70,17 @@ test('a job is made, looked ahead, run, paused, changed and removed, by its name
   )
 })
 
+test('one odd name does not hide what a run would move, and is told', async () => {
+  await mkdir(join(files, 'odd'))
+  for (const name of ['fine', 'new\nline']) await writeFile(join(files, 'odd', name), name)
+  const route = ['--agent', 'builtin', '--from', join(files, 'odd/*'), '--to', join(files, 'even/')]
+  await json('add', 'odd', ...route, '--schedule', '0 2 1 1 *')
+  const { out, error } = await job(['dry-run', 'odd'])
+  assert.match(out, /odd\/fine → .*even\/fine$/m)
+  assert.match(error, /^1 files would be moved; .*\na run would fail, leaving out what .* at the destination: "new\\nline"$/m)
+  assert.deepEqual((await json<{ refused: string[] }>('dry-run', 'odd')).refused, ['new\nline'])
+})
+
 interface Run {
   readonly id: string
   readonly cause: string

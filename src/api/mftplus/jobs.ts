@@ -350,6 +350,10 @@ export function addJobRoutes(api: Api, { jobs }: Pick<ApiNeeds, 'jobs'>): void {
                 }),
               ),
               skipped: count('Found, and moved before.'),
+              refused: Type.Array(Type.String(), {
+                description:
+                  'Found, below the folder of the glob, under names that cannot be names at the destination: a run leaves them out, and fails.',
+              }),
               isTruncated: Type.Boolean({ description: 'There are more than one run takes; the next run takes the others.' }),
             }),
           },
@@ -359,8 +363,9 @@ export function addJobRoutes(api: Api, { jobs }: Pick<ApiNeeds, 'jobs'>): void {
       },
     },
     async ({ params: { id } }) => {
-      const { files, ...more } = await admin.dryRun(id)
-      return said({ files: files.map((file) => ({ ...file, modifiedAt: isoOrNull(file.modifiedAt) })), ...more })
+      const { files, refused, ...more } = await admin.dryRun(id)
+      const plan = files.map((file) => ({ ...file, modifiedAt: isoOrNull(file.modifiedAt) }))
+      return said({ files: plan, refused: [...refused], ...more })
     },
   )
 
