@@ -237,7 +237,11 @@ export function jobCases(world: World): void {
       arrivedAt: tick(),
       progress: 100,
     }
-    assert.deepEqual(await world.store.changeTransfers([{ basis: transfer, after, events: [], entry: null }]), [true])
+    const arrived: Transfer = { ...after, status: 'running', completedAt: null }
+    assert.deepEqual(await world.store.changeTransfers([{ basis: transfer, after: arrived, events: [], entry: null }]), [true])
+    const sought = [{ sourceUrl: 'sftp://host/a.csv' }]
+    assert.deepEqual(await world.store.movedFiles(job.id, sought), [], 'its source is still to be seen to')
+    assert.deepEqual(await world.store.changeTransfers([{ basis: arrived, after, events: [], entry: null }]), [true])
     const moved = { sourceUrl: 'sftp://host/a.csv', size: 10, modifiedAt: 1_000, sha256 }
     assert.deepEqual(await world.store.movedFiles(job.id, [{ sourceUrl: 'sftp://host/a.csv' }]), [moved])
     assert.deepEqual(await world.store.movedFiles(job.id, [{ sourceUrl: 'sftp://host/b.csv', sha256 }]), [

@@ -170,7 +170,9 @@ export const transferUnits: Units<TransferUnits> = {
     for (const [at, change] of inOrder) done[at] = await changeTransfer(work, change)
     for (const [, { basis, after, events, leavesPart, entry }] of inOrder.filter(([at]) => done[at])) {
       if (leavesPart) await insertLeftover(work, after.id, after.agentId, after.completedAt ?? after.dueAt)
-      if (basis.arrivedAt === null && after.arrivedAt !== null) await rememberMoved(work, after, after.arrivedAt)
+      // Not at its arrival: where something is still to be done with its source, the next run has to find it again.
+      if (basis.status !== 'completed' && after.status === 'completed')
+        await rememberMoved(work, after, after.arrivedAt ?? after.completedAt!)
       for (const event of events) await work.recordEvent(event)
       if (entry !== null) await note(work, entry)
     }
