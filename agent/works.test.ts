@@ -48,6 +48,16 @@ test('as much is done at the same time as is allowed; the next begins when one h
   assert.deepEqual(leases(), ['a', 'b', 'c', 'd'])
 })
 
+test('looking for files takes no turn: what waits in it holds up no transfer', async () => {
+  const { works, leases } = world(1)
+  works.take({ ...transferWork('list'), kind: 'list', runId: 'run_1' } as unknown as Work)
+  works.take(transferWork('a'))
+  assert.deepEqual([leases(), works.isBusy], [['list', 'a'], true])
+  works.take({ ...transferWork('next'), kind: 'list', runId: 'run_2' } as unknown as Work)
+  works.take(transferWork('b'))
+  assert.deepEqual(leases(), ['list', 'a', 'next'])
+})
+
 test('the same lease, handed out again by mistake, is done once', () => {
   const { works, leases } = world()
   works.take(transferWork('a'))

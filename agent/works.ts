@@ -58,7 +58,7 @@ export class Works {
   }
 
   get isBusy(): boolean {
-    return this.#running.size >= this.#concurrency
+    return [...this.#running].filter(takesTurn).length >= this.#concurrency
   }
 
   /** How many are done at the same time; those that are more end as they would. */
@@ -108,9 +108,8 @@ export class Works {
 
   #fill(): void {
     for (const held of this.#held.values()) {
-      // What was cancelled before its turn is begun too: an earlier attempt may have left something. What discards that takes no turn.
-      const waitsForNone = held.stop.signal.aborted || held.work.kind === 'discard'
-      const mayStart = this.#running.size < this.#concurrency || waitsForNone
+      // What was cancelled before its turn is begun too: an earlier attempt may have left something.
+      const mayStart = !this.isBusy || held.stop.signal.aborted || !takesTurn(held)
       if (held.state === 'waiting' && mayStart && !this.#isDone(held.work)) this.#start(held)
     }
   }
@@ -161,6 +160,11 @@ export class Works {
   #isHeld(held: Held): boolean {
     return this.#held.get(held.work.lease) === held
   }
+}
+
+/** Only transfers do: a listing mostly waits, and the server hands out few of them at a time; discarding takes a moment. */
+function takesTurn({ work }: Held): boolean {
+  return work.kind === 'transfer'
 }
 
 function subject(work: Work): string {

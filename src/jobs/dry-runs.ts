@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import { AppError } from '../base/error.ts'
 import { randomText } from '../base/id.ts'
 import { SECOND_MS } from '../base/units.ts'
+import type { HeldWork } from '../transfers/work-source.ts'
 import { TransferFailure } from '../wire/agent/failure.ts'
 import type { ListedFile, ListWork, WorkReport } from '../wire/agent/work.ts'
 import type { Job } from './job.ts'
@@ -12,6 +13,8 @@ import { byPlace, destinationOf } from './select-files.ts'
 const DRY_RUNS_MAX = 100
 /** How long somebody waits for a dry run, ms. */
 export const DRY_RUN_MAX_MS = 60 * SECOND_MS
+/** An agent that was told to stop, and has not said that it has, is not told again after this, ms. */
+const STOPPED_MAX_MS = 60 * SECOND_MS
 const LEASE_CHARACTERS = 24
 
 /** What a dry run found. */
@@ -40,10 +43,12 @@ export interface DryRunParts {
   readonly clock: Clock
 }
 
+/** Until the agent has answered, whoever waited for it may have gone. */
 interface Waiting {
   readonly job: Job
   readonly agentId: string
   isSent: boolean
+  isCancelled: boolean
   answer(report: WorkReport): void
 }
 
@@ -62,9 +67,11 @@ export function createDryRuns({ workOf, choose, isPinned, nudge, clock }: DryRun
       if (dryRun.agentId !== agentId || dryRun.isSent || work.length >= limit) continue
       dryRun.isSent = true
       try {
-        work.push(await workOf(dryRun.job, lease, lease))
+        // Somebody waits: which files still change is for the run to find out.
+        work.push({ ...(await workOf(dryRun.job, lease, lease)), quietMs: 0 })
       } catch (error) {
         dryRun.answer(failureOf(error))
+        waiting.delete(lease)
       }
     }
     return work
@@ -75,10 +82,14 @@ export function createDryRuns({ workOf, choose, isPinned, nudge, clock }: DryRun
     if (dryRun === undefined) return undefined
     if (report.state !== 'host_key') {
       dryRun.answer(report)
-      return { go: report.state === 'running' }
+      if (report.state !== 'running') waiting.delete(lease)
+      return { go: report.state === 'running' && !dryRun.isCancelled }
     }
     const go = await isPinned(dryRun.job, report.hostKey)
-    if (!go) dryRun.answer({ ...notTrusted(report.hostKey), state: 'failed', bytesTransferred: 0 })
+    if (!go) {
+      dryRun.answer({ ...notTrusted(report.hostKey), state: 'failed', bytesTransferred: 0 })
+      waiting.delete(lease)
+    }
     return { go }
   }
 
@@ -87,15 +98,18 @@ export function createDryRuns({ workOf, choose, isPinned, nudge, clock }: DryRun
       throw new AppError('limit_reached', `${DRY_RUNS_MAX} dry runs are under way already; try again in a moment`)
     const lease = `dry_${randomText(LEASE_CHARACTERS)}`
     const report = await new Promise<WorkReport | undefined>((resolve) => {
-      const cancel = clock.after(DRY_RUN_MAX_MS, () => resolve(undefined))
+      const cancel = clock.after(DRY_RUN_MAX_MS, () => {
+        giveUp(lease)
+        resolve(undefined)
+      })
       const answer = (report: WorkReport) => {
         if (report.state === 'running') return
         cancel()
         resolve(report)
       }
-      waiting.set(lease, { job, agentId: job.agentId, isSent: false, answer })
+      waiting.set(lease, { job, agentId: job.agentId, isSent: false, isCancelled: false, answer })
       nudge(job.agentId)
-    }).finally(() => waiting.delete(lease))
+    })
     if (report?.state === 'listed') return planOf(job, report)
     if (report?.state === 'failed')
       throw new AppError('conflict', `the agent could not look for the files: ${report.errorCode}: ${report.error}`)
@@ -103,6 +117,17 @@ export function createDryRuns({ workOf, choose, isPinned, nudge, clock }: DryRun
       'conflict',
       `the agent of the job did not answer within ${DRY_RUN_MAX_MS / SECOND_MS} seconds; is it connected to this server?`,
     )
+  }
+
+  /** Nobody waits for it any more: an agent that has it is to stop. */
+  function giveUp(lease: string): void {
+    const dryRun = waiting.get(lease)
+    if (dryRun?.isSent !== true) waiting.delete(lease)
+    else {
+      dryRun.isCancelled = true
+      nudge(dryRun.agentId)
+      clock.after(STOPPED_MAX_MS, () => waiting.delete(lease))
+    }
   }
 
   async function planOf(job: Job, listed: Extract<WorkReport, { state: 'listed' }>): Promise<DryRun> {
@@ -128,6 +153,19 @@ export function createDryRuns({ workOf, choose, isPinned, nudge, clock }: DryRun
     /** What a run of this job would move now. `conflict` where its agent does not answer in time. */
     run,
     jobOf: (agentId: string, lease: string) => ofAgent(agentId, lease)?.job,
+    /** What this agent has in hand. */
+    held: (agentId: string): HeldWork[] =>
+      [...waiting]
+        .filter(([, dryRun]) => dryRun.agentId === agentId && dryRun.isSent)
+        .map(([lease, { isCancelled }]) => ({ lease, isCancelled })),
+    /** The agent has none but `kept`. */
+    forget(agentId: string, kept: readonly string[]): void {
+      for (const [lease, dryRun] of waiting) {
+        if (dryRun.agentId !== agentId || !dryRun.isSent || kept.includes(lease)) continue
+        if (dryRun.isCancelled) waiting.delete(lease)
+        else dryRun.isSent = false
+      }
+    },
   }
 }
 

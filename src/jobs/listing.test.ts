@@ -327,8 +327,38 @@ describe('the listings of runs, on a real store', () => {
     const odd = files('new\nline', 'fine', 'back\\slash')
     await world.answers(job, await world.lists(job), { state: 'listed', files: odd, isTruncated: false })
     const plan = await found
-    assert.deepEqual(plan.files.map(({ destination }) => destination), ['/in/fine'])
+    assert.deepEqual(
+      plan.files.map(({ destination }) => destination),
+      ['/in/fine'],
+    )
     assert.deepEqual([plan.skipped, plan.refused], [0, ['new\nline', 'back\\slash']])
+  })
+
+  test('a dry run waits for no file to be quiet; one that nobody waits for any more is stopped at the agent', async () => {
+    const job = await world.aJob({ quietSeconds: 3_600 })
+    const found = assert.rejects(world.listings.dryRun(job), { code: 'conflict' })
+    const [work] = await world.listings.take(job.agentId, 5)
+    assert.ok(work?.kind === 'list')
+    const { lease, quietMs } = work
+    assert.equal(quietMs, 0)
+    assert.deepEqual(await world.listings.held(job.agentId), [{ lease, isCancelled: false }])
+    await world.time.pass(DRY_RUN_MAX_MS)
+    await found
+    assert.deepEqual(await world.listings.held(job.agentId), [{ lease, isCancelled: true }])
+    await world.answers(job, lease, { state: 'cancelled', bytesTransferred: 0 })
+    assert.deepEqual(await world.listings.held(job.agentId), [])
+  })
+
+  test('a dry run whose agent comes back without it is handed out again', async () => {
+    const job = await world.aJob()
+    const found = world.listings.dryRun(job)
+    const lease = await world.lists(job)
+    await world.listings.putBack(job.agentId, [lease])
+    assert.deepEqual(await world.listings.take(job.agentId, 5), [], 'it has it')
+    await world.listings.putBack(job.agentId, [])
+    assert.equal(await world.lists(job), lease)
+    await world.answers(job, lease, { state: 'listed', files: [], isTruncated: false })
+    assert.deepEqual((await found).files, [])
   })
 
   test('a dry run nobody answers ends with what to look at', async () => {

@@ -17,8 +17,12 @@ import type { JobStore } from './port.ts'
 import type { Runs } from './runs.ts'
 import { byPlace, isGlob, notMovedYet } from './select-files.ts'
 
-/** Listings that an agent holds, at most. */
+/** Listings that an agent holds, at most, as the store is asked for them. */
 const LISTINGS_MAX = 100
+/**
+ * Listings of an agent at the same time, beside its transfers: most of one is waiting, for its far side or until files are known not to change.
+ */
+const AT_ONCE_MAX = 16
 const LEASE_CHARACTERS = 24
 /** Transfers that are made in one transaction: a tenth of a second, measured, for which others who write wait. */
 export const TRANSFERS_STEP = 250
@@ -228,9 +232,11 @@ export function createListings({ store, moving, runs, clock, log, node }: Listin
   }
 
   return {
+    besideMax: AT_ONCE_MAX,
     take,
     report,
     async putBack(agentId, kept) {
+      dryRuns.forget(agentId, kept)
       for (const [lease, holder] of unsent) if (holder === agentId) unsent.delete(lease)
       const held = await store.heldListings(agentId, LISTINGS_MAX)
       const lost = held.filter(({ lease }) => lease !== null && !kept.includes(lease))
@@ -244,9 +250,10 @@ export function createListings({ store, moving, runs, clock, log, node }: Listin
     },
     async held(agentId) {
       const held = await store.heldListings(agentId, LISTINGS_MAX)
-      return held
+      const ofRuns = held
         .filter(({ lease }) => !unsent.has(lease!))
         .map(({ lease, cancelAskedAt }) => ({ lease: lease!, isCancelled: cancelAskedAt !== null }))
+      return [...dryRuns.held(agentId), ...ofRuns]
     },
     async jobOf(agentId, lease) {
       const job = dryRuns.jobOf(agentId, lease)

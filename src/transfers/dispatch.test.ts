@@ -123,6 +123,17 @@ test('work that takes no slot is handed out where none is free, so many at a tim
   assert.equal(beside.asked.at(-1), 'take 3')
 })
 
+test('work that takes no slot and is told as held counts among its own', async () => {
+  const [slots, beside] = [new Source(), Object.assign(new Source(), { besideMax: 3 })]
+  const { dispatcher, sent, send } = open({ sources: [slots, beside] })
+  slots.waiting.push('a', 'b', 'c')
+  beside.holding.set('w', { lease: 'w', isCancelled: false })
+  beside.waiting.push('x', 'y', 'z')
+  dispatcher.attach(AGENT, hello(['w']), send)
+  await settle()
+  assert.deepEqual(sent, ['a', 'b', 'x', 'y'])
+})
+
 test('what another node was asked to stop is said down the stream of this one within a quarter of a second', async () => {
   const stopping: string[] = []
   const { source, dispatcher, sent, send, pass } = open({ stopping: () => stopping })

@@ -83,11 +83,12 @@ export function createDispatcher({ sources, store, clock, log }: DispatcherNeeds
     const { id } = line.agent
     if (line.greeting !== null) await putBack(id, line.greeting)
     line.greeting = null
-    const held = (await Promise.all(sources.map((source) => source.held(id)))).flat()
-    for (const { lease, isCancelled } of held) if (isCancelled) line.send({ type: 'cancel', lease })
-    let free = line.agent.concurrency - held.length
-    for (const source of sources) {
-      const room = source.besideMax ?? free
+    const held = await Promise.all(sources.map(async (source) => ({ source, works: await source.held(id) })))
+    for (const { lease, isCancelled } of held.flatMap(({ works }) => works)) if (isCancelled) line.send({ type: 'cancel', lease })
+    const inSlots = held.filter(({ source }) => source.besideMax === undefined).flatMap(({ works }) => works)
+    let free = line.agent.concurrency - inSlots.length
+    for (const { source, works: before } of held) {
+      const room = source.besideMax === undefined ? free : source.besideMax - before.length
       if (!line.isOpen || isStopping) return
       const works = room > 0 ? await source.take(id, room) : []
       // Where the stream has closed meanwhile, the next hello does not name them.
