@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { mkdir, symlink, utimes, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, posix } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { movingClock } from '../../src/base/testing.ts'
@@ -33,6 +33,8 @@ async function tree(t: TestContext, paths: readonly string[]): Promise<string> {
   }
   return folder
 }
+
+const NO_BACKSLASH = process.platform === 'win32' && 'no name on Windows has a backslash'
 
 function listed(reports: readonly WorkReport[]) {
   const end = reports.at(-1)!
@@ -133,7 +135,7 @@ function serving(list: (folder: string) => readonly Partial<Entry>[]): { open: t
 
 test('names that would lead out of the folder are passed over, whatever a server sends', async (t) => {
   const folder = await freshGround(t)
-  const hostile = ['', '.', '..', '../x', '/etc/passwd', 'a/b', 'a\\b', '..\\x', 'x\0', '/', 'x/..', '..//']
+  const hostile = ['', '.', '..', '../x', '/etc/passwd', 'a/b', 'x\0', '/', 'x/..', '..//']
   const bench = workBench(
     folder,
     serving((at) => (at === '/out' ? [...hostile, 'good.csv'].flatMap((name) => [{ name }, { name, kind: 'folder' }]) : [])),
@@ -145,11 +147,33 @@ test('names that would lead out of the folder are passed over, whatever a server
   )
 })
 
-test('a plain name joined to a folder is below it', () => {
+test('names that are names there, but not everywhere, are told: the server refuses them', async (t) => {
+  const odd = ['back\\slash', 'up\\..', 'new\nline', 'return\r', 'C:', 'tab\t']
+  const folder = await freshGround(t)
+  const bench = workBench(
+    folder,
+    serving((at) => (at === '/out' ? [...odd.map((name) => ({ name })), { name: 'a\\b', kind: 'folder' }] : [{ name: 'c' }])),
+  )
+  await listFiles(listWork('/out/**'), bench.context)
+  const found = listed(bench.reports).files.map(({ relativePath }) => relativePath)
+  assert.deepEqual(found.sort(), [...odd, 'a\\b/c'].sort())
+})
+
+test('a file with a backslash in its name is found by its path', { skip: NO_BACKSLASH }, async (t) => {
+  const folder = await tree(t, ['out/back\\slash'])
+  for (const path of ['out/back\\slash', 'out/*']) {
+    const bench = workBench(folder)
+    await listFiles(listWork(join(folder, path)), bench.context)
+    const found = listed(bench.reports).files.map(({ relativePath }) => relativePath)
+    assert.deepEqual(found, ['back\\slash'])
+  }
+})
+
+test('a plain name joined to a folder is below it, where paths have slashes', () => {
   const hostile = fc.oneof(fc.string(), fc.string({ unit: fc.constantFrom('.', '/', '\\', '\0', 'a', ' ') }))
   fc.assert(
     fc.property(hostile, (name) => {
-      if (isPlainName(name)) assert.equal(dirname(join('/base', name)), '/base')
+      if (isPlainName(name)) assert.equal(posix.dirname(posix.join('/base', name)), '/base')
     }),
   )
 })

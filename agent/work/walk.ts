@@ -118,11 +118,11 @@ function fits(segment: string, name: string): boolean {
 }
 
 /**
- * Names come from the other side, which may be hostile: whatever could mean another folder, here or on the way, is no name. So the path that is built of them never
- * leaves the folder of the destination.
+ * Names come from the other side, which may be hostile: whatever is no single segment of a path there is no name. What is one there and cannot be one at the
+ * destination, such as `back\slash`, is listed: the server refuses it by its name before anything is made of it.
  */
 export function isPlainName(name: string): boolean {
-  return name !== '' && name !== '.' && name !== '..' && !/[/\\\0]/.test(name)
+  return name !== '' && name !== '.' && name !== '..' && !/[/\0]/.test(name)
 }
 
 /**

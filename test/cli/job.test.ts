@@ -70,15 +70,23 @@ test('a job is made, looked ahead, run, paused, changed and removed, by its name
   )
 })
 
-test('one odd name does not hide what a run would move, and is told', async () => {
+test('one odd name does not hide what a run would move, and is told; the run moves the others and has failed', async () => {
   await mkdir(join(files, 'odd'))
-  for (const name of ['fine', 'new\nline']) await writeFile(join(files, 'odd', name), name)
-  const route = ['--agent', 'builtin', '--from', join(files, 'odd/*'), '--to', join(files, 'even/')]
-  await json('add', 'odd', ...route, '--schedule', '0 2 1 1 *')
+  for (const name of ['fine', 'new\nline', 'back\\slash']) await writeFile(join(files, 'odd', name), name)
+  const add = (name: string, glob: string) =>
+    json('add', name, '--agent', 'builtin', '--from', join(files, glob), '--to', join(files, 'even/'), '--schedule', '0 2 1 1 *')
+  await add('odd', 'odd/*')
   const { out, error } = await job(['dry-run', 'odd'])
   assert.match(out, /odd\/fine → .*even\/fine$/m)
-  assert.match(error, /^1 files would be moved; .*\na run would fail, leaving out what .* at the destination: "new\\nline"$/m)
-  assert.deepEqual((await json<{ refused: string[] }>('dry-run', 'odd')).refused, ['new\nline'])
+  assert.match(
+    error,
+    /^1 files would be moved; .*\na run would fail, leaving out what .* at the destination: "back\\\\slash" and 1 more/,
+  )
+  assert.deepEqual((await json<{ refused: string[] }>('dry-run', 'odd')).refused, ['back\\slash', 'new\nline'])
+  assert.match((await job(['run', 'odd', '--wait'])).out, /is failed: 1 of 1 files; .*: "back\\\\slash" \(and 1 more\)$/m)
+  await add('slash', 'odd/back*')
+  assert.match((await job(['run', 'slash', '--wait'])).out, /is failed: 0 of 0 files; .*: "back\\\\slash"$/m)
+  assert.deepEqual(await readdir(join(files, 'even')), ['fine'])
 })
 
 interface Run {
