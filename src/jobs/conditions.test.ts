@@ -13,7 +13,6 @@ const cases: {
   options?: Partial<JobOptions>
   at?: string
   circumstances?: Partial<Circumstances>
-  isAskedFor?: boolean
   why: RegExp | null
 }[] = [
   { name: 'no condition', why: null },
@@ -66,18 +65,10 @@ const cases: {
     why: /2026-12-30 is not among the open dates/,
   },
   { name: 'an open date', options: { openDates: ['2026-12-31'] }, at: '2026-12-31T10:00:00Z', why: null },
-  {
-    name: 'a person is not held by the calendar',
-    options: { closedDates: ['2026-12-25'] },
-    at: '2026-12-25T10:00:00Z',
-    isAskedFor: true,
-    why: null,
-  },
   { name: 'the run before is under way', circumstances: { latestRun: runOf() }, why: /run_1, is still under way/ },
-  { name: 'which holds a person as well', circumstances: { latestRun: runOf() }, isAskedFor: true, why: /still under way/ },
   { name: 'unless they may overlap', options: { waitsForPrevious: false }, circumstances: { latestRun: runOf() }, why: null },
   { name: 'the run before has failed', circumstances: { latestRun: runOf({ status: 'failed' }) }, why: null },
-  { name: 'a revoked agent', circumstances: { isAgentRevoked: true }, isAskedFor: true, why: /agent is revoked/ },
+  { name: 'a revoked agent', circumstances: { isAgentRevoked: true }, why: /agent is revoked/ },
   { name: 'its dependency is gone', circumstances: { dependency: undefined }, why: /gone/ },
   {
     name: 'its dependency never ran',
@@ -107,9 +98,9 @@ const cases: {
   },
 ]
 
-for (const { name, options = {}, at = '2026-11-20T12:00:00Z', circumstances = {}, isAskedFor = false, why } of cases) {
+for (const { name, options = {}, at = '2026-11-20T12:00:00Z', circumstances = {}, why } of cases) {
   test(name, () => {
-    const found = unmetCondition(jobOf({ options }), Date.parse(at), { ...FREE, ...circumstances }, { isAskedFor })
+    const found = unmetCondition(jobOf({ options }), Date.parse(at), { ...FREE, ...circumstances })
     if (why === null) assert.equal(found, null)
     else assert.match(found ?? 'none', why)
   })

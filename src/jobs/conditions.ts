@@ -9,20 +9,15 @@ export interface Circumstances {
   readonly isAgentRevoked: boolean
 }
 
-/**
- * Why a run does not begin now, for people; null: it begins. A run that is asked for by a person is held back only by what would make it
- * wrong, not by the calendar: `isAskedFor`.
- */
-export function unmetCondition(job: Job, now: number, circumstances: Circumstances, { isAskedFor = false } = {}): string | null {
+/** Why a run that its schedule asks for does not begin now, for people; null: it begins. */
+export function unmetCondition(job: Job, now: number, circumstances: Circumstances): string | null {
   if (circumstances.isAgentRevoked) return 'its agent is revoked'
-  if (!isAskedFor) {
-    const calendar = closedBy(job, now)
-    if (calendar !== null) return calendar
-  }
+  const calendar = closedBy(job, now)
+  if (calendar !== null) return calendar
   const { latestRun, dependency } = circumstances
   if (job.options.waitsForPrevious && latestRun?.status === 'running')
     return `the run before, ${latestRun.id}, is still under way`
-  return isAskedFor ? null : missingDependency(latestRun, dependency)
+  return missingDependency(latestRun, dependency)
 }
 
 /** Why the calendar of a job lets no run begin at this moment; null: it does. */
