@@ -60,7 +60,6 @@ const globs = [
   { glob: 'out/.*/*', found: ['.secret/g.csv'] },
   { glob: 'out/a.csv', found: ['a.csv'] },
   { glob: 'out/nothing.csv', found: [] },
-  { glob: 'out/x', found: [] },
 ]
 for (const { glob, found } of globs) {
   test(`${glob} finds ${found.length === 0 ? 'nothing' : found.join(', ')}`, async (t) => {
@@ -89,11 +88,12 @@ test('sizes, times and, where asked for, hashes are told', async (t) => {
   assert.deepEqual(listed(bench.reports).files, [expected])
 })
 
-test('a folder that is not there is NOT_FOUND, one outside the roots PERMISSION_DENIED', async (t) => {
-  const folder = await tree(t, [])
+test('a folder that is not there is NOT_FOUND, one outside the roots PERMISSION_DENIED, one in place of a file NOT_A_FILE', async (t) => {
+  const folder = await tree(t, ['out/a'])
   for (const [path, code] of [
     [join(folder, 'none/*'), 'NOT_FOUND'],
     ['/etc/*', 'PERMISSION_DENIED'],
+    [join(folder, 'out'), 'NOT_A_FILE'],
   ] as const) {
     const bench = workBench(folder)
     await listFiles(listWork(path), bench.context)
@@ -187,7 +187,7 @@ test('a tree without an end is walked to a depth and said to be truncated', asyn
   })
   const bench = workBench(folder, endless)
   await listFiles(listWork('/out/**'), bench.context)
-  assert.deepEqual(listed(bench.reports), { state: 'listed', files: [], isTruncated: true })
+  assert.deepEqual(listed(bench.reports), { state: 'listed', files: [], notQuiet: 0, isTruncated: true })
   assert.equal(folders, DEPTH_MAX)
 })
 
@@ -235,7 +235,37 @@ test('what still grows between two looks is left for the next time', async (t) =
     listed(bench.reports).files.map(({ relativePath }) => relativePath),
     ['still'],
   )
+  assert.equal(listed(bench.reports).notQuiet, 3, 'grows, touched and new; gone is gone')
 })
+
+for (const [becomes, facts, found, notQuiet] of [
+  ['stays as it is', { size: 7 }, ['a.csv'], 0],
+  ['grows', { size: 8 }, [], 1],
+  ['goes away', undefined, [], 0],
+] as const) {
+  test(`one file that is named and ${becomes} between two looks: ${found.length} found, ${notQuiet} not quiet`, async (t) => {
+    const { clock, timers, pass } = movingClock()
+    const looks = [{ size: 7 }, facts]
+    const bench = workBench(await freshGround(t), {
+      clock,
+      async open(endpoint, context): Promise<Client> {
+        const client = await openClient(endpoint, context)
+        const stat = async () => {
+          const seen = looks.shift()
+          return seen && { kind: 'file' as const, modifiedAt: 1, ...seen }
+        }
+        return { ...client, stat }
+      },
+    })
+    const listing = listFiles(listWork('/out/a.csv', { quietMs: 60_000 }), bench.context)
+    await eventually(async () => assert.ok(timers.size > 0))
+    await pass(60_000)
+    await eventually(async () => assert.equal(bench.reports.length, 1))
+    await listing
+    const end = listed(bench.reports)
+    assert.deepEqual([end.files.map(({ relativePath }) => relativePath), end.notQuiet], [found, notQuiet])
+  })
+}
 
 test('a listing that is cancelled says so, one that is stopped says nothing', async (t) => {
   for (const [reason, said] of [

@@ -37,8 +37,9 @@ async function look(
   client: Client,
   stop: Stop,
   context: WorkContext,
-): Promise<{ files: ListedFile[]; isTruncated: boolean }> {
+): Promise<{ files: ListedFile[]; notQuiet: number; isTruncated: boolean }> {
   let files: Found[] = []
+  let notQuiet = 0
   let isTruncated = false
   const bounds = { onBound: () => (isTruncated = true), log: context.log }
   for await (const file of findFiles(client, work.source.path, bounds)) {
@@ -57,10 +58,11 @@ async function look(
       stop.check()
       const before = seen.get(file.path)
       if (before?.size === file.size && before.modifiedAt === file.modifiedAt) files.push(file)
+      else notQuiet++
     }
   }
   files.sort((one, other) => (one.path < other.path ? -1 : 1))
-  return { files: work.wantsHash ? await withHashes(files, client, stop) : files, isTruncated }
+  return { files: work.wantsHash ? await withHashes(files, client, stop) : files, notQuiet, isTruncated }
 }
 
 async function withHashes(files: readonly Found[], client: Client, stop: Stop): Promise<ListedFile[]> {

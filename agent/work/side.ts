@@ -2,7 +2,7 @@ import { posix } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { TransferFailure } from '../../src/wire/agent/failure.ts'
 import type { Endpoint, TransferWork } from '../../src/wire/agent/work.ts'
-import type { Client } from '../clients/client.ts'
+import type { Client, FileFacts } from '../clients/client.ts'
 import type { WorkContext } from './context.ts'
 import { type Stop, Stopped, within } from './stop.ts'
 
@@ -74,8 +74,11 @@ async function tellHostKey(hostKey: string, context: WorkContext, stop: Stop): P
 export async function statFile(client: Client, path: string) {
   const facts = await client.stat(path)
   if (facts === undefined) throw new TransferFailure('NOT_FOUND', `There is no file “${path}” at the source.`)
-  if (facts.kind !== 'file') {
-    throw new TransferFailure('NOT_A_FILE', `“${path}” at the source is ${facts.kind === 'folder' ? 'a folder' : 'not a file'}.`)
-  }
+  checkIsFile(facts, path)
   return facts
+}
+
+export function checkIsFile({ kind }: Pick<FileFacts, 'kind'>, path: string): void {
+  if (kind === 'file') return
+  throw new TransferFailure('NOT_A_FILE', `“${path}” at the source is ${kind === 'folder' ? 'a folder' : 'not a file'}.`)
 }

@@ -3,6 +3,7 @@ import type { Log } from '../../src/base/log.ts'
 import { TransferFailure } from '../../src/wire/agent/failure.ts'
 import type { ListedFile } from '../../src/wire/agent/work.ts'
 import { type Client, type Entry, isPartialName } from '../clients/client.ts'
+import { checkIsFile } from './side.ts'
 
 /** A tree may be endless: a server can make up folders, and a file system can contain itself. */
 export const DEPTH_MAX = 32
@@ -34,7 +35,8 @@ export async function* findFiles(client: Client, glob: string, bounds: Bounds): 
 
 async function* findOne(client: Client, path: string): AsyncGenerator<Found> {
   const facts = await client.stat(path)
-  if (facts?.kind !== 'file') return
+  if (facts === undefined) return
+  checkIsFile(facts, path)
   const name = path.slice(path.lastIndexOf('/') + 1)
   if (isPlainName(name)) yield { path, relativePath: name, size: facts.size, modifiedAt: facts.modifiedAt }
 }

@@ -25,6 +25,14 @@ describe('the listings of runs, on a real store', () => {
     assert.deepEqual(await world.said(single), ['job.started', 'job.failed: NOT_FOUND: nothing is at /out/a.csv'])
   })
 
+  test('one file that is still being written is left for the next run, and this one completes', async () => {
+    const job = await world.aJob({ quietSeconds: 60 }, { sourcePath: '/out/a.csv' })
+    await world.time.moveTo(DUE)
+    await world.scheduler.look()
+    await world.answers(job, await world.lists(job), { state: 'listed', files: [], notQuiet: 1, isTruncated: false })
+    assert.deepEqual(await world.said(job), ['job.started', 'job.completed'])
+  })
+
   test('a host key that is shown to a listing is pinned, and the listing goes on', async () => {
     const asked: unknown[] = []
     world.build({

@@ -29,6 +29,8 @@ export const TRANSFERS_STEP = 250
 /** Decisions about one listing that somebody else was faster than, one after the other. */
 const TRIES_MAX = 5
 
+type Listed = Extract<WorkReport, { state: 'listed' }>
+
 export interface ListingParts {
   readonly store: JobStore & Pick<TransferStore, 'pinHostKey'>
   readonly moving: Moving
@@ -145,7 +147,7 @@ export function createListings({ store, moving, runs, clock, log, node }: Listin
   /** False: somebody changed the run meanwhile, and it is to be judged anew. */
   async function isRecorded(run: Run, report: Exclude<WorkReport, { state: 'host_key' }>): Promise<boolean> {
     if (report.state === 'listed') {
-      return listed(run, report.files, report.isTruncated).catch((error) => {
+      return listed(run, report).catch((error) => {
         // An agent is answered once it is recorded what became of its listing, whatever that is.
         if (error instanceof TransferFailure) return failed(run, failureOf(error))
         if (codeOf(error) === 'path_invalid') return giveUp(run, (error as AppError).message)
@@ -157,11 +159,11 @@ export function createListings({ store, moving, runs, clock, log, node }: Listin
     return true
   }
 
-  async function listed(run: Run, files: readonly ListedFile[], isTruncated: boolean): Promise<boolean> {
+  async function listed(run: Run, { files, notQuiet = 0, isTruncated }: Listed): Promise<boolean> {
     const job = await store.findJob(run.jobId)
     if (job === undefined) return giveUp(run, JOB_REMOVED)
     if (run.cancelAskedAt !== null) return giveBack(run)
-    if (files.length === 0 && !isGlob(job.sourcePath))
+    if (files.length === 0 && notQuiet === 0 && !isGlob(job.sourcePath))
       return failed(run, { errorCode: 'NOT_FOUND', error: `nothing is at ${job.sourcePath}` })
     if (isTruncated)
       log.warn({ job: job.id, run: run.id, files: files.length }, 'more files than one run takes; the others wait for the next')

@@ -62,7 +62,11 @@ const STATES = {
   }),
   cancelled: Type.Object({ bytesTransferred: bytes, leavesPart: Type.Optional(Type.Boolean()) }),
   discarded: Type.Object({}),
-  listed: Type.Object({ files: Type.Array(file, { maxItems: LISTED_FILES_MAX }), isTruncated: Type.Boolean() }),
+  listed: Type.Object({
+    files: Type.Array(file, { maxItems: LISTED_FILES_MAX }),
+    notQuiet: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
+    isTruncated: Type.Boolean(),
+  }),
   host_key: Type.Object({ hostKey: text(256, 1) }),
 } satisfies Record<WorkReport['state'], object>
 

@@ -162,6 +162,7 @@ const WRONG = [
     body: { state: 'listed', files: Array(LISTED_FILES_MAX + 1).fill(listed), isTruncated: false },
     says: `files has ${LISTED_FILES_MAX + 1} entries, at most ${LISTED_FILES_MAX} are taken`,
   },
+  { body: { state: 'listed', files: [], notQuiet: -1, isTruncated: false }, says: 'notQuiet is -1, not 0 to 9007199254740991' },
   { body: { state: 'host_key', hostKey: 'x'.repeat(257) }, says: 'hostKey has 257 characters, not 1 to 256' },
 ]
 for (const { body, says } of WRONG) {

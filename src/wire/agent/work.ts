@@ -184,7 +184,13 @@ export type WorkReport =
   | { readonly state: 'cancelled'; readonly bytesTransferred: number; readonly leavesPart?: boolean }
   /** Nothing is left of the transfer (any more). */
   | { readonly state: 'discarded' }
-  | { readonly state: 'listed'; readonly files: readonly ListedFile[]; readonly isTruncated: boolean }
+  | {
+      readonly state: 'listed'
+      readonly files: readonly ListedFile[]
+      /** Files that the second look of `quietMs` saw and that are left out: they changed since the first, or came after it. Older agents do not count them. */
+      readonly notQuiet?: number
+      readonly isTruncated: boolean
+    }
   /** Trust on first use: the key that was shown, to be pinned. */
   | { readonly state: 'host_key'; readonly hostKey: string }
 
