@@ -1,6 +1,6 @@
 import { type Client, connect } from './client.ts'
 import { type Call, type Command, CommandError, optional, SERVER_OPTIONS } from './command.ts'
-import { durationSeconds } from './duration.ts'
+import { durationBetween } from './duration.ts'
 import { allOf, oneOf } from './named.ts'
 import { table } from './terminal.ts'
 
@@ -35,6 +35,10 @@ interface TokenRow {
   readonly expiresAt: string
   readonly revokedAt: string | null
 }
+
+// The bounds of the server, which would name them by the members of its API. A test compares them.
+const CONCURRENCY_MAX = 64
+const USES_MAX = 10_000
 
 const list: Command = {
   name: 'agent list',
@@ -99,10 +103,10 @@ const rename: Command = {
   name: 'agent rename',
   summary: 'give an agent another name, or another number of transfers at the same time',
   usage: 'agent rename NAME|ID [NEW-NAME] [--concurrency N]',
-  options: { concurrency: { type: 'string', meaning: 'transfers at the same time, 1 to 64' }, ...SERVER_OPTIONS },
+  options: { concurrency: { type: 'string', meaning: `transfers at the same time, 1 to ${CONCURRENCY_MAX}` }, ...SERVER_OPTIONS },
   words: { min: 1, max: 2 },
   async run(call) {
-    const body = { name: call.words[1], concurrency: numberOf(call, 'concurrency') }
+    const body = { name: call.words[1], concurrency: numberOf(call, 'concurrency', CONCURRENCY_MAX) }
     if (body.name === undefined && body.concurrency === undefined)
       throw new CommandError('give the agent a name, a --concurrency, or both')
     const client = await connect(call)
@@ -153,8 +157,8 @@ const token: Command = {
   usage: 'agent token create [--name NAME] [--uses N] [--expires 24h] | list | revoke ID',
   options: {
     name: { type: 'string', meaning: 'create: name for people (default: its id)' },
-    uses: { type: 'string', meaning: 'create: agents that it lets in (default 1)' },
-    expires: { type: 'string', meaning: 'create: how long it counts, such as 90m (default 24h, at most 30d)' },
+    uses: { type: 'string', meaning: `create: agents that it lets in, 1 to ${USES_MAX} (default 1)` },
+    expires: { type: 'string', meaning: 'create: how long it counts, 1m to 30d (default 24h)' },
     ...SERVER_OPTIONS,
   },
   words: { min: 1, max: 2 },
@@ -172,8 +176,8 @@ async function createToken(call: Call, client: Client): Promise<number> {
   const expires = optional(call, 'expires')
   const made = await client.call<{ enrollmentToken: TokenRow; token: string }>('POST', TOKENS, {
     name: optional(call, 'name'),
-    usesMax: numberOf(call, 'uses'),
-    expiresInSeconds: expires === undefined ? undefined : durationSeconds('expires', expires),
+    usesMax: numberOf(call, 'uses', USES_MAX),
+    expiresInSeconds: expires === undefined ? undefined : durationBetween('expires', expires, '1m', '30d'),
   })
   const { id, usesMax, expiresAt } = made.enrollmentToken
   if (call.json) call.terminal.out(JSON.stringify({ ...made.enrollmentToken, token: made.token }))
@@ -232,9 +236,10 @@ function tokenState({ revokedAt, uses, usesMax, expiresAt }: TokenRow, now: stri
   return uses >= usesMax ? 'used up' : 'valid'
 }
 
-function numberOf(call: Call, flag: string): number | undefined {
+function numberOf(call: Call, flag: string, max: number): number | undefined {
   const text = optional(call, flag)
   if (text === undefined) return undefined
-  if (!/^\d{1,9}$/.test(text)) throw new CommandError(`--${flag} is a whole number, not ${JSON.stringify(text)}`)
-  return Number(text)
+  const number = /^\d{1,9}$/.test(text) ? Number(text) : 0
+  if (number < 1 || number > max) throw new CommandError(`--${flag} is a whole number, 1 to ${max}, not ${JSON.stringify(text)}`)
+  return number
 }

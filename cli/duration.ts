@@ -9,3 +9,10 @@ export function durationSeconds(flag: string, text: string): number {
     throw new CommandError(`--${flag} is a duration such as 90s, 30m, 24h or 7d, not ${JSON.stringify(text)}`)
   return Number(count) * UNIT_SECONDS[unit]!
 }
+
+/** The same within bounds, which are written as a person would write them. */
+export function durationBetween(flag: string, text: string, least: string, most: string): number {
+  const seconds = durationSeconds(flag, text)
+  if (seconds >= durationSeconds(flag, least) && seconds <= durationSeconds(flag, most)) return seconds
+  throw new CommandError(`--${flag} is ${least} to ${most}, not ${text}`)
+}

@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, before, test } from 'node:test'
 import { enrolledFolder, removeTemporaryFolders, startPeer, temporaryFolder } from '../../agent/testing.ts'
+import { CONCURRENCY_MAX } from '../../src/agents/agent.ts'
+import { TOKEN_SECONDS_MAX, TOKEN_SECONDS_MIN, TOKEN_USES_MAX } from '../../src/agents/check.ts'
 import { startTestServer, type TestServer } from '../server.ts'
 import { ENTRY, Growing, landfall } from './line.ts'
 
@@ -66,6 +68,35 @@ test('enrolling twice with one token says that it is done; machines read JSON', 
   assert.equal(first.vouchedBy, 'token')
   assert.equal(first.wasEnrolled, false)
   assert.deepEqual(JSON.parse((await landfall(args)).out), { ...first, wasEnrolled: true })
+})
+
+for (const [flag, taken, refused, says] of [
+  ['uses', ['1', `${TOKEN_USES_MAX}`], ['0', `${TOKEN_USES_MAX + 1}`, 'x'], 'is a whole number, 1 to 10000, not'],
+  [
+    'expires',
+    [`${TOKEN_SECONDS_MIN}s`, `${TOKEN_SECONDS_MAX}s`],
+    [`${TOKEN_SECONDS_MIN - 1}s`, `${TOKEN_SECONDS_MAX + 1}s`],
+    'is 1m to 30d, not',
+  ],
+] as const) {
+  test(`--${flag} of a token is taken as far as the server takes it, and refused by its own name`, async () => {
+    const create = (value: string) => landfall(['agent', 'token', 'create', `--${flag}`, value, '--data', server.folder])
+    for (const value of taken) assert.deepEqual([(await create(value)).status, value], [0, value])
+    for (const value of refused) {
+      const { status, error } = await create(value)
+      assert.equal(status, 2)
+      assert.ok(error.startsWith(`landfall: --${flag} ${says} `), error)
+    }
+  })
+}
+
+test('--concurrency of an agent, too', async () => {
+  const where = ['--server', server.http, '--folder', join(await temporaryFolder(), 'agent')]
+  await landfall(['agent', 'enroll', ...where, '--name', 'busy', '--token', await token()])
+  const rename = (value: string) => landfall(['agent', 'rename', 'busy', '--concurrency', value, '--data', server.folder])
+  for (const value of ['1', `${CONCURRENCY_MAX}`]) assert.equal((await rename(value)).status, 0)
+  for (const value of ['0', `${CONCURRENCY_MAX + 1}`])
+    assert.equal((await rename(value)).error, `landfall: --concurrency is a whole number, 1 to 64, not "${value}"\n`)
 })
 
 test('revoked: a message of one line and the status 3, now and at every later start', async () => {
