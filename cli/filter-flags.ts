@@ -41,7 +41,8 @@ function listIn(condition: unknown): readonly unknown[] | undefined {
 
 function insteadOf(test: string, member: string): string {
   if (test === 'in') return `all filters must hold; for one of several values write ${member}:in=A,B`
-  if (test === 'not') return 'only plain values can be excluded one by one; write one glob that covers both, or a test of what is wanted'
+  if (test === 'not')
+    return 'only plain values can be excluded one by one; write one glob that covers both, or a test of what is wanted'
   return 'all filters must hold; write one that says both'
 }
 

@@ -10,7 +10,9 @@ export const TRANSFER_FAILURES = {
   CONNECTION_REFUSED: failure('Nobody listens at the address of the other side.', { isWorthRetrying: true }),
   CONNECTION_LOST: failure('The connection broke on the way.', { isWorthRetrying: true }),
   TIMEOUT: failure('The other side did not answer in time.', { isWorthRetrying: true }),
-  NOT_FOUND: failure('There is no file at the source, or no place for one at the destination: a folder above it is a file, or HTTP has none.'),
+  NOT_FOUND: failure(
+    'There is no file at the source, or no place for one at the destination: a folder above it is a file, or HTTP has none.',
+  ),
   PERMISSION_DENIED: failure('Reading the source or writing the destination is not permitted.'),
   NOT_A_FILE: failure('The source, or what is at the destination, is no file but a folder, a device or the like.'),
   DISK_FULL: failure('The destination has no room left.', { isWorthRetrying: true }),
