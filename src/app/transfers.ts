@@ -4,6 +4,7 @@ import type { Running } from '../base/lifecycle.ts'
 import type { Log } from '../base/log.ts'
 import type { Seal } from '../base/seal.ts'
 import type { Recorder } from '../events/record.ts'
+import { faultOfPrivateKey } from '../protocols/ssh/private-key.ts'
 import type { Store } from '../store/store.ts'
 import { createTransferAdmin, type TransferAdmin } from '../transfers/administer.ts'
 import { createRemoteAdmin } from '../transfers/administer-remotes.ts'
@@ -57,7 +58,12 @@ export function createTransferDesk({ store, seal, recorder, clock, log, node }: 
   return {
     needs: {
       transfers: { admin: transfers, findAgents: (ids) => store.findAgents(ids) },
-      remotes: createRemoteAdmin({ store, seal, clock }),
+      remotes: createRemoteAdmin({
+        store,
+        seal,
+        clock,
+        faultOfKey: (key, passphrase) => faultOfPrivateKey(key, passphrase, clock),
+      }),
     },
     ...{ dispatcher, transfers, places },
     join(listings, hear) {

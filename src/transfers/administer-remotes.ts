@@ -27,9 +27,13 @@ export interface RemoteAdminNeeds {
   readonly store: Pick<TransferStore, 'createRemote' | 'findRemote' | 'listRemotes' | 'updateRemote' | 'removeRemote'>
   readonly seal: Seal
   readonly clock: Clock
+  /** Whether agents can log in with a private key and, where it is locked, its passphrase. */
+  readonly faultOfKey: (privateKey: string, passphrase: string | undefined) => Promise<PrivateKeyFault | undefined>
 }
 
-export function createRemoteAdmin({ store, seal, clock }: RemoteAdminNeeds): RemoteAdmin {
+type PrivateKeyFault = keyof typeof KEY_FAULTS
+
+export function createRemoteAdmin({ store, seal, clock, faultOfKey }: RemoteAdminNeeds): RemoteAdmin {
   async function find(id: string): Promise<Remote> {
     const remote = await store.findRemote(id)
     if (remote === undefined) throw new AppError('not_found', 'no such remote')
@@ -54,6 +58,14 @@ export function createRemoteAdmin({ store, seal, clock }: RemoteAdminNeeds): Rem
     }
   }
 
+  /** Else the first transfer would say so, or the job of the first night. */
+  async function checkKey({ privateKey, passphrase }: RemoteSecrets): Promise<void> {
+    const fault = privateKey === undefined ? undefined : await faultOfKey(privateKey, passphrase)
+    if (fault === undefined) return
+    const { field, message } = KEY_FAULTS[fault]
+    throw new AppError('invalid', message, { field })
+  }
+
   return {
     find,
     list: (page) => store.listRemotes(page),
@@ -61,7 +73,9 @@ export function createRemoteAdmin({ store, seal, clock }: RemoteAdminNeeds): Rem
     async create(caller, input) {
       const now = clock.now()
       const id = newId('remote', now)
-      const remote = rowOf(id, checkRemote(input), { createdAt: now, updatedAt: now })
+      const checked = checkRemote(input)
+      await checkKey(checked.secrets)
+      const remote = rowOf(id, checked, { createdAt: now, updatedAt: now })
       const entry = changeEntry(caller, now, { accountId: null, action: 'remote.create', target: id, detail: remote.name })
       await store.createRemote(remote, entry)
       return remote
@@ -76,6 +90,7 @@ export function createRemoteAdmin({ store, seal, clock }: RemoteAdminNeeds): Rem
       // The address of S3 follows from the other fields.
       const address = protocol === 's3' ? {} : { host: before.host, port: before.port }
       const checked = checkRemote({ name, protocol, ...address, username, ...options, ...secretsOf(before), ...changes })
+      if (changes.privateKey !== undefined || changes.passphrase !== undefined) await checkKey(checked.secrets)
       const { createdAt } = before
       // Two changes within one millisecond are two changes.
       const now = Math.max(clock.now(), before.updatedAt + 1)
@@ -95,3 +110,18 @@ export function createRemoteAdmin({ store, seal, clock }: RemoteAdminNeeds): Rem
     },
   }
 }
+
+const KEY_FAULTS = {
+  unreadable: {
+    field: 'privateKey',
+    message:
+      'privateKey cannot be read; those of OpenSSH and in PEM (RSA or EC PRIVATE KEY) can be, and `ssh-keygen -p -f COPY` turns a copy of another one into one of OpenSSH',
+  },
+  'passphrase missing': { field: 'passphrase', message: 'passphrase is missing: privateKey is encrypted with one' },
+  'passphrase wrong': { field: 'passphrase', message: 'passphrase is not that of privateKey, which does not open with it' },
+  'too slow': {
+    field: 'privateKey',
+    message:
+      'privateKey takes more than 10 seconds to open with its passphrase; `ssh-keygen -p -a 16 -f COPY` makes a copy of it that opens at once',
+  },
+} as const

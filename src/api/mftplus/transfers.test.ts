@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { newKeyPair } from '../../../test/ssh-key.ts'
 import { aRequest } from '../../agents/testing.ts'
 import { MINUTE_MS } from '../../base/units.ts'
 import { FOREIGN_LOST_AFTER_MS } from '../../transfers/strays.ts'
@@ -273,8 +274,33 @@ test('a transfer within reach of the server needs a user whose space it is', asy
   assert.deepEqual([json.data.transfer.protocol, json.data.transfer.destination], ['space', 'space://default/alice/in/a.csv'])
 })
 
+test('remotes: a private key that no agent could log in with is refused, new or changed', async () => {
+  const locked = newKeyPair('so-secret').private
+  const sftp = { name: 'locked', protocol: 'sftp', host: 'h.example', username: 'me', hostKeys: [HOST_KEY] }
+  const garbage = '-----BEGIN OPENSSH PRIVATE KEY-----\nxx\n-----END OPENSSH PRIVATE KEY-----'
+  const remote = await aRemote({ privateKey: locked, passphrase: 'so-secret' })
+  const refusals: [change: object, field: string, error: RegExp][] = [
+    [{ privateKey: locked, passphrase: null }, 'passphrase', /^passphrase is missing: privateKey is encrypted/],
+    [{ privateKey: locked, passphrase: 'so-wrong' }, 'passphrase', /^passphrase is not that of privateKey/],
+    [{ privateKey: garbage }, 'privateKey', /^privateKey cannot be read/],
+  ]
+  for (const [change, field, error] of refusals) {
+    const made = await world.call('POST', '/api/remotes', { ...sftp, ...change })
+    const changed = await world.call('PATCH', `/api/remotes/${remote.id}`, change)
+    for (const { status, json, text } of [made, changed]) {
+      assert.deepEqual([status, json.details.field], [400, field], text)
+      assert.match(json.error, error)
+      assert.doesNotMatch(text, /so-wrong|so-secret/)
+    }
+  }
+  assert.equal((await world.call('PATCH', `/api/remotes/${remote.id}`, { passphrase: null })).status, 400)
+  assert.equal((await world.call('PATCH', `/api/remotes/${remote.id}`, { passphrase: 'so-wrong' })).status, 400)
+  const plain = await world.call('PATCH', `/api/remotes/${remote.id}`, { privateKey: newKeyPair().private, passphrase: null })
+  assert.deepEqual([plain.status, plain.json.data.remote.hasPassphrase], [200, false])
+})
+
 test('remotes: secrets go in and never come out', async () => {
-  const remote = await aRemote({ passphrase: 'so-secret', privateKey: '-----BEGIN OPENSSH PRIVATE KEY-----\nxx\n' })
+  const remote = await aRemote({ passphrase: 'so-secret', privateKey: newKeyPair('so-secret').private })
   assert.deepEqual(
     [remote.hasPassword, remote.hasPrivateKey, remote.hasPassphrase, remote.hasBearer, remote.port, remote.hostKeys],
     [true, true, true, false, 22, [HOST_KEY]],
