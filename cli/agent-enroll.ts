@@ -36,7 +36,7 @@ export const agentEnroll: Command = {
       ...{ server, token, folder, version: VERSION, roots: many(call, 'root'), name: optional(call, 'name') },
       ...{ isForced: call.flags.force === true, isInsecure: call.flags.insecure === true },
     })
-    call.terminal.out(call.json ? JSON.stringify(factsOf(enrolled)) : story(enrolled, folder))
+    call.terminal.out(call.json ? JSON.stringify(factsOf(enrolled)) : story(enrolled, folder, optional(call, 'name')))
     return 0
   },
 }
@@ -59,9 +59,14 @@ const VOUCHERS = {
   loopback: 'the connection, which did not leave this machine',
 } as const
 
-function story({ facts, certificateEndsAt, vouchedBy, wasEnrolled }: Enrolled, folder: string): string {
+function story(enrolled: Enrolled, folder: string, asked: string | undefined): string {
+  const { facts, certificateEndsAt, vouchedBy, wasEnrolled } = enrolled
+  const isNameKept = asked !== undefined && asked !== facts.name
   return [
     `${wasEnrolled ? 'enrolled before' : 'enrolled'} as ${facts.name} (${facts.id}) at ${facts.server}`,
+    ...(isNameKept
+      ? [`  name          as the server has it; to change it there: landfall agent rename ${facts.id} ${JSON.stringify(asked)}`]
+      : []),
     `  agent port    ${facts.agents}`,
     `  vouched for   by ${VOUCHERS[vouchedBy]}`,
     `  certificate   until ${new Date(certificateEndsAt).toISOString().slice(0, 10)}, renewed by itself while the agent runs`,

@@ -70,6 +70,18 @@ test('enrolling twice with one token says that it is done; machines read JSON', 
   assert.deepEqual(JSON.parse((await landfall(args)).out), { ...first, wasEnrolled: true })
 })
 
+test('enrolled before under another name: how to change it is said, and works', async () => {
+  const where = ['--server', server.http, '--folder', join(await temporaryFolder(), 'agent'), '--token', await token()]
+  const enrol = async (name: string) => (await landfall(['agent', 'enroll', ...where, '--name', name])).out
+  const id = /^enrolled as wh1 \((agent_\w+)\)/.exec(await enrol('wh1'))![1]!
+  assert.doesNotMatch(await enrol('wh1'), /rename/)
+  assert.match(
+    await enrol('wh3'),
+    new RegExp(`^enrolled before as wh1 .*\n  name +as the server has it; .*: landfall agent rename ${id} "wh3"\n`),
+  )
+  assert.match((await landfall(['agent', 'rename', id, 'wh3', '--data', server.folder])).out, /is called wh3/)
+})
+
 for (const [flag, taken, refused, says] of [
   ['uses', ['1', `${TOKEN_USES_MAX}`], ['0', `${TOKEN_USES_MAX + 1}`, 'x'], 'is a whole number, 1 to 10000, not'],
   [
