@@ -45,7 +45,11 @@ function faultWhenOpened(key: PrivateKey, clock: Clock): Promise<PrivateKeyFault
     })
     thread.once('message', (opens: boolean) => resolve(opens ? undefined : 'passphrase wrong'))
     thread.once('error', reject)
-    thread.once('exit', cancel)
+    // Without a word before, as where it ran out of memory: nobody will open this one.
+    thread.once('exit', () => {
+      cancel()
+      resolve('unreadable')
+    })
   })
 }
 
