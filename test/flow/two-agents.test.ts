@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, beforeEach, describe, test } from 'node:test'
 import { createRequest } from '../../agent/csr.ts'
-import { openAgentFolder } from '../../agent/folder.ts'
+import { makeAgentFolder } from '../../agent/folder.ts'
 import { runAgent } from '../../agent/main.ts'
 import type { AgentNews } from '../../agent/news.ts'
 import { createAgentPort } from '../../src/api/agents/server.ts'
@@ -291,7 +291,7 @@ async function openServer(folders: string[]) {
     async openAgent(name: string, host: string) {
       const network = await openNetwork(host, { address, port: number, family: 'IPv4' })
       networks.push(network)
-      const folder = await openAgentFolder(join(base, name))
+      const folder = await makeAgentFolder(join(base, name))
       const csr = createRequest(await folder.keyToEnrol())
       const admission = { admin: SERVER_CALLER }
       // Events of one moment have no order.
