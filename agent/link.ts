@@ -95,7 +95,11 @@ export class Link {
     try {
       return await this.call<{ go: boolean }>(`/agent/v1/work/${lease}`, report, answerMs)
     } catch (error) {
-      if (error instanceof PortRefused && isForGood(error.status)) return { go: false }
+      if (error instanceof PortRefused && isForGood(error.status)) {
+        // The server believes that we hold what we are about to let go, until a hello says otherwise.
+        this.redial(`the server refused a report: ${error.message}`)
+        return { go: false }
+      }
       throw error
     }
   }

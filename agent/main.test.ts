@@ -153,6 +153,9 @@ for (const status of [400, 404, 413])
     const arrival = { size: 1, bytesTransferred: 1, speed: 1, sha256: 'a'.repeat(64) }
     assert.deepEqual(await report({ state: 'arrived', ...arrival }), { go: false })
     assert.equal(signal.reason, 'lease lost')
+    // The server still takes it for this agent's: the next hello says otherwise.
+    await hellos(2)
+    assert.deepEqual(peer.hellos.at(-1)?.leases, [])
   })
 
 test('stopped, it suspends its work, reports nothing and leaves', async () => {

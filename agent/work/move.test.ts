@@ -3,6 +3,7 @@ import { mkdir, open, readdir, readFile, rm, stat, symlink, utimes, writeFile } 
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { PostAction, TransferWork, WorkReport } from '../../src/wire/agent/work.ts'
+import { openClient } from '../clients/open.ts'
 import { moveFile } from './move.ts'
 import {
   bytesOf,
@@ -185,6 +186,21 @@ test('a post action that is left over deletes what arrived, and never a file tha
   await moveFile(localWork(mine, other, { postAction, hasArrived: true }), bench.context)
   assert.equal(endOf(bench.reports).sha256, sha256Of(bytes))
   assert.deepEqual(Object.keys(await filesBelow(second)), ['out/b'])
+})
+
+test('a post action that is left over ends also where nobody can tell the hash of what arrived', async (t) => {
+  const { folder, source, destination } = await ground(t)
+  const open: typeof openClient = async (endpoint, context) => ({
+    ...(await openClient(endpoint, context)),
+    hash: async () => undefined,
+  })
+  await moveFile(localWork(source, destination), workBench(folder, { open }).context)
+  const bench = workBench(folder, { open })
+  const { size, mtimeMs } = await stat(source)
+  const expected = { size, modifiedAt: Math.trunc(mtimeMs) }
+  await moveFile(localWork(source, destination, { postAction: { kind: 'delete' }, hasArrived: true, expected }), bench.context)
+  assert.deepEqual(bench.reports, [{ state: 'completed', size, bytesTransferred: 0, speed: 0 }])
+  assert.deepEqual(Object.keys(await filesBelow(folder)), ['out/b'])
 })
 
 test('a disk that gets full on the way is DISK_FULL, and nothing stays on it', async (t) => {

@@ -1,5 +1,5 @@
 import { TRANSFER_FAILURES, type TransferFailureCode } from '../../src/wire/agent/failure.ts'
-import type { Arrival, TransferWork } from '../../src/wire/agent/work.ts'
+import type { Arrival, KnownArrival, TransferWork } from '../../src/wire/agent/work.ts'
 import { failureOf } from '../clients/fault.ts'
 import type { StopReason, WorkContext } from './context.ts'
 import { Copy, entryOf } from './copy.ts'
@@ -63,13 +63,20 @@ class Move {
     checkApart(this.#work)
     const sides = await openSides([source.endpoint, destination.endpoint], this.#context, this.#stop)
     this.#sides = sides
-    const { arrival, arrived } = this.#work.hasArrived ? await this.#remember() : await this.#copyFile()
-    if (!this.#work.hasArrived && !(await this.#context.report({ state: 'arrived', ...arrival })).go) return
+    const found = this.#work.hasArrived ? await this.#remember() : await this.#arrive()
+    if (found === undefined) return
+    const { arrival, arrived } = found
     // Whoever holds the lease next does the rest.
     if (isLeftToTheNext(this.#stop.reason)) return
     await carryOutPostAction(this.#work.postAction, sides[0]!.client, source.path, arrived)
     await this.#journal.remove(this.#work.transferId)
     await this.#context.report({ state: 'completed', ...arrival })
+  }
+
+  /** Undefined: the lease is lost. */
+  async #arrive(): Promise<{ arrival: Arrival; arrived: Omit<SourceMark, 'path'> } | undefined> {
+    const found = await this.#copyFile()
+    return (await this.#context.report({ state: 'arrived', ...found.arrival })).go ? found : undefined
   }
 
   async #copyFile(): Promise<{ arrival: Arrival; arrived: Omit<SourceMark, 'path'> }> {
@@ -83,14 +90,14 @@ class Move {
   }
 
   /** What an earlier attempt brought: from the journal, or by looking where it arrived. */
-  async #remember(): Promise<{ arrival: Arrival; arrived: Omit<SourceMark, 'path'> | undefined }> {
+  async #remember(): Promise<{ arrival: KnownArrival; arrived: Omit<SourceMark, 'path'> | undefined }> {
     const entry = await this.#journal.read(this.#work.transferId)
     if (entry?.arrival) return { arrival: entry.arrival, arrived: entry.source }
     const { path } = this.#work.destination
     const { client } = this.#sides[1]!
     const found = await this.#stop.or(client.stat(path))
     const sha256 = await this.#stop.or(client.hash(path))
-    const arrival = { size: found?.size ?? 0, bytesTransferred: 0, speed: 0, sha256: sha256 ?? '' }
+    const arrival = { size: found?.size ?? 0, bytesTransferred: 0, speed: 0, ...(sha256 && { sha256 }) }
     return { arrival, arrived: this.#work.expected ?? undefined }
   }
 

@@ -112,7 +112,7 @@ function arrived(
   now: number,
 ): Transfer {
   if (transfer.arrivedAt !== null) return transfer
-  const found = { size: whole(size), bytesTransferred: whole(size), speed: whole(speed), sha256 }
+  const found = { size: whole(size), bytesTransferred: whole(size), speed: whole(speed), sha256: sha256 ?? null }
   return { ...transfer, ...found, arrivedAt: now }
 }
 

@@ -55,7 +55,7 @@ const file = Type.Object({
 const STATES = {
   running: Type.Object({ size: nullable(bytes), bytesTransferred: bytes, speed }),
   arrived: Type.Object(arrival),
-  completed: Type.Object(arrival),
+  completed: Type.Object({ ...arrival, sha256: Type.Optional(hash) }),
   failed: Type.Object({
     ...{ error: text(ERROR_CHARS_MAX), errorCode: text(64, 1), bytesTransferred: bytes },
     leavesPart: Type.Optional(Type.Boolean()),

@@ -173,7 +173,7 @@ export type WorkReport =
   | { readonly state: 'running'; readonly size: number | null; readonly bytesTransferred: number; readonly speed: number }
   /** The file is at its final name and verified; recorded before `postAction` begins. */
   | ({ readonly state: 'arrived' } & Arrival)
-  | ({ readonly state: 'completed' } & Arrival)
+  | ({ readonly state: 'completed' } & KnownArrival)
   | {
       readonly state: 'failed'
       readonly error: string
@@ -205,6 +205,9 @@ export interface Arrival {
   /** Of the whole file, lower-case hex. */
   readonly sha256: string
 }
+
+/** Whoever only had to see to the source may not know the hash any more; the server has it since the arrival. */
+export type KnownArrival = Omit<Arrival, 'sha256'> & { readonly sha256?: string }
 
 /** The agent says hello when it opens its stream: what it still holds, so that everything else can be handed out again. */
 export interface Hello {
