@@ -11,6 +11,8 @@ const HELD_PER_POST = 2
 /** An answer within this time is quick, ms: a full lane at 16 posts at once then empties within half a minute. */
 const QUICK_ANSWER_MS = SECOND_MS
 
+const NONE: readonly string[] = []
+
 /** What a lane may hold that has shown nothing yet. */
 export function firstWindow(width: number): number {
   return HELD_PER_POST * width
@@ -37,6 +39,8 @@ export class Lane {
   readonly #widthDefault: number
   #widthMax: number
   readonly #buffered: Held[] = []
+  /** Buffered that a replay has planned: nearly always none, so that nobody need look for them. */
+  #ofReplays = 0
   /** Being posted, kept so that a stopping node can put them back. */
   readonly posting = new Set<Held>()
   /** Posted, their outcome on its way into the store, with the time (monotonic, ms) since when. */
@@ -82,10 +86,11 @@ export class Lane {
     return this.held === 0 && this.reserved === 0 && !this.mayHaveMore
   }
 
-  /** The replays, if any, of what it can start now. */
-  *replaysNext(): Generator<string> {
-    for (const { delivery } of this.#buffered.slice(0, this.width - this.posting.size))
-      if (delivery.replayId !== null) yield delivery.replayId
+  /** The replays of what it can start now. */
+  get replaysNext(): readonly string[] {
+    if (this.#ofReplays === 0) return NONE
+    const next = this.#buffered.slice(0, this.width - this.posting.size)
+    return next.flatMap(({ delivery }) => delivery.replayId ?? [])
   }
 
   /** The one to start next. */
@@ -95,17 +100,21 @@ export class Lane {
 
   add(held: Held): void {
     this.#buffered.push(held)
+    if (held.delivery.replayId !== null) this.#ofReplays++
   }
 
   start(): Held {
     const held = this.#buffered.shift()!
     this.posting.add(held)
+    if (held.delivery.replayId !== null) this.#ofReplays--
     return held
   }
 
   /** Takes out what is buffered beyond the first `keep`. */
   giveBack(keep: number): Held[] {
-    return this.#buffered.splice(Math.max(keep, 0))
+    const given = this.#buffered.splice(Math.max(keep, 0))
+    for (const { delivery } of given) if (delivery.replayId !== null) this.#ofReplays--
+    return given
   }
 
   everything(): Held[] {

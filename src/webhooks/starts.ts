@@ -49,7 +49,7 @@ export class Starts {
       const lanes = [...this.#wanting].slice(0, TARGETS_MAX)
       for (const lane of lanes) this.#wanting.delete(lane)
       try {
-        const replayIds = new Set(lanes.flatMap((lane) => [...lane.replaysNext()]))
+        const replayIds = new Set(lanes.flatMap((lane) => lane.replaysNext))
         const cancelled = replayIds.size === 0 ? NONE : new Set(await store.cancelledReplays([...replayIds]))
         const webhooks = await store.targets(lanes.map((lane) => lane.webhookId))
         const byId = new Map(webhooks.map((webhook) => [webhook.id, webhook]))
