@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { DAY_MS, MINUTE_MS, SECOND_MS } from '../base/units.ts'
+import { anAudit } from '../store/testing.ts'
 import { AGENT_AWAY_MAX_MS, LISTING_WAIT_MAX_MS } from './runs.ts'
 import { ADMIN, DUE, files, type JobWorld, openJobWorld, START } from './runs-testing.ts'
 
@@ -116,6 +117,15 @@ describe('runs of jobs, on a real store', () => {
       assert.equal((await world.runsOf(job)).filter(({ scheduledFor }) => scheduledFor === DUE).length, 1)
       await world.time.moveTo(START)
     }
+  })
+
+  test('a job whose time zone is known no more holds up no other', async () => {
+    const lost = await world.aJob({ timeZone: 'Mars/Olympus' })
+    const job = await world.aJob()
+    await world.time.moveTo(DUE)
+    await world.scheduler.look()
+    assert.deepEqual(await world.said(job), ['job.started'])
+    await world.store.removeJob(lost.id, world.time.clock.now(), anAudit('job.remove'))
   })
 
   test('a run is skipped while the one before is under way, and says so', async () => {

@@ -112,15 +112,23 @@ export class Scheduler {
     if (this.#checked === null) return
     const { rows } = await store.listJobs({ isEnabled: true }, { limit: CHECKS_PER_LOOK, offset: this.#checked })
     this.#checked = rows.length < CHECKS_PER_LOOK ? null : this.#checked + rows.length
-    for (const { id, nextRunAt, schedule, options } of rows) {
-      const next = nextRunAt === null ? null : createSchedule(schedule, options.timeZone).next(now)
-      if (nextRunAt === null || next === null || next >= nextRunAt) continue
-      log.warn(
-        { job: id, from: isoSeconds(nextRunAt), to: isoSeconds(next) },
-        'the next run of a job was too far ahead; it is due sooner',
+    for (const job of rows) {
+      await this.#checkMoment(job, now).catch((error) =>
+        log.warn({ err: error, job: job.id }, 'the next run of a job could not be checked; the others are'),
       )
-      await store.moveJob(id, nextRunAt, next)
     }
+  }
+
+  async #checkMoment({ id, nextRunAt, schedule, options }: Job, now: number): Promise<void> {
+    if (nextRunAt === null) return
+    const next = createSchedule(schedule, options.timeZone).next(now)
+    if (next === null || next >= nextRunAt) return
+    const { store, log } = this.#parts
+    log.warn(
+      { job: id, from: isoSeconds(nextRunAt), to: isoSeconds(next) },
+      'the next run of a job was too far ahead; it is due sooner',
+    )
+    await store.moveJob(id, nextRunAt, next)
   }
 
   async #due(job: Job): Promise<void> {
