@@ -37,14 +37,16 @@ const leaf = fc.oneof(
 )
 const member = fc.constantFrom('a', 'b', 'c', 'd', 'ax', '')
 const inner = fc.oneof(leaf, fc.array(leaf, { maxLength: 3 }), fc.dictionary(member, leaf, { maxKeys: 3 }))
+const mostly = <Right, Wrong>(right: fc.Arbitrary<Right>, wrong: fc.Arbitrary<Wrong>) =>
+  fc.oneof({ weight: 4, arbitrary: right }, { weight: 1, arbitrary: wrong })
 const likely = fc.record(
   {
-    a: fc.oneof({ weight: 4, arbitrary: fc.constantFrom('a', 'abc') }, { weight: 1, arbitrary: leaf }),
-    b: fc.oneof(fc.constantFrom(-1, 0, 2), leaf),
-    c: fc.oneof(fc.array(fc.constantFrom(0, 1.5), { maxLength: 3 }), inner),
-    d: fc.oneof(fc.constantFrom('x', 'y'), leaf),
-    e: fc.oneof(fc.constantFrom(null, { a: true }), inner),
-    f: fc.oneof(fc.dictionary(member, fc.constantFrom('a', { a: 'a' }), { maxKeys: 3 }), inner),
+    a: mostly(fc.constantFrom('a', 'abc'), leaf),
+    b: mostly(fc.constantFrom(-1, 0, 2), leaf),
+    c: mostly(fc.array(fc.constantFrom(0, 1.5), { maxLength: 3 }), inner),
+    d: mostly(fc.constantFrom('x', 'y'), leaf),
+    e: mostly(fc.constantFrom(null, { a: true }), inner),
+    f: mostly(fc.dictionary(member, fc.constantFrom('a', { a: 'a' }), { maxKeys: 3 }), inner),
   },
   { requiredKeys: [] },
 )
@@ -62,7 +64,8 @@ test('faultIn finds a fault where TypeBox finds one', () => {
     }),
     { numRuns: runs },
   )
-  assert.ok(right > runs / 50 && right < runs - runs / 50, `${right} of ${runs} values were right: both kinds must be tried`)
+  // About 450 are right, give or take 21 (one standard deviation): chance comes near neither bound.
+  assert.ok(right > runs / 50 && right < runs / 2, `${right} of ${runs} values were right: both kinds must be tried`)
 })
 
 test('characters are code points, as JSON Schema counts them', () => {
