@@ -90,16 +90,10 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
     return checkOptions({ ...given, postAction }, before)
   }
 
-  async function checkDependency(id: string, dependsOn: string | null): Promise<void> {
-    let next = dependsOn
-    for (const seen = new Set([id]); next !== null; ) {
-      if (seen.has(next)) throw invalid('dependsOn', `dependsOn '${dependsOn}' would make the job wait for itself`)
-      seen.add(next)
-      const other: Job | undefined = await store.findJob(next)
-      if (other === undefined && next === dependsOn) throw invalid('dependsOn', `dependsOn '${next}' is the id of no job`)
-      // One that it depends on by way of others may be gone: that is for those to repair.
-      next = other?.options.dependsOn ?? null
-    }
+  /** That it does not lead back to the job is seen to where it is stored, in order with the changes of others. */
+  async function checkDependency(dependsOn: string | null): Promise<void> {
+    if (dependsOn !== null && (await store.findJob(dependsOn)) === undefined)
+      throw invalid('dependsOn', `dependsOn '${dependsOn}' is the id of no job`)
   }
 
   async function checkAgent(agentId: string): Promise<void> {
@@ -127,7 +121,7 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
     const options = await optionsOf(given, JOB_DEFAULTS, { remoteId, direction })
     checkJob({ name, sourcePath, destinationPath, schedule }, options, now)
     const id = newId('job', now)
-    await checkDependency(id, options.dependsOn)
+    await checkDependency(options.dependsOn)
     const route = { agentId, remoteId, sourcePath, destinationPath, direction, ...(protocol !== undefined && { protocol }) }
     const made = {
       ...{ id, name, ...(await moving.checkRoute(route)), schedule: normal(schedule), isEnabled, options },
@@ -157,7 +151,7 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
       isEnabled: isEnabled ?? before.isEnabled,
     }
     checkJob(fields, options, now)
-    if (given.dependsOn !== undefined) await checkDependency(id, options.dependsOn)
+    if (given.dependsOn !== undefined) await checkDependency(options.dependsOn)
     const isRerouted = agentId !== before.agentId || sourcePath !== undefined || destinationPath !== undefined
     const route = isRerouted ? await moving.checkRoute({ ...before, ...fields }) : before
     const after = {

@@ -26,7 +26,7 @@ export interface JobStore {
   findAnyJob(id: string): Promise<Job | undefined>
   /** In the order of their ids. */
   listJobs(filter: JobFilter, page: PageRequest): Promise<Page<Job>>
-  /** Only while it is as it was at `before.updatedAt`; else `conflict`. */
+  /** Only while it is as it was at `before.updatedAt`, else `conflict`; and only where what it newly waits for does not wait for it, else `invalid`. */
   updateJob(job: Job, before: Pick<Job, 'updatedAt'>, entry: AuditEntry): Promise<void>
   removeJob(id: string, at: number, entry: AuditEntry): Promise<void>
   /** Enabled jobs that are due, oldest first; at most `limit`. */

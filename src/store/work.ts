@@ -40,6 +40,8 @@ export interface Work {
   endingOf(deliveryIds: readonly string[]): Promise<() => Promise<void>>
   /** Call before any write of a webhook: makes other writers of webhooks wait and copies of the set stale. */
   changeWebhooks(): Promise<void>
+  /** Call before judging whether what one job waits for leads back to it: others who change that wait for the end of this transaction. */
+  changeDependencies(): Promise<void>
   /** This webhook has got deliveries that are due and nobody's: told to the owner after the commit. */
   nudge(webhookId: string): void
 }

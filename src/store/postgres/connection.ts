@@ -27,7 +27,7 @@ const QUEUE_SETTINGS = '-c plan_cache_mode=force_custom_plan -c enable_seqscan=o
 const COLD_SETTINGS = '-c enable_seqscan=off -c enable_bitmapscan=off'
 
 /** Locks of the whole database, by number: one holds them for the length of a transaction. `orders` are many, each with a second number. */
-export const ADVISORY_LOCK = { migrate: 76_001, paths: 76_002, orders: 76_003 } as const
+export const ADVISORY_LOCK = { migrate: 76_001, paths: 76_002, orders: 76_003, dependencies: 76_004 } as const
 
 const INT8 = 20
 const NUMERIC = 1700

@@ -15,7 +15,7 @@ import { READS, WRITES } from '../units/names.ts'
 import type { Arrival, Work } from '../work.ts'
 import { claim, dueWebhooks } from './claim.ts'
 import { type Closing, closeIntent } from './close.ts'
-import { migrate, openPools, type Queryable, transaction } from './connection.ts'
+import { ADVISORY_LOCK, migrate, openPools, type Queryable, transaction } from './connection.ts'
 import { toStoreError } from './failure.ts'
 import { Group } from './group.ts'
 import { Notices } from './notices.ts'
@@ -211,6 +211,10 @@ class ColdWork implements Work {
 
   async changeWebhooks() {
     await this.#client.query('update webhook_set set version = version + 1')
+  }
+
+  async changeDependencies() {
+    await this.#client.query(`select pg_advisory_xact_lock(${ADVISORY_LOCK.dependencies})`)
   }
 
   nudge(webhookId: string) {

@@ -97,6 +97,11 @@ export class Writer implements Writing, Work {
     return RESOLVED
   }
 
+  /** There are no others: this thread runs one unit at a time. */
+  changeDependencies() {
+    return RESOLVED
+  }
+
   async takePlaces(arrivals: readonly Arrival[]) {
     for (const arrival of arrivals) takePlace(this, arrival)
   }

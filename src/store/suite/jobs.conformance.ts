@@ -79,6 +79,21 @@ export function jobCases(world: World): void {
     await assert.rejects(world.store.updateJob(changed, changed, anAudit('job.update')), { code: 'not_found' })
   })
 
+  test('no job waits for itself by way of others, however many change at once', async () => {
+    const jobs: Job[] = []
+    for (let n = 0; n < 4; n += 1) jobs.push(await aJob())
+    const waitFor = (job: Job, dependsOn: string) =>
+      world.store.updateJob({ ...job, options: { ...job.options, dependsOn }, updatedAt: tick() }, job, anAudit('job.update'))
+    // Each of the four changes is fine as long as it does not see the other three.
+    const changes = await Promise.allSettled(jobs.map((job, n) => waitFor(job, jobs[(n + 1) % jobs.length]!.id)))
+    const refused = changes.filter((change) => change.status === 'rejected').map(({ reason }) => [reason.code, reason.field])
+    assert.deepEqual(refused, [['invalid', 'dependsOn']])
+
+    const open = jobs[changes.findIndex(({ status }) => status === 'rejected')]!
+    assert.equal((await world.store.findJob(open.id))!.options.dependsOn, null)
+    await assert.rejects(waitFor(open, open.id), { code: 'invalid' }, 'nor straight for itself')
+  })
+
   test('due jobs come oldest first, and no removed or paused one', async () => {
     const [late, early, gone] = [await aJob({ nextRunAt: 2 }), await aJob({ nextRunAt: 1 }), await aJob({ nextRunAt: 1 })]
     const paused = await aJob({ nextRunAt: null, isEnabled: false })

@@ -45,6 +45,7 @@ export const jobUnits: Units<JobStore> = {
   },
 
   async updateJob(work, job, before, entry) {
+    await checkDependency(work, job)
     const { id, created_at, last_run_at, removed_at, ...columns } = fromJob(job)
     const row = await work.db
       .updateTable('job')
@@ -343,6 +344,23 @@ export async function rememberMoved(
 
 function hashOf(sourceUrl: string): string {
   return createHash('sha256').update(sourceUrl).digest('hex')
+}
+
+/** Only what a job did not wait for before can lead back to it; so whatever else is wrong with it can be repaired. */
+async function checkDependency(work: Work, { id, options: { dependsOn } }: Job): Promise<void> {
+  if (dependsOn === null) return
+  const stored = await jobUnits.findJob(work, id)
+  if (stored === undefined || stored.options.dependsOn === dependsOn) return
+  await work.changeDependencies()
+  let next: string | null = dependsOn
+  for (const seen = new Set<string>(); next !== null && !seen.has(next); ) {
+    if (next === id)
+      throw new AppError('invalid', `dependsOn '${dependsOn}' would make the job wait for itself`, { field: 'dependsOn' })
+    seen.add(next)
+    const other: Job | undefined = await jobUnits.findJob(work, next)
+    // One that is gone is waited for by nobody: that is for those to repair who name it.
+    next = other?.options.dependsOn ?? null
+  }
 }
 
 async function hasOpenRun({ db }: Work, jobId: string): Promise<boolean> {
