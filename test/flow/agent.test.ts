@@ -12,6 +12,7 @@ import type { AgentNews } from '../../agent/news.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { MIB } from '../../src/base/units.ts'
+import { RETRY_DELAYS_MS } from '../../src/transfers/transfer.ts'
 import type { WorkReport } from '../../src/wire/agent/work.ts'
 import { eventually } from '../eventually.ts'
 import { startTestServer, type TestServer } from '../server.ts'
@@ -175,9 +176,11 @@ test('moves a file, and says so as it happens', async () => {
     assert.equal(found.transfer.status, 'completed')
   })
   const events = await eventsOf('transfer.')
-  assert.equal(events[0]!.event, 'transfer.created')
-  assert.equal(events.at(-1)!.event, 'transfer.completed')
-  assert.partialDeepStrictEqual(events.at(-1)!.data, {
+  // Not by their order, which those of one ms do not have.
+  const said = (type: string) => events.filter(({ event }) => event === type)
+  assert.equal(said('transfer.created').length, 1)
+  assert.equal(said('transfer.completed').length, 1)
+  assert.partialDeepStrictEqual(said('transfer.completed')[0]!.data, {
     transferId: transfer.id,
     agentId: facts.id,
     bytesTransferred: content.length,
@@ -226,7 +229,7 @@ async function breakingServer() {
 const statusOf = async (id: string) =>
   (await server.call<{ transfer: { status: string } }>('GET', `/api/transfers/${id}`)).transfer.status
 
-test('cancelled between two attempts, and failed at the last one: nothing half-named is left within a second', async () => {
+test('cancelled between two attempts, and failed at the last one: nothing half-named is left, long before the next attempt', async () => {
   const { facts, folder } = await enrolled()
   const [root] = facts.roots
   const agent = run(folder)
@@ -246,7 +249,7 @@ test('cancelled between two attempts, and failed at the last one: nothing half-n
   const cancelledAt = performance.now()
   assert.equal(await statusOf(waits), 'cancelled', 'at once, for everybody')
   await agent.until((news) => news.type === 'report' && news.report.state === 'discarded')
-  assert.ok(performance.now() - cancelledAt < 1_000)
+  assert.ok(performance.now() - cancelledAt < RETRY_DELAYS_MS[0]! / 2)
   assert.deepEqual(await readdir(root!), [])
 
   const fails = await pull('fails', { retryDelaysSeconds: [] })
