@@ -8,6 +8,7 @@ import { after, before, test } from 'node:test'
 import { enrolledFolder, removeTemporaryFolders, startPeer, temporaryFolder } from '../../agent/testing.ts'
 import { CONCURRENCY_MAX } from '../../src/agents/agent.ts'
 import { TOKEN_SECONDS_MAX, TOKEN_SECONDS_MIN, TOKEN_USES_MAX } from '../../src/agents/check.ts'
+import { eventually } from '../eventually.ts'
 import { startTestServer, type TestServer } from '../server.ts'
 import { ENTRY, Growing, landfall } from './line.ts'
 
@@ -33,7 +34,8 @@ function run(folder: string) {
   const lines = new Growing<NewsLine>()
   const child: ChildProcess = spawn(process.execPath, [ENTRY, 'agent', 'run', '--folder', folder, '--json'])
   createInterface({ input: child.stdout! }).on('line', (line) => lines.add(JSON.parse(line)))
-  const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
+  // Not `exit`, after which lines may still come.
+  const ended = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
   return { child, lines, ended, connected: () => lines.first('connection', ({ type }) => type === 'connected') }
 }
 
@@ -164,7 +166,7 @@ test('killed in the middle of a transfer and started again, it does it again, on
   const agent = run(folder)
   await agent.connected()
   const [source, destination] = [join(roots[0], 'a'), join(roots[0], 'b')]
-  await writeFile(source, Buffer.alloc(2_000_000))
+  await writeFile(source, Buffer.alloc(4_000_000))
   // Slow enough to be met in the middle; the retry comes at once.
   const pace = { bytesPerSecond: 1_000_000, retryDelaysSeconds: [0, 0, 0] }
   const order = { agentId: id, sourceUrl: source, destinationPath: destination, direction: 'push', ...pace }
@@ -175,17 +177,22 @@ test('killed in the middle of a transfer and started again, it does it again, on
 
   const next = run(folder)
   await next.lines.first('end', ({ report }) => report?.state === 'completed')
+  const endedOnce = async () => {
+    const { events } = await server.call<{ events: { event: string; data: { transferId?: string } }[] }>(
+      'GET',
+      '/api/events?limit=100',
+    )
+    const ends = events.filter(({ event, data }) => data.transferId === transfer.id && /completed|failed|cancelled/.test(event))
+    assert.deepEqual(
+      ends.map(({ event }) => event),
+      ['transfer.completed'],
+    )
+  }
+  // The agent tells what it is about to report.
+  await eventually(endedOnce)
   next.child.kill('SIGTERM')
   await next.ended
-  const { events } = await server.call<{ events: { event: string; data: { transferId?: string } }[] }>(
-    'GET',
-    '/api/events?limit=100',
-  )
-  const ends = events.filter(({ event, data }) => data.transferId === transfer.id && /completed|failed|cancelled/.test(event))
-  assert.deepEqual(
-    ends.map(({ event }) => event),
-    ['transfer.completed'],
-  )
+  await endedOnce()
 })
 
 const refusals = [
