@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdir, open, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { movingClock } from '../../src/base/testing.ts'
 import type { PostAction, TransferWork, WorkReport } from '../../src/wire/agent/work.ts'
 import { openClient } from '../clients/open.ts'
 import { moveFile } from './move.ts'
@@ -34,9 +35,10 @@ for (const size of [0, 1, 100 * MIB]) {
   })
 }
 
-test('progress is said at most once a second and at each tenth, never twice, never of the end', async (t) => {
+test('progress is said at each tenth, never twice, never of the end', async (t) => {
   const { folder, source, destination } = await ground(t, bytesOf(8 * MIB))
-  const bench = workBench(folder)
+  // No second passes, which would be another reason to say it.
+  const bench = workBench(folder, { clock: movingClock().clock })
   await moveFile(localWork(source, destination), bench.context)
   const running = bench.reports.filter((report) => report.state === 'running')
   const tenths = running.map(({ bytesTransferred }) => Math.floor((bytesTransferred * 10) / (8 * MIB)))
@@ -211,7 +213,7 @@ test('a disk that gets full on the way is DISK_FULL, and nothing stays on it', a
   assert.deepEqual(Object.keys(await filesBelow(folder)), ['in/a'])
 })
 
-test('memory does not grow with the file', { timeout: 60_000 }, async (t) => {
+test('memory does not grow with the file', async (t) => {
   const { folder, source, destination } = await ground(t, new Uint8Array())
   const file = await open(source, 'w')
   await file.truncate(1024 * MIB)

@@ -115,9 +115,9 @@ function startChild(work: ChildWork) {
   return fork(join(import.meta.dirname, 'testing-child.ts'), [JSON.stringify(work)])
 }
 
-test('killed in the middle, the next process goes on from the last checkpoint', { timeout: 60_000 }, async (t) => {
+test('killed in the middle, the next process goes on from the last checkpoint', async (t) => {
   const { folder, source, destination, bytes } = await ground(t, bytesOf(60 * MIB))
-  const child = startChild({ folder, source, destination, bytesPerSecond: 12 * MIB, postAction: { kind: 'keep' } })
+  const child = startChild({ folder, source, destination, bytesPerSecond: 4 * MIB, postAction: { kind: 'keep' } })
   t.after(() => child.kill('SIGKILL'))
   const journal = new Journal(join(folder, '.agent'))
   await eventually(async () => assert.ok((await journal.read('trf_0123456789ab')) !== undefined))

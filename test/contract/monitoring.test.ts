@@ -11,6 +11,7 @@ import { SMTPServer } from 'smtp-server'
 import { silentLog } from '../../src/base/log.ts'
 import { HOUR_MS, MINUTE_MS } from '../../src/base/units.ts'
 import { AlertWatch } from '../../src/watch/alerts.ts'
+import { eventually } from '../eventually.ts'
 import { startTestServer, type TestServer } from '../server.ts'
 import { openContractWorld, startReceiver } from './world.ts'
 
@@ -19,9 +20,6 @@ import { openContractWorld, startReceiver } from './world.ts'
 
 /** What has not arrived by then does not come. */
 const ARRIVAL_MS_MAX = 60_000
-
-/** Times that figures are asked for until they show what was sent. */
-const ANSWERS_MAX = 2_000
 
 const pem = (name: string) => readFileSync(new URL(`../../src/http/testdata/${name}.pem`, import.meta.url))
 
@@ -175,11 +173,11 @@ describe('on a running server', () => {
     const ended = async (count: number) => {
       const stats = () =>
         server.call<{ figures: Record<string, number>; recentFailures: object[] }>('GET', `/api/webhooks/${id}/stats?window=5m`)
-      for (let tries = 1; tries <= ANSWERS_MAX; tries++) {
+      return eventually(async () => {
         const answer = await stats()
-        if (answer.figures.attempts === count) return answer
-      }
-      throw new Error(`the figures never showed ${count} attempts`)
+        assert.equal(answer.figures.attempts, count)
+        return answer
+      })
     }
     for (let number = 0; number < 4; number++) await send(id)
     await ended(4)
