@@ -76,6 +76,9 @@ const hellos = (count: number) => soon(() => assert.equal(peer.hellos.length, co
 
 /** Time that stands until it is moved, beginning now. */
 const moving = () => movingClock(Date.now())
+/** The heartbeat before was answered: from then on the agent waits for the next one. */
+const untilNextBeatIsPlanned = ({ clock, timers }: ReturnType<typeof moving>) =>
+  soon(() => assert.ok([...timers].some(({ at }) => at === clock.now() + ORDERS.heartbeatMs)))
 
 test('says hello, does what it is handed and reports it; what it does not hold any more it does not name', async () => {
   const agent = start(await enrolledFolder(peer))
@@ -177,7 +180,7 @@ test('heartbeats say how it is, as often as it was told to', async () => {
   for (let count = 1; count <= 3; count++) {
     await time.pass(ORDERS.heartbeatMs)
     await soon(() => assert.equal(peer.heartbeats.length, count))
-    await time.pass(0)
+    await untilNextBeatIsPlanned(time)
     peer.send({ type: 'beat' })
   }
   const { status, load, memory } = peer.heartbeats[0]!
@@ -219,7 +222,7 @@ test('answers keep the work going: the 60 s count from the last of them', async 
   for (let beats = 1; beats <= 10; beats++) {
     await time.pass(ORDERS.heartbeatMs)
     await soon(() => assert.equal(peer.heartbeats.length, beats))
-    await time.pass(0)
+    await untilNextBeatIsPlanned(time)
     peer.send({ type: 'beat' })
   }
   assert.equal(agent.begun[0]!.context.signal.aborted, false)

@@ -186,8 +186,10 @@ describe('a body', () => {
 
   test('is ended by stopping, and by nobody wanting it', async (t) => {
     const stopping = new AbortController()
+    let asked = 0
     let closed = 0
     const endpoint = await serve(t, (_request, response) => {
+      asked++
       response
         .on('close', () => closed++)
         .writeHead(200)
@@ -197,8 +199,10 @@ describe('a body', () => {
     ;(await client.read('/a', 0)).destroy()
     await soon(() => assert.equal(closed, 1))
     const reading = client.read('/a', 0).then(readAll)
-    setImmediate(() => stopping.abort())
-    await failsWith('CANCELLED', reading)
+    const failed = failsWith('CANCELLED', reading)
+    await soon(() => assert.equal(asked, 2))
+    stopping.abort()
+    await failed
     await soon(() => assert.equal(closed, 2))
   })
 })

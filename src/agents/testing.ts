@@ -46,11 +46,13 @@ export async function openAgents(t: TestContext) {
     return rows.reverse().map(({ type, occurredAt, data }) => ({ type, at: occurredAt - START, data }))
   }
 
-  /** Moves time in steps, and waits after each until whoever watches has asked the store and set its next timer. */
+  /** Moves time in steps, and waits after each until all who watch have asked the store and set their next timers. */
   async function pass(ms: number, stepMs: number): Promise<void> {
+    while (time.timers.size === 0) await store.ping()
+    const watching = time.timers.size
     for (let passed = 0; passed < ms; passed += stepMs) {
       await time.pass(Math.min(stepMs, ms - passed))
-      while (time.timers.size === 0) await store.ping()
+      while (time.timers.size < watching) await store.ping()
     }
   }
 

@@ -21,17 +21,19 @@ function keep(code: string | ((nth: number) => string), enrol: Enrolment['regist
   const log: Log = { debug: line, info: line, warn: line, error: line, child: () => log }
   const startedAt: number[] = []
   let running = 0
+  const threads: Worker[] = []
   const startThread = (data: BuiltinAgentData) => {
     startedAt.push(time.clock.now())
     const text = typeof code === 'string' ? code : code(startedAt.length)
     const thread = new Worker(`const { parentPort } = require('node:worker_threads'); ${text}`, { eval: true, workerData: data })
     running++
     thread.once('exit', () => running--)
+    threads.push(thread)
     return thread
   }
   const agent = runBuiltinAgent({ data: DATA, enrolment: { register: enrol }, clock: time.clock, log, startThread })
   const isDown = () => eventually(async () => assert.equal(running, 0))
-  return { agent, time, logged, startedAt, isDown }
+  return { agent, time, logged, startedAt, threads, isDown }
 }
 
 test('a thread that dies is started again within a minute, however often it dies', async () => {
@@ -66,7 +68,7 @@ test('the first times it is started again after 1, 2, 4 and 8 seconds', async ()
 })
 
 test('a thread that ran for long is started again soon, however often it died before', async () => {
-  const { agent, time, startedAt, isDown } = keep((nth) => (nth < 4 ? '' : 'setTimeout(() => {}, 50)'))
+  const { agent, time, startedAt, threads, isDown } = keep((nth) => (nth === 4 ? 'setInterval(() => {}, 1_000)' : ''))
   await time.pass(250)
   for (const seconds of [1, 2, 4]) {
     await isDown()
@@ -75,6 +77,8 @@ test('a thread that ran for long is started again soon, however often it died be
   assert.equal(startedAt.length, 4)
   // Five minutes go by while it runs.
   await time.pass(300 * SECOND_MS)
+  assert.equal(startedAt.length, 4)
+  await threads.at(-1)!.terminate()
   await isDown()
   await time.pass(SECOND_MS)
   assert.equal(startedAt.length, 5)

@@ -25,5 +25,14 @@ export function movingClock(startsAt = 0) {
     }
     now = at
   }
-  return { clock, timers, moveTo, pass: (ms: number) => moveTo(now + ms) }
+  /** Time goes by until that has ended: for what sets its timers only after something real, such as a connection. */
+  async function passUntil(ended: Promise<unknown>, stepMs: number): Promise<void> {
+    let isOver = false
+    const over = () => {
+      isOver = true
+    }
+    ended.then(over, over)
+    for (await new Promise(setImmediate); !isOver; ) await moveTo(now + stepMs)
+  }
+  return { clock, timers, moveTo, passUntil, pass: (ms: number) => moveTo(now + ms) }
 }

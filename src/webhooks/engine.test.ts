@@ -334,8 +334,10 @@ test('engine: an order goes on as soon as the one before has ended', async () =>
   const first = chain.shift()!
   const due = [first]
   const settled: string[] = []
+  // Nothing is found by looking again and again.
+  const clock: Clock = { ...systemClock, after: (ms, call) => (ms < 500 ? systemClock.after(ms, call) : () => {}) }
   const { engine, posts } = await running({
-    due,
+    ...{ due, clock },
     store: {
       settle: async (settlements) =>
         settlements.map(({ deliveryId }) => {
@@ -346,11 +348,7 @@ test('engine: an order goes on as soon as the one before has ended', async () =>
         }),
     },
   })
-  await posts.until(1)
-  const beganAt = performance.now()
   await posts.until(5)
-  // Far below the second that a sweep takes for each.
-  assert.ok(performance.now() - beganAt < 900)
   assert.deepEqual(settled.slice(0, 4), ['dlv_1', 'dlv_2', 'dlv_3', 'dlv_4'])
   await engine.stop(0)
 })
