@@ -42,7 +42,7 @@ const update: Command = {
       meaning:
         'private networks that its webhooks may reach, separated by commas; none, or server: as LANDFALL_EGRESS_ALLOW says',
     },
-    quota: { type: 'string', meaning: 'bytes that its files may take: 500000000, 10GiB, or none' },
+    quota: { type: 'string', member: 'quotaBytes', meaning: 'bytes that its files may take: 500000000, 10GiB, or none' },
     ...SERVER_OPTIONS,
   },
   words: { min: 1, max: 1 },

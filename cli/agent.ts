@@ -157,8 +157,8 @@ const token: Command = {
   usage: 'agent token create [--name NAME] [--uses N] [--expires 24h] | list | revoke ID',
   options: {
     name: { type: 'string', meaning: 'create: name for people (default: its id)' },
-    uses: { type: 'string', meaning: `create: agents that it lets in, 1 to ${USES_MAX} (default 1)` },
-    expires: { type: 'string', meaning: 'create: how long it counts, 1m to 30d (default 24h)' },
+    uses: { type: 'string', member: 'usesMax', meaning: `create: agents that it lets in, 1 to ${USES_MAX} (default 1)` },
+    expires: { type: 'string', member: 'expiresInSeconds', meaning: 'create: how long it counts, 1m to 30d (default 24h)' },
     ...SERVER_OPTIONS,
   },
   words: { min: 1, max: 2 },

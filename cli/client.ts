@@ -20,10 +20,16 @@ export interface Client {
 export class ServerRefused extends CommandError {
   readonly status: number
 
-  constructor(status: number, message: string) {
-    super(message)
+  constructor(status: number, message: string, field?: string) {
+    super(message, { field })
     this.status = status
   }
+}
+
+/** A refusal as the API says it. */
+export interface RefusedEnvelope {
+  readonly error?: string
+  readonly details?: { readonly field?: string } | null
 }
 
 /** The server that `--server` names, else the one that runs on the data folder. */
@@ -83,10 +89,12 @@ export function createClient(url: string, token: string, place = url): Client {
       if (body !== undefined) request.body = JSON.stringify(body)
       const answer = await asked(path, request)
       const envelope = (await answer.json().catch(() => undefined)) as
-        | { success?: boolean; data?: unknown; error?: string }
+        | ({ success?: boolean; data?: unknown } & RefusedEnvelope)
         | undefined
-      if (envelope?.success !== true)
-        throw new ServerRefused(answer.status, envelope?.error ?? `${method} ${path} was answered with status ${answer.status}`)
+      if (envelope?.success !== true) {
+        const message = envelope?.error ?? `${method} ${path} was answered with status ${answer.status}`
+        throw new ServerRefused(answer.status, message, envelope?.details?.field)
+      }
       return envelope.data as never
     },
   }

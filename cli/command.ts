@@ -8,11 +8,19 @@ export interface Command {
   readonly aliases?: readonly string[]
   readonly summary: string
   readonly usage: string
-  /** Option → what it means, for `--help`; the types are in `options`. */
-  readonly options: Readonly<Record<string, { type: 'string' | 'boolean'; multiple?: true; meaning: string }>>
+  readonly options: Readonly<Record<string, Option>>
   /** Number of words after the command, at least and at most. */
   readonly words?: { min: number; max: number }
   run(call: Call): Promise<number>
+}
+
+interface Option {
+  readonly type: 'string' | 'boolean'
+  readonly multiple?: true
+  /** What it fills in the API, where that has another name or depends on others: a refusal of that names the option. */
+  readonly member?: string | readonly string[]
+  /** For `--help`. */
+  readonly meaning: string
 }
 
 /** Several texts where an option may be repeated. */
@@ -28,6 +36,13 @@ export interface Call {
 /** A refusal that the person at the terminal can act on: one line, no stack. */
 export class CommandError extends Error {
   override name = 'CommandError'
+  /** The member of the API that a server refused. */
+  readonly field: string | undefined
+
+  constructor(message: string, { field, ...options }: ErrorOptions & { field?: string | undefined } = {}) {
+    super(message, options)
+    this.field = field
+  }
 }
 
 const COMMON = {

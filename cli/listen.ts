@@ -33,8 +33,12 @@ export const listen: Command = {
       meaning: `TYPES=URL, may be repeated; the first that matches wins, --forward has the rest`,
     },
     events: { type: 'string', meaning: 'event types, groups such as file.*; separated by commas (default: all)' },
-    account: { type: 'string', meaning: 'slug of the account whose events are meant (default: all)' },
-    webhook: { type: 'string', meaning: 'as this webhook would get them: its scope, events, filter, dialect and headers' },
+    account: { type: 'string', member: 'accountId', meaning: 'slug of the account whose events are meant (default: all)' },
+    webhook: {
+      type: 'string',
+      member: 'webhookId',
+      meaning: 'as this webhook would get them: its scope, events, filter, dialect and headers',
+    },
     dialect: { type: 'string', meaning: `${DIALECTS.join(', ')} (default: mftplus)` },
     'secret-stdin': {
       type: 'boolean',

@@ -1,6 +1,7 @@
 import { AppError } from '../src/base/error.ts'
 import { nearest } from '../src/base/nearest.ts'
-import { type Command, CommandError, helpOf, parseCall } from './command.ts'
+import { type Call, type Command, CommandError, helpOf, parseCall } from './command.ts'
+import { inFlags } from './in-flags.ts'
 import { paint, terminal } from './terminal.ts'
 
 /** Loads the commands of one first word. Only what is called is loaded, so that the server and the other commands start at once. */
@@ -61,11 +62,19 @@ export async function main(args: readonly string[]): Promise<void> {
     }
     const call = parseCall(command, rest, terminal)
     if (call === 'help') terminal.out(helpOf(command))
-    else process.exitCode = await command.run(call)
+    else process.exitCode = await ran(command, call)
   } catch (error) {
     if (!(error instanceof CommandError || error instanceof AppError)) throw error
     terminal.note(`${paint(terminal, 'red', 'landfall:')} ${error.message}`)
     process.exitCode = error instanceof CommandError ? 2 : 1
+  }
+}
+
+async function ran(command: Command, call: Call): Promise<number> {
+  try {
+    return await command.run(call)
+  } catch (error) {
+    throw inFlags(error, command, call.flags)
   }
 }
 

@@ -45,7 +45,7 @@ const replay: Command = {
     events: { type: 'string', meaning: 'only these types and groups, separated by commas' },
     path: { type: 'string', meaning: 'only with a path that matches this glob, such as /in/**/*.csv' },
     only: { type: 'string', meaning: 'failed, missing (neither delivered nor waiting) or all (default)' },
-    rate: { type: 'string', meaning: 'events a second at most (default 50)' },
+    rate: { type: 'string', member: 'ratePerSecond', meaning: 'events a second at most (default 50)' },
     'dry-run': { type: 'boolean', meaning: 'say how many and show the first; nothing is sent' },
     wait: { type: 'boolean', meaning: 'show progress until all is sent' },
     ...SERVER_OPTIONS,

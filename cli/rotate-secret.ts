@@ -8,8 +8,12 @@ export const rotateSecret: Command = {
   summary: 'replace the secret of a webhook; the one before counts for a while',
   usage: 'webhook rotate-secret ID [--overlap 24h] [--secret-stdin]',
   options: {
-    overlap: { type: 'string', meaning: 'how long the secret before still counts: 90s, 30m, 7d, or 0 (default 24h)' },
-    'secret-stdin': { type: 'boolean', meaning: 'read the new secret from standard input; else one is made' },
+    overlap: {
+      type: 'string',
+      member: 'overlapSeconds',
+      meaning: 'how long the secret before still counts: 90s, 30m, 7d, or 0 (default 24h)',
+    },
+    'secret-stdin': { type: 'boolean', member: 'secret', meaning: 'read the new secret from standard input; else one is made' },
     ...SERVER_OPTIONS,
   },
   words: { min: 1, max: 1 },

@@ -27,8 +27,8 @@ export const trigger: Command = {
   usage: 'trigger EVENT_TYPE [--webhook ID] [--account SLUG] [--no-wait]',
   words: { min: 1, max: 1 },
   options: {
-    webhook: { type: 'string', meaning: 'only to this webhook, subscribed or not' },
-    account: { type: 'string', meaning: 'only to the webhooks of this account' },
+    webhook: { type: 'string', member: 'webhookId', meaning: 'only to this webhook, subscribed or not' },
+    account: { type: 'string', member: 'accountId', meaning: 'only to the webhooks of this account' },
     'no-wait': { type: 'boolean', meaning: 'do not wait for the first attempts' },
     ...SERVER_OPTIONS,
   },

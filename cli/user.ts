@@ -22,8 +22,12 @@ const add: Command = {
   options: {
     ...ACCOUNT,
     permissions: { type: 'string', meaning: 'of list, read, write, delete, separated by commas (default: all)' },
-    'password-stdin': { type: 'boolean', meaning: 'read the password from standard input; one line end is dropped' },
-    'public-key-file': { type: 'string', meaning: 'file with SSH public keys, one a line' },
+    'password-stdin': {
+      type: 'boolean',
+      member: 'password',
+      meaning: 'read the password from standard input; one line end is dropped',
+    },
+    'public-key-file': { type: 'string', member: 'publicKeys', meaning: 'file with SSH public keys, one a line' },
     home: { type: 'string', meaning: 'folder in the storage that the user sees as / (default /ACCOUNT/NAME)' },
     ...SERVER_OPTIONS,
   },

@@ -33,7 +33,7 @@ const ABOUT_OPTIONS = {
   events: { type: 'string', meaning: 'event types, groups such as file.*, or *; separated by commas' },
   name: { type: 'string', meaning: 'name for people (default: the host of the url)' },
   dialect: { type: 'string', meaning: 'mftplus (default), trueftp, standard or cloudevents' },
-  'secret-stdin': { type: 'boolean', meaning: 'read the signing secret from standard input' },
+  'secret-stdin': { type: 'boolean', member: 'secret', meaning: 'read the signing secret from standard input' },
 } as const
 
 type Saved = { webhook: WebhookRow; secret?: string; warning?: string }
@@ -45,8 +45,8 @@ const create: Command = {
   usage: 'webhook create --url URL --events LIST [--dialect NAME] [--filter data.path=/in/**] …',
   options: {
     ...ABOUT_OPTIONS,
-    account: { type: 'string', meaning: 'slug of the account whose events it gets (default: every event)' },
-    inactive: { type: 'boolean', meaning: 'make it without turning it on' },
+    account: { type: 'string', member: 'accountId', meaning: 'slug of the account whose events it gets (default: every event)' },
+    inactive: { type: 'boolean', member: 'active', meaning: 'make it without turning it on' },
     ...SHAPING_OPTIONS,
     ...SERVER_OPTIONS,
   },

@@ -1,4 +1,4 @@
-import { type Client, ServerRefused } from '../client.ts'
+import { type Client, type RefusedEnvelope, ServerRefused } from '../client.ts'
 import { CommandError } from '../command.ts'
 import type { Item } from './forward.ts'
 import { SseParser } from './sse.ts'
@@ -77,8 +77,9 @@ function toldOf(event: string, data: Item & { secret?: string; reason: string })
 }
 
 async function refusalOf(answer: Response): Promise<ServerRefused> {
-  const envelope = (await answer.json().catch(() => undefined)) as { error?: string } | undefined
-  return new ServerRefused(answer.status, envelope?.error ?? `the stream was answered with status ${answer.status}`)
+  const envelope = (await answer.json().catch(() => undefined)) as RefusedEnvelope | undefined
+  const message = envelope?.error ?? `the stream was answered with status ${answer.status}`
+  return new ServerRefused(answer.status, message, envelope?.details?.field)
 }
 
 export interface Following {

@@ -80,7 +80,7 @@ test('account create, update, list', async () => {
   assert.deepEqual((await update('--egress-allow', 'none')).egressAllow, [])
   assert.equal((await update('--egress-allow', 'server')).egressAllow, null)
   const refused = await landfall(['account', 'update', 'tenant', '--egress-allow', '10.0.0.1/8', '--data', server.folder])
-  assert.match(refused.error, /egressAllow: "10\.0\.0\.1\/8" is not a network/)
+  assert.match(refused.error, /--egress-allow: "10\.0\.0\.1\/8" is not a network/)
   assert((await json<Account[]>(['account', 'list'])).some((row) => row.id === id))
 })
 

@@ -60,6 +60,17 @@ test('a job is made, looked ahead, run, paused, changed and removed, by its name
     (await job(['update', 'after', '--timeout', 'long'])).error,
     /--timeout is a duration such as 90s, 30m, 24h or 7d, not/,
   )
+  for (const [flag, value, says] of [
+    ['parallel', '65', '--parallel has 65 transfers; it takes 1 to 64'],
+    ['timeout', '5s', '--timeout has 5 seconds; it takes 10 to 604800'],
+    ['retry', '0,5s', '--retry has 0 seconds; it takes 1 to 86400'],
+    ['skip', 'never', '--skip is "never", not one of none, name, size, time, hash'],
+    ['to', 'in/*', "--to 'in/*' has a wildcard; it names one file or folder"],
+    ['from', '/out/../*', "--from '/out/../*' has a segment '..'; write the path without it"],
+  ] as const) {
+    const { status, error } = await job(['update', 'yearly', `--${flag}`, value])
+    assert.deepEqual([status, error], [2, `landfall: ${says}\n`])
+  }
   assert.match((await job(['update', 'yearly', '--agent', 'warehouse'])).error, /there is no agent warehouse/)
   assert.equal((await json<{ agent: { name: string } }>('update', 'yearly', '--agent', 'builtin')).agent.name, 'builtin')
   assert.match((await job(['remove', 'nightly'])).error, /there is no job nightly; `landfall job list` shows them/)
