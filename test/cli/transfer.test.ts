@@ -45,7 +45,10 @@ async function refusedWith(args: readonly string[]): Promise<string> {
 
 test('remotes are made, shown without their secrets, changed and removed; a transfer is started, listed, watched and stopped', async () => {
   const sftp = ['--protocol', 'sftp', '--host', 'ftp.example.com', '--user', 'me', '--password-stdin']
-  assert.match(await refusedWith(['remote', 'add', 'partner', ...sftp.slice(0, -1)]), /--password-stdin or --private-key-file is missing/)
+  assert.match(
+    await refusedWith(['remote', 'add', 'partner', ...sftp.slice(0, -1)]),
+    /--password-stdin or --private-key-file is missing/,
+  )
   const made = await json<{ id: string; hasPassword: boolean }>(
     ['remote', 'add', 'partner', ...sftp, '--host-key', HOST_KEY],
     'hush-hush\n',
