@@ -1,6 +1,7 @@
 import { type Clock, isoSeconds } from '../base/clock.ts'
 import type { Running } from '../base/lifecycle.ts'
 import type { Log } from '../base/log.ts'
+import { Rounds } from '../base/rounds.ts'
 import { DAY_MS, HOUR_MS } from '../base/units.ts'
 import type { EventDraft } from '../events/event.ts'
 import type { Data } from '../events/payloads.ts'
@@ -30,32 +31,24 @@ export interface CertificateWatchParts {
  */
 export class CertificateWatch implements Running {
   readonly #parts: CertificateWatchParts
-  #isRunning = false
-  #cancel = () => {}
-  #checking: Promise<void> = Promise.resolve()
+  readonly #checks: Rounds
 
   constructor(parts: CertificateWatchParts) {
     this.#parts = parts
+    this.#checks = new Rounds({
+      clock: parts.clock,
+      round: () => this.check(),
+      everyMs: CHECK_EVERY_MS,
+      failed: (error) => parts.log.warn({ err: error }, 'certificates could not be checked; tried again'),
+    })
   }
 
   start(): void {
-    this.#isRunning = true
-    this.#again(0)
+    this.#checks.start()
   }
 
-  async stop(): Promise<void> {
-    this.#isRunning = false
-    this.#cancel()
-    await this.#checking
-  }
-
-  #again(ms: number): void {
-    if (!this.#isRunning) return
-    this.#cancel = this.#parts.clock.after(ms, () => {
-      this.#checking = this.check()
-        .catch((error: unknown) => this.#parts.log.warn({ err: error }, 'certificates could not be checked; tried again'))
-        .then(() => this.#again(CHECK_EVERY_MS))
-    })
+  stop(): Promise<void> {
+    return this.#checks.stop()
   }
 
   async check(): Promise<void> {
@@ -74,7 +67,7 @@ export class CertificateWatch implements Running {
         if (isSaid) log.warn({ agentId: agent.id, certificateId: certificate.id }, `a certificate of an agent is ${kind}`)
       }
       // Each of them is said now, here or by another node, so the next step has others.
-      if (ending.length < STEP || !this.#isRunning) return
+      if (ending.length < STEP || !this.#checks.isRunning) return
     }
   }
 

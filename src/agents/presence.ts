@@ -1,6 +1,7 @@
 import { type Clock, isoSeconds } from '../base/clock.ts'
 import type { Running } from '../base/lifecycle.ts'
 import type { Log } from '../base/log.ts'
+import { Rounds } from '../base/rounds.ts'
 import { SECOND_MS } from '../base/units.ts'
 import type { EventDraft } from '../events/event.ts'
 import type { Data } from '../events/payloads.ts'
@@ -60,30 +61,23 @@ const AWAY_MS = 10 * LOOK_EVERY_MS
 export function createPresence(parts: PresenceParts): Presence {
   const { store, recorder, clock, settings, node, log } = parts
   const streams = new HeldStreams({ store, node, clock, log })
-  let isRunning = false
-  let cancel = () => {}
-  let looking: Promise<void> = Promise.resolve()
   let listeningSince = clock.now()
   let lookedAt = { now: clock.now(), monotonic: clock.monotonic() }
 
-  function again(ms: number): void {
-    if (!isRunning) return
-    cancel = clock.after(ms, () => {
-      looking = look().then(() => again(LOOK_EVERY_MS))
-    })
-  }
-
-  async function look(): Promise<void> {
-    noteAbsence()
-    try {
+  const looks = new Rounds({
+    clock,
+    async round() {
+      noteAbsence()
       await loseSilent()
       await streams.look()
-    } catch (error) {
+    },
+    everyMs: LOOK_EVERY_MS,
+    failed(error) {
       // While the database does not answer, no sign of life is recorded either.
       listeningSince = clock.now()
       log.warn({ err: error }, 'agents could not be looked at; tried again')
-    }
-  }
+    },
+  })
 
   function noteAbsence(): void {
     const [now, monotonic] = [clock.now(), clock.monotonic()]
@@ -112,16 +106,11 @@ export function createPresence(parts: PresenceParts): Presence {
 
   return {
     start() {
-      isRunning = true
       lookedAt = { now: clock.now(), monotonic: clock.monotonic() }
       listeningSince = lookedAt.now
-      again(LOOK_EVERY_MS)
+      looks.start(LOOK_EVERY_MS)
     },
-    async stop() {
-      isRunning = false
-      cancel()
-      await looking
-    },
+    stop: () => looks.stop(),
     async seen(agent, sighting) {
       const { ipAddress, ...said } = sighting
       const sinceSeen = clock.now() - agent.lastSeenAt

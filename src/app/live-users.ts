@@ -4,6 +4,7 @@ import type { Clock } from '../base/clock.ts'
 import { AppError } from '../base/error.ts'
 import type { Running } from '../base/lifecycle.ts'
 import type { Log } from '../base/log.ts'
+import { Rounds } from '../base/rounds.ts'
 import { SECOND_MS } from '../base/units.ts'
 import type { SshServer } from '../protocols/ssh/server.ts'
 
@@ -25,16 +26,13 @@ export async function currentUser(store: Pick<AccountStore, 'findUser'>, user: U
 /** Ends the sessions of users whom another node disabled, changed or removed; changes made here end them at once by themselves. */
 export function watchUsers(parts: { store: Pick<AccountStore, 'findUser'>; ssh: SshServer; clock: Clock; log: Log }): Running {
   const { store, ssh, clock, log } = parts
-  let looking: Promise<void> = Promise.resolve()
-  let cancel = clock.after(LOOK_EVERY_MS, look)
-
-  function look(): void {
-    looking = endChanged()
-      .catch((error: unknown) => log.warn({ err: error }, 'the users of live sessions could not be read; tried again'))
-      .then(() => {
-        cancel = clock.after(LOOK_EVERY_MS, look)
-      })
-  }
+  const looks = new Rounds({
+    clock,
+    round: endChanged,
+    everyMs: LOOK_EVERY_MS,
+    failed: (error) => log.warn({ err: error }, 'the users of live sessions could not be read; tried again'),
+  })
+  looks.start(LOOK_EVERY_MS)
 
   async function endChanged(): Promise<void> {
     const users = new Map(ssh.users.map((user) => [user.id, user]))
@@ -50,11 +48,5 @@ export function watchUsers(parts: { store: Pick<AccountStore, 'findUser'>; ssh: 
     }
   }
 
-  return {
-    async stop() {
-      cancel()
-      await looking
-      cancel()
-    },
-  }
+  return looks
 }

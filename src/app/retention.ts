@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { Running } from '../base/lifecycle.ts'
 import type { Log } from '../base/log.ts'
+import { Rounds } from '../base/rounds.ts'
 import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import type { Purged, PurgedKind, RetentionStore } from '../store/retention.ts'
 
@@ -49,39 +50,34 @@ export interface RetentionParts {
  */
 export class Retention implements Running {
   readonly #parts: RetentionParts
-  #isRunning = false
-  #cancel: () => void = () => {}
+  readonly #rounds: Rounds
   /** Ends a pause. */
   #wake: () => void = () => {}
-  #round: Promise<void> = Promise.resolve()
   /** Rows deleted in this round. */
   #deleted: Partial<Record<PurgedKind | 'attempts', number>> = {}
 
   constructor(parts: RetentionParts) {
     this.#parts = parts
+    this.#rounds = new Rounds({
+      clock: parts.clock,
+      round: () => this.#round(),
+      everyMs: ROUND_MS,
+      failed: (error) => parts.log.error({ err: error }, 'what is old could not be deleted; the next round goes on'),
+    })
   }
 
   start(): void {
-    this.#isRunning = true
-    this.#later(FIRST_ROUND_MS)
+    this.#rounds.start(FIRST_ROUND_MS)
   }
 
   /** Resolves when the step under way has ended. */
   async stop(): Promise<void> {
-    this.#isRunning = false
-    this.#cancel()
+    const stopped = this.#rounds.stop()
     this.#wake()
-    await this.#round
+    await stopped
   }
 
-  #later(ms: number): void {
-    if (!this.#isRunning) return
-    this.#cancel = this.#parts.clock.after(ms, () => {
-      this.#round = this.#run()
-    })
-  }
-
-  async #run(): Promise<void> {
+  async #round(): Promise<void> {
     const { clock, log, settings } = this.#parts
     const began = clock.monotonic()
     this.#deleted = {}
@@ -102,7 +98,6 @@ export class Retention implements Running {
     if (Object.keys(this.#deleted).length > 0) {
       log.info({ ...this.#deleted, tookMs: Math.round(clock.monotonic() - began) }, 'what was old has been deleted')
     }
-    this.#later(ROUND_MS)
   }
 
   /** All of a kind that is older. */
@@ -124,7 +119,7 @@ export class Retention implements Running {
   }
 
   #pause(ms: number): Promise<void> {
-    if (!this.#isRunning) return Promise.resolve()
+    if (!this.#rounds.isRunning) return Promise.resolve()
     return new Promise((resolve) => {
       const cancel = this.#parts.clock.after(ms, resolve)
       this.#wake = () => {
@@ -136,7 +131,7 @@ export class Retention implements Running {
 
   async #isTooLarge(): Promise<boolean> {
     const { store, settings, log } = this.#parts
-    if (!this.#isRunning) return false
+    if (!this.#rounds.isRunning) return false
     try {
       return (await store.databaseBytes()) > settings.retentionBytesMax
     } catch (error) {
@@ -148,7 +143,7 @@ export class Retention implements Running {
   /** One step and the pause after it. Undefined: the store failed, the rest is for the next round; or this process stops. */
   async #step(kind: PurgedKind, before: number, after: string | null): Promise<Purged | undefined> {
     const { store, clock, log } = this.#parts
-    if (!this.#isRunning) return undefined
+    if (!this.#rounds.isRunning) return undefined
     const began = clock.monotonic()
     try {
       const purged = await store.purge({ kind, before, after, limit: PURGE_ROWS })

@@ -14,7 +14,14 @@ test('calls for one key wait for each other, in order, whatever becomes of them;
   const second = turns.take('a', async () => void seen.push('a2'))
   await turns.take('b', async () => void seen.push('b'))
   assert.deepEqual(seen, ['b'])
+  let isOver = false
+  const ended = turns.ended().then(() => {
+    isOver = true
+  })
+  await new Promise(setImmediate)
+  assert.equal(isOver, false)
   gate.resolve()
+  await ended
   await assert.rejects(first, /no/)
   await second
   assert.equal(await turns.take('a', async () => 3), 3)

@@ -15,4 +15,9 @@ export class Turns {
       if (this.#last.get(key) === over) this.#last.delete(key)
     }
   }
+
+  /** Resolves when all that have a turn now have ended. */
+  async ended(): Promise<void> {
+    await Promise.all(this.#last.values())
+  }
 }

@@ -1,5 +1,6 @@
 import { type Clock, isoSeconds } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
+import { Rounds } from '../base/rounds.ts'
 import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import { closedBy } from './conditions.ts'
 import type { Job } from './job.ts'
@@ -34,9 +35,7 @@ export interface SchedulerParts {
  */
 export class Scheduler {
   readonly #parts: SchedulerParts
-  #running: Promise<void> | undefined
-  #isStopping = false
-  #wake = () => {}
+  readonly #looks: Rounds
   /** Open runs are gone through in turn, so that many of them cost a look no more than few. */
   #lastRun = ''
   /** Jobs whose next moment was checked; null: those of all were. */
@@ -45,41 +44,25 @@ export class Scheduler {
 
   constructor(parts: SchedulerParts) {
     this.#parts = parts
+    this.#looks = new Rounds({
+      clock: parts.clock,
+      round: () => this.look(),
+      everyMs: LOOK_MS,
+      failed: (error) => parts.log.warn({ err: error }, 'jobs could not be looked at; the next look goes on'),
+    })
   }
 
   start(): void {
-    this.#running = this.#run()
+    this.#looks.start()
   }
 
   /** A job, a run or one of its transfers has changed on this node. */
   wake(): void {
-    this.#wake()
+    this.#looks.wake()
   }
 
-  async stop(): Promise<void> {
-    this.#isStopping = true
-    this.#wake()
-    await this.#running
-  }
-
-  async #run(): Promise<void> {
-    while (!this.#isStopping) {
-      let isWoken = false
-      const waits = new Promise<void>((resolve) => {
-        const cancel = this.#parts.clock.after(LOOK_MS, resolve)
-        this.#wake = () => {
-          isWoken = true
-          cancel()
-          resolve()
-        }
-      })
-      try {
-        await this.look()
-      } catch (error) {
-        this.#parts.log.warn({ err: error }, 'jobs could not be looked at; the next look goes on')
-      }
-      if (!isWoken && !this.#isStopping) await waits
-    }
+  stop(): Promise<void> {
+    return this.#looks.stop()
   }
 
   /** One look at everything that is due. */

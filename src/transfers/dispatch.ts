@@ -1,6 +1,8 @@
 import type { Agent } from '../agents/agent.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
+import { Rounds } from '../base/rounds.ts'
+import { Turns } from '../base/turns.ts'
 import { SECOND_MS } from '../base/units.ts'
 import { HAND_OUT_AGAIN_AFTER_MS, type Hello, type ServerMessage, type WorkReport } from '../wire/agent/work.ts'
 import type { TransferStore } from './port.ts'
@@ -46,27 +48,26 @@ interface Line {
  */
 export function createDispatcher({ sources, store, clock, log }: DispatcherNeeds): Dispatcher {
   const lines = new Map<string, Line>()
-  const turns = new Map<string, Promise<void>>()
+  const turns = new Turns()
   /** Agents that are looked at again when their turn ends: any number of nudges is one. */
   const wanted = new Set<string>()
   const watch = createSilenceWatch(clock)
   let isStopping = false
-  let cancelSweep = () => {}
-  let cancelStopSweep = () => {}
-  let cancelSilenceSweep = () => {}
-  let stopSweep: Promise<void> | undefined
-  let silenceSweep: Promise<void> | undefined
+  const sweeps = rounds(SWEEP_MS, 'error', 'cannot look for work', async () => serveAll())
+  // Whatever keeps the database from answering is said by the others.
+  const stopSweeps = rounds(STOP_SWEEP_MS, 'debug', 'cannot look for what is to stop', nudgeStopping)
+  const silenceSweeps = rounds(SILENCE_SWEEP_MS, 'error', 'cannot look for silent agents', putBackOfSilent)
+
+  function rounds(everyMs: number, level: 'error' | 'debug', trouble: string, round: () => Promise<void>): Rounds {
+    const failed = (error: unknown) => log[level]({ error: String(error) }, `${trouble}; it is tried again`)
+    return new Rounds({ clock, round, everyMs, failed })
+  }
 
   /** Runs after what is under way for this agent; a failure is logged, and the next sweep tries again. */
   function inTurn(agentId: string, work: () => Promise<void>): Promise<void> {
-    const turn = (turns.get(agentId) ?? Promise.resolve())
-      .then(work)
+    return turns
+      .take(agentId, work)
       .catch((error) => log.error({ agentId, error: String(error) }, 'cannot hand out work; it is tried again'))
-      .then(() => {
-        if (turns.get(agentId) === turn) turns.delete(agentId)
-      })
-    turns.set(agentId, turn)
-    return turn
   }
 
   function serve(agentId: string): void {
@@ -77,6 +78,10 @@ export function createDispatcher({ sources, store, clock, log }: DispatcherNeeds
       const line = lines.get(agentId)
       if (line !== undefined) await serveLine(line)
     })
+  }
+
+  function serveAll(): void {
+    for (const agentId of lines.keys()) serve(agentId)
   }
 
   async function serveLine(line: Line): Promise<void> {
@@ -110,33 +115,9 @@ export function createDispatcher({ sources, store, clock, log }: DispatcherNeeds
     }
   }
 
-  function sweep(): void {
-    for (const agentId of lines.keys()) serve(agentId)
-    cancelSweep = clock.after(SWEEP_MS, sweep)
-  }
-
   async function nudgeStopping(): Promise<void> {
     if (lines.size === 0) return
     for (const agentId of await store.stoppingAgents(STOPPING_MAX)) if (lines.has(agentId)) serve(agentId)
-  }
-
-  function sweepStopping(): void {
-    stopSweep = nudgeStopping()
-      // Whatever keeps the database from answering is said by the sweep of everything.
-      .catch((error) => log.debug({ error: String(error) }, 'cannot look for what is to stop; it is tried again'))
-      .then(() => {
-        stopSweep = undefined
-        if (!isStopping) cancelStopSweep = clock.after(STOP_SWEEP_MS, sweepStopping)
-      })
-  }
-
-  function sweepSilence(): void {
-    silenceSweep = putBackOfSilent()
-      .catch((error) => log.error({ error: String(error) }, 'cannot look for silent agents; it is tried again'))
-      .then(() => {
-        silenceSweep = undefined
-        if (!isStopping) cancelSilenceSweep = clock.after(SILENCE_SWEEP_MS, sweepSilence)
-      })
   }
 
   return {
@@ -169,21 +150,17 @@ export function createDispatcher({ sources, store, clock, log }: DispatcherNeeds
     },
     nudge(agentId) {
       if (agentId !== null) serve(agentId)
-      else for (const id of lines.keys()) serve(id)
+      else serveAll()
     },
     start() {
-      cancelSweep = clock.after(SWEEP_MS, sweep)
-      cancelStopSweep = clock.after(STOP_SWEEP_MS, sweepStopping)
-      cancelSilenceSweep = clock.after(SILENCE_SWEEP_MS, sweepSilence)
+      sweeps.start(SWEEP_MS)
+      stopSweeps.start(STOP_SWEEP_MS)
+      silenceSweeps.start(SILENCE_SWEEP_MS)
     },
     async stop() {
       isStopping = true
-      cancelSweep()
-      cancelStopSweep()
-      cancelSilenceSweep()
-      await stopSweep
-      await silenceSweep
-      await Promise.all(turns.values())
+      await Promise.all([sweeps, stopSweeps, silenceSweeps].map((one) => one.stop()))
+      await turns.ended()
     },
   }
 }

@@ -2,6 +2,7 @@ import type { AgentStore } from '../agents/port.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Running } from '../base/lifecycle.ts'
 import type { Log } from '../base/log.ts'
+import { Rounds } from '../base/rounds.ts'
 import { HOUR_MS, MINUTE_MS } from '../base/units.ts'
 import { createSilenceWatch } from './dispatch.ts'
 import type { TransferStore } from './port.ts'
@@ -40,7 +41,6 @@ export function createStrays({ store, agents, works, clock, log }: StraysNeeds):
   const watch = createSilenceWatch(clock, TO_BE_HEARD_MS)
   const listensFrom = clock.monotonic()
   let isStopping = false
-  let cancel = () => {}
   let sweeping: Promise<void> = Promise.resolve()
 
   async function endAll(): Promise<void> {
@@ -70,24 +70,18 @@ export function createStrays({ store, agents, works, clock, log }: StraysNeeds):
     return swept
   }
 
-  function sweepOrLog(): Promise<void> {
-    return sweep().catch((error) => log.error({ error: String(error) }, 'cannot end transfers of lost agents; it is tried again'))
+  function notSwept(error: unknown): void {
+    log.error({ error: String(error) }, 'cannot end transfers of lost agents; it is tried again')
   }
 
-  function again(): void {
-    cancel = clock.after(SWEEP_MS, () => {
-      void sweepOrLog().then(() => {
-        if (!isStopping) again()
-      })
-    })
-  }
+  const sweeps = new Rounds({ clock, round: sweep, everyMs: SWEEP_MS, failed: notSwept })
 
   return {
-    start: again,
-    endNow: sweepOrLog,
+    start: () => sweeps.start(SWEEP_MS),
+    endNow: () => sweep().catch(notSwept),
     async stop() {
       isStopping = true
-      cancel()
+      await sweeps.stop()
       await sweeping
     },
   }

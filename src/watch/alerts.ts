@@ -1,6 +1,7 @@
 import { type Clock, isoSeconds } from '../base/clock.ts'
 import { newId, type RandomBytes } from '../base/id.ts'
 import type { Log } from '../base/log.ts'
+import { Rounds } from '../base/rounds.ts'
 import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import type { EventType } from '../events/catalogue.ts'
 import type { EventDraft } from '../events/event.ts'
@@ -38,35 +39,27 @@ export interface AlertWatchParts {
  */
 export class AlertWatch {
   readonly #parts: AlertWatchParts
-  #isRunning = false
-  #cancel = () => {}
-  #looking: Promise<void> = Promise.resolve()
+  readonly #looks: Rounds
   /** The open alerts up to this id were looked at; empty: begin again. */
   #lookedUpTo = ''
   #minuteRead = Number.NaN
 
   constructor(parts: AlertWatchParts) {
     this.#parts = parts
+    this.#looks = new Rounds({
+      clock: parts.clock,
+      round: () => this.look(),
+      everyMs: LOOK_EVERY_MS,
+      failed: (error) => parts.log.warn({ err: error }, 'alerts could not be judged; tried again'),
+    })
   }
 
   start(): void {
-    this.#isRunning = true
-    this.#again(0)
+    this.#looks.start()
   }
 
-  async stop(): Promise<void> {
-    this.#isRunning = false
-    this.#cancel()
-    await this.#looking
-  }
-
-  #again(ms: number): void {
-    if (!this.#isRunning) return
-    this.#cancel = this.#parts.clock.after(ms, () => {
-      this.#looking = this.look()
-        .catch((error: unknown) => this.#parts.log.warn({ err: error }, 'alerts could not be judged; tried again'))
-        .then(() => this.#again(LOOK_EVERY_MS))
-    })
+  stop(): Promise<void> {
+    return this.#looks.stop()
   }
 
   /** One look at everything that may have changed. */

@@ -1,6 +1,7 @@
 import type { createTransport } from 'nodemailer'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
+import { Rounds } from '../base/rounds.ts'
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import { mailText } from './message.ts'
 import type { AlertStore, MailDue } from './port.ts'
@@ -55,39 +56,33 @@ export class Mailer {
   readonly #connection: Partial<Connection>
   #opening: Promise<Transport> | undefined
   readonly #stopping = new AbortController()
-  #isRunning = false
-  #isSending = false
-  #isAskedAgain = false
-  #cancel = () => {}
-  #sending: Promise<void> = Promise.resolve()
+  readonly #sendings: Rounds
 
   constructor(parts: MailerParts) {
     this.#parts = parts
     this.#connection = { ...connectionOf(parts.settings.smtpUrl), ...parts.connection }
     this.#password = this.#connection.auth?.pass ?? ''
+    this.#sendings = new Rounds({
+      clock: parts.clock,
+      round: async () => ((await this.sendDue()) ? 0 : MAILS_EVERY_MS),
+      everyMs: MAILS_EVERY_MS,
+      failed: (error) => parts.log.warn({ err: error }, 'mails about alerts could not be read or marked; tried again'),
+    })
   }
 
   start(): void {
-    this.#isRunning = true
-    this.nudge()
+    this.#sendings.start()
   }
 
   /** A mail was just made due. */
   nudge(): void {
-    if (!this.#isRunning) return
-    this.#isAskedAgain = true
-    if (this.#isSending) return
-    this.#isSending = true
-    this.#cancel()
-    this.#sending = this.#sendWhileAsked()
+    this.#sendings.wake()
   }
 
   /** What is being sent is cut; it is sent again by whoever comes next. */
   async stop(): Promise<void> {
-    this.#isRunning = false
-    this.#cancel()
     this.#stopping.abort()
-    await this.#sending
+    await this.#sendings.stop()
     const transport = await this.#opening
     transport?.close()
   }
@@ -98,19 +93,6 @@ export class Mailer {
       nodemailer.createTransport({ ...this.#connection, disableFileAccess: true, disableUrlAccess: true }),
     )
     return this.#opening
-  }
-
-  async #sendWhileAsked(): Promise<void> {
-    while (this.#isAskedAgain && this.#isRunning) {
-      this.#isAskedAgain = false
-      try {
-        if (await this.sendDue()) this.#isAskedAgain = true
-      } catch (error) {
-        this.#parts.log.warn({ err: error }, 'mails about alerts could not be read or marked; tried again')
-      }
-    }
-    this.#isSending = false
-    if (this.#isRunning) this.#cancel = this.#parts.clock.after(MAILS_EVERY_MS, () => this.nudge())
   }
 
   /** Sends what is due, up to a step; true when there may be more at once. */

@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
+import { Rounds } from '../base/rounds.ts'
 import { SECOND_MS } from '../base/units.ts'
 import type { DeliveryStore } from './port.ts'
 
@@ -30,25 +31,30 @@ export interface BeatParts {
 export class Beat {
   readonly #parts: BeatParts
   readonly #startedAt: number
-  #isRunning = true
+  readonly #beats: Rounds
+  readonly #housekeeping: readonly Rounds[]
   /** When the last committed beat was begun, by the clock that never jumps. */
   #lastBeganAt = Number.NEGATIVE_INFINITY
-  #cancels = new Set<() => void>()
 
   constructor(parts: BeatParts) {
     this.#parts = parts
     this.#startedAt = parts.clock.now()
+    this.#beats = this.#rounds(BEAT_MS, () => this.#beat(), 'the beat of this node could not be written')
+    this.#housekeeping = [
+      this.#rounds(HOUSEKEEPING_MS, () => this.#freeClaims(), 'claims of dead nodes could not be freed'),
+      this.#rounds(HOUSEKEEPING_MS, () => this.#cancelOrphans(), 'deliveries of removed webhooks could not be cancelled'),
+    ]
   }
 
   start(): void {
-    void this.#beat()
-    void this.#freeClaims()
-    void this.#cancelOrphans()
+    this.#beats.start()
+    for (const rounds of this.#housekeeping) rounds.start()
   }
 
+  /** Does not wait for what is under way: whoever stops may have no time, and nothing depends on its end. */
   stop(): void {
-    this.#isRunning = false
-    for (const cancel of this.#cancels) cancel()
+    void this.#beats.stop()
+    for (const rounds of this.#housekeeping) void rounds.stop()
   }
 
   get ageMs(): number {
@@ -59,55 +65,33 @@ export class Beat {
     return this.ageMs <= BEAT_VALID_MS
   }
 
-  async #beat(): Promise<void> {
-    const { store, clock, node, log, beaten } = this.#parts
+  async #beat(): Promise<number> {
+    const { store, clock, node, beaten } = this.#parts
     const beganAt = clock.monotonic()
-    let nextMs = RETRY_MS
-    try {
-      await store.beat({ id: node, startedAt: this.#startedAt }, clock.now())
-      const wasTakenForDead = beganAt - this.#lastBeganAt > NODE_SILENT_MS
-      this.#lastBeganAt = beganAt
-      nextMs = Math.max(BEAT_MS - (clock.monotonic() - beganAt), 0)
-      if (this.#isRunning) beaten(wasTakenForDead)
-    } catch (error) {
-      log.warn({ err: error }, 'the beat of this node could not be written; trying again')
-    }
-    this.#again(nextMs, () => this.#beat())
+    await store.beat({ id: node, startedAt: this.#startedAt }, clock.now())
+    const wasTakenForDead = beganAt - this.#lastBeganAt > NODE_SILENT_MS
+    this.#lastBeganAt = beganAt
+    if (this.#beats.isRunning) beaten(wasTakenForDead)
+    return Math.max(BEAT_MS - (clock.monotonic() - beganAt), 0)
   }
 
   async #freeClaims(): Promise<void> {
     const { store, clock, node, log, freed } = this.#parts
-    let nextMs = HOUSEKEEPING_MS
-    try {
-      const count = await store.freeClaims(node, clock.now(), NODE_SILENT_MS)
-      if (count > 0) {
-        log.info({ count }, 'deliveries claimed by a node that is gone were freed')
-        if (this.#isRunning) freed()
-      }
-    } catch (error) {
-      log.warn({ err: error }, 'claims of dead nodes could not be freed; trying again')
-      nextMs = RETRY_MS
+    const count = await store.freeClaims(node, clock.now(), NODE_SILENT_MS)
+    if (count > 0) {
+      log.info({ count }, 'deliveries claimed by a node that is gone were freed')
+      if (this.#beats.isRunning) freed()
     }
-    this.#again(nextMs, () => this.#freeClaims())
   }
 
-  async #cancelOrphans(): Promise<void> {
-    const { store, log } = this.#parts
-    let nextMs = HOUSEKEEPING_MS
-    try {
-      if ((await store.cancelOrphans(ORPHANS_STEP)) >= ORPHANS_STEP) nextMs = ORPHANS_PAUSE_MS
-    } catch (error) {
-      log.warn({ err: error }, 'deliveries of removed webhooks could not be cancelled; trying again')
-    }
-    this.#again(nextMs, () => this.#cancelOrphans())
+  async #cancelOrphans(): Promise<number> {
+    const cancelled = await this.#parts.store.cancelOrphans(ORPHANS_STEP)
+    return cancelled >= ORPHANS_STEP ? ORPHANS_PAUSE_MS : HOUSEKEEPING_MS
   }
 
-  #again(ms: number, work: () => Promise<void>): void {
-    if (!this.#isRunning) return
-    const cancel = this.#parts.clock.after(ms, () => {
-      this.#cancels.delete(cancel)
-      void work()
-    })
-    this.#cancels.add(cancel)
+  #rounds(everyMs: number, round: () => Promise<number | undefined> | Promise<void>, trouble: string): Rounds {
+    const { clock, log } = this.#parts
+    const failed = (error: unknown) => log.warn({ err: error }, `${trouble}; trying again`)
+    return new Rounds({ clock, round, everyMs, retryMs: RETRY_MS, failed })
   }
 }

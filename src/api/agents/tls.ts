@@ -4,6 +4,7 @@ import type { CertificateAuthority } from '../../agents/authority.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Running } from '../../base/lifecycle.ts'
 import type { Log } from '../../base/log.ts'
+import { Rounds } from '../../base/rounds.ts'
 import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from '../../base/units.ts'
 
 /** From connecting to the end of the handshake, ms. */
@@ -63,7 +64,15 @@ export async function keepCertificate(
   { clock, log }: { clock: Clock; log: Log },
 ): Promise<Running> {
   let expiresAt = await renew()
-  let cancel = clock.after(LOOK_EVERY_MS, look)
+  const looks = new Rounds({
+    clock,
+    async round() {
+      if (expiresAt - clock.now() <= RENEW_BEFORE_MS) expiresAt = await renew()
+    },
+    everyMs: LOOK_EVERY_MS,
+    failed: (error) => log.error({ error: String(error) }, 'cannot renew the certificate of the agent port; it is tried again'),
+  })
+  looks.start(LOOK_EVERY_MS)
 
   async function renew(): Promise<number> {
     const { key, certificate, expiresAt: end } = await authority.issueToServer()
@@ -71,14 +80,5 @@ export async function keepCertificate(
     return end
   }
 
-  async function look(): Promise<void> {
-    try {
-      if (expiresAt - clock.now() <= RENEW_BEFORE_MS) expiresAt = await renew()
-    } catch (error) {
-      log.error({ error: String(error) }, 'cannot renew the certificate of the agent port; it is tried again')
-    }
-    cancel = clock.after(LOOK_EVERY_MS, look)
-  }
-
-  return { stop: async () => cancel() }
+  return looks
 }

@@ -2,6 +2,7 @@ import { changeEntry, SERVER_CALLER } from '../../audit/caller.ts'
 import type { Clock } from '../../base/clock.ts'
 import { codeOf } from '../../base/error.ts'
 import type { Log } from '../../base/log.ts'
+import { Rounds } from '../../base/rounds.ts'
 import { SECOND_MS } from '../../base/units.ts'
 import { planDelivery } from '../plan.ts'
 import type { WebhookStore } from '../port.ts'
@@ -36,22 +37,27 @@ export interface ReplayWorkerParts {
 export class ReplayWorker {
   readonly #parts: ReplayWorkerParts
   readonly #active = new Map<string, Promise<void>>()
-  #running: Promise<void> | undefined
+  readonly #sweeps: Rounds
   #isStopping = false
   #pauses = new Set<() => void>()
-  #wake = () => {}
 
   constructor(parts: ReplayWorkerParts) {
     this.#parts = parts
+    this.#sweeps = new Rounds({
+      clock: parts.clock,
+      round: () => this.#sweep(),
+      everyMs: SWEEP_MS,
+      failed: (error) => parts.log.warn({ err: error }, 'replays could not be looked for; trying again'),
+    })
   }
 
   start(): void {
-    this.#running = this.#run()
+    this.#sweeps.start()
   }
 
   /** A replay was made or cancelled on this node. */
   wake(): void {
-    this.#wake()
+    this.#sweeps.wake()
   }
 
   /** Lets the steps under way end; others may carry on at once. */
@@ -59,31 +65,18 @@ export class ReplayWorker {
     const { store, node, log } = this.#parts
     this.#isStopping = true
     for (const end of this.#pauses) end()
-    await this.#running
+    await this.#sweeps.stop()
     await Promise.all(this.#active.values())
     await store.releaseReplays(node).catch((error) => {
       log.warn({ err: error }, 'replays could not be let go; they are taken over when this node is found to be gone')
     })
   }
 
-  async #run(): Promise<void> {
-    while (!this.#isStopping) {
-      await this.#sweep()
-      await this.#pause(SWEEP_MS, (end) => {
-        this.#wake = end
-      })
-    }
-  }
-
   async #sweep(): Promise<void> {
-    const { store, clock, log, node } = this.#parts
-    try {
-      for (const replay of await store.takeReplays(node, REPLAYS_MAX)) {
-        if (replay.state === 'cancelled') await store.cancelLeftovers(replay.id, clock.now())
-        else if (!this.#active.has(replay.id)) this.#begin(replay)
-      }
-    } catch (error) {
-      log.warn({ err: error }, 'replays could not be looked for; trying again')
+    const { store, clock, node } = this.#parts
+    for (const replay of await store.takeReplays(node, REPLAYS_MAX)) {
+      if (replay.state === 'cancelled') await store.cancelLeftovers(replay.id, clock.now())
+      else if (!this.#active.has(replay.id)) this.#begin(replay)
     }
   }
 
@@ -148,8 +141,8 @@ export class ReplayWorker {
     return { isEnd: true }
   }
 
-  /** Ends after `ms`, or when the worker stops, or by `early`. */
-  #pause(ms: number, early: (end: () => void) => void = () => {}): Promise<void> {
+  /** Ends after `ms`, or when the worker stops. */
+  #pause(ms: number): Promise<void> {
     if (this.#isStopping) return Promise.resolve()
     return new Promise((resolve) => {
       const end = () => {
@@ -159,7 +152,6 @@ export class ReplayWorker {
       }
       const cancel = this.#parts.clock.after(ms, end)
       this.#pauses.add(end)
-      early(end)
     })
   }
 }
