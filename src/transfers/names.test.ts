@@ -21,7 +21,7 @@ const folders = [
   ['/in/', '/out/50%25.csv', PLAIN, '/in/50%25.csv'],
   ['space://a/u/in/', '/out/ä b', PLAIN, 'space://a/u/in/ä b'],
   ['space://a/u/', 'space://a/u/in/a', PLAIN, 'space://a/u/a'],
-  ['/in/', '/out/x?y=1/2', PULL, '/in/x'],
+  ['/in/x', '/out/x?y=1/2', PULL, '/in/x'],
   ['/in/', '/with%20space%23.txt', PULL, '/in/with space#.txt'],
   ['/in/', '/%C3%BC+', PULL, '/in/ü+'],
   ['/up/', '/out/r?1 s#2 50%.csv', PUSH, '/up/r%3F1%20s%232%2050%25.csv'],
@@ -36,7 +36,6 @@ const nameless = [
   ['/out/..', PLAIN],
   ['/out/a\\b', PLAIN],
   ['/', PULL],
-  ['/download/?id=5', PULL],
   ['/a%2Fb', PULL],
   ['/%2E%2e', PULL],
   ['/%2e', PULL],
@@ -52,6 +51,15 @@ for (const [source, escaping] of nameless) {
       code: 'invalid',
       field: 'destinationPath',
       message: /cannot be the name of a file in it; say the whole path/,
+    }))
+}
+
+for (const source of ['/export?id=1', '/export?id=2', '/out/x?y=1/2', '/a.csv?', '/download/?id=5']) {
+  test(`inFolder: ${source} has a query, so that its path alone is no name`, () =>
+    assert.throws(() => inFolder('destinationPath', '/in/', source, PULL), {
+      code: 'invalid',
+      field: 'destinationPath',
+      message: /^destinationPath is the folder \/in\/, and a source with a query has no name of its own, .*; say the whole path/,
     }))
 }
 

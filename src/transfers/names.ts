@@ -26,15 +26,21 @@ export function namesAt(relativePath: string, { source, destination }: Escaping)
   return names.map((name) => (destination ? encodeURIComponent(name.toWellFormed()) : name)).join('/')
 }
 
-/** A destination that ends in `/` is a folder: the file keeps its name. @throws AppError `invalid` where it has none that it could keep */
+/**
+ * A destination that ends in `/` is a folder: the file keeps its name. What is asked for with a query has none: `/export?id=1` and `/export?id=2` are two files, of
+ * which the second would replace the first.
+ * @throws AppError `invalid` where it has none that it could keep
+ */
 export function inFolder(field: string, destination: string, source: string, escaping: Escaping): string {
   if (!destination.endsWith('/')) return destination
-  const path = escaping.source ? source.replace(/\?.*$/s, '') : source
-  const last = path.slice(path.lastIndexOf('/') + 1)
-  const name = namesAt(last, escaping)
+  const hasQuery = escaping.source && source.includes('?')
+  const last = source.slice(source.lastIndexOf('/') + 1)
+  const name = hasQuery ? undefined : namesAt(last, escaping)
   if (name !== undefined) return destination + name
-  const told = `${field} is the folder ${destination}, and '${last.slice(0, 256)}' cannot be the name of a file in it`
-  throw new AppError('invalid', `${told}; say the whole path of the file`, { field })
+  const fault = hasQuery
+    ? 'a source with a query has no name of its own, since with another one it may be another file'
+    : `'${last.slice(0, 256)}' cannot be the name of a file in it`
+  throw new AppError('invalid', `${field} is the folder ${destination}, and ${fault}; say the whole path of the file`, { field })
 }
 
 function unescaped(name: string): string | undefined {
