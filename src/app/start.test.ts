@@ -49,13 +49,9 @@ test('an address where nobody can listen is told with its setting; the token of 
 
 test('a database that cannot be opened is told with its place, and without its password', async (t) => {
   const folder = await aFolder(t)
-  const closed = createServer().listen(0, '127.0.0.1')
-  await once(closed, 'listening')
-  const { port } = closed.address() as AddressInfo
-  await new Promise((resolve) => closed.close(resolve))
-  await assert.rejects(start(folder, { '--database': `postgres://u:s3cret@127.0.0.1:${port}/landfall` }), {
+  await assert.rejects(start(folder, { '--database': 'postgres://u:s3cret@127.0.0.1:1/landfall' }), {
     code: 'store_failed',
-    message: `LANDFALL_DATABASE: the database at 127.0.0.1:${port}/landfall cannot be opened: connect ECONNREFUSED 127.0.0.1:${port}`,
+    message: 'LANDFALL_DATABASE: the database at 127.0.0.1:1/landfall cannot be opened: connect ECONNREFUSED 127.0.0.1:1',
   })
   await assert.rejects(start(folder, { '--database': 'postgres://u:s3cret@127.0.0.1:port/landfall' }), {
     message: 'LANDFALL_DATABASE is no url such as postgres://user:password@host:5432/name',

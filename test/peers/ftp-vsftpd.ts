@@ -10,7 +10,7 @@ import type { FtpEndpoint } from '../../src/wire/agent/work.ts'
 import { makeCertificate, type SelfMadeCertificate } from './certificate.ts'
 import { mountSmallDisk, onDisk } from './on-disk.ts'
 import type { PeerKind } from './peer.ts'
-import { startRelay } from './relay.ts'
+import { type Relay, startRelay } from './relay.ts'
 
 const PROGRAM = '/usr/sbin/vsftpd'
 /** The relay listens here: on the ports that vsftpd has for data, too, since it names nothing but their numbers. */
@@ -37,9 +37,9 @@ function vsftpd(name: string, tls: FtpEndpoint['tls']): PeerKind {
       const folder = join(root, 'files')
       await mkdir(folder)
       const [own, other] = await Promise.all([makeCertificate({ address: RELAY_HOST }), makeCertificate()])
-      const ports = await freePorts(DATA_PORTS + 1)
+      // Whoever looks for ports meanwhile finds those of the relay taken, and with them those that vsftpd will have.
+      const [ports, relay] = await relayToFreePorts()
       const server = await startVsftpd(root, tls, own, ports)
-      const relay = await startRelay(ports[0]!, '127.0.0.1', { host: RELAY_HOST, also: ports.slice(1) })
       const small = await mountSmallDisk(join(root, 'small'))
       const endpoint: FtpEndpoint = {
         protocol: tls === 'none' ? 'ftp' : 'ftps',
@@ -129,6 +129,17 @@ async function accepts(port: number, child: ChildProcess): Promise<void> {
     if (!(answer instanceof Error) || answer.cause?.code !== 'ECONNREFUSED') return
   }
   throw new Error(`vsftpd ended with status ${child.exitCode}`)
+}
+
+async function relayToFreePorts(): Promise<[ports: number[], Relay]> {
+  for (;;) {
+    const ports = await freePorts(DATA_PORTS + 1)
+    try {
+      return [ports, await startRelay(ports[0]!, '127.0.0.1', { host: RELAY_HOST, also: ports.slice(1) })]
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    }
+  }
 }
 
 /** So many ports in a row that are free on both addresses, below those that the system gives out by itself. */

@@ -51,7 +51,13 @@ export async function startRelay(
     await once(server, 'listening')
     return server
   }
-  const servers = await Promise.all([listen(targetPort, 0), ...also.map((port) => listen(port, port))])
+  const tried = await Promise.allSettled([listen(targetPort, 0), ...also.map((port) => listen(port, port))])
+  const servers = tried.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+  for (const one of tried) {
+    if (one.status === 'fulfilled') continue
+    for (const server of servers) server.close()
+    throw one.reason
+  }
   return {
     port: (servers[0]!.address() as AddressInfo).port,
     cutAfter(bytes) {
