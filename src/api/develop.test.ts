@@ -109,14 +109,16 @@ test('doctor: a receiver of the sdk passes, and what it was sent is in no log of
   assert.equal(status, 200)
   const { report } = json.data
   assert.deepEqual([report.webhookId, report.url, report.tls], [id, url, null])
-  assert.deepEqual(outcomesOf(report.checks), {
+  // How long it takes is a matter of this machine; that it is judged is shown beside the doctor.
+  const { latency, ...outcomes } = outcomesOf(report.checks)
+  assert.match(latency ?? 'none', /^(ok|warning)$/)
+  assert.deepEqual(outcomes, {
     tls: 'warning',
     genuine: 'ok',
     bad_signature: 'ok',
     changed_body: 'ok',
     old_timestamp: 'ok',
     duplicate: 'warning',
-    latency: 'ok',
   })
   assert(kept.size >= 1)
   assert.equal((await call('GET', `/api/webhooks/${id}/deliveries`)).json.data.deliveries.length, 0)

@@ -329,7 +329,8 @@ describe('with a mail server', () => {
     await isHanging.promise
     const startedAt = performance.now()
     await sender.stop()
-    assert.ok(performance.now() - startedAt < 5_000)
+    // Half of what one mail may take.
+    assert.ok(performance.now() - startedAt < 15_000)
     assert.equal((await store.takeMails(now, now + MINUTE_MS, 10)).length, 1)
   })
 })

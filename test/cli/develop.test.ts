@@ -99,8 +99,10 @@ test('doctor: a receiver of the sdk has nothing to mend', { timeout: 180_000 }, 
   const { status, out, error } = await run('doctor', id)
   assert.deepEqual([status, error], [0, 'sending about ten samples to the receiver …\n'], out)
   assert.match(out, /^Receiver at http:\/\/127\.0\.0\.1:\d+\/webhooks\n/)
-  for (const title of ['Genuine request', 'Bad signature', 'Changed body', 'Old timestamp', 'Latency'])
+  for (const title of ['Genuine request', 'Bad signature', 'Changed body', 'Old timestamp'])
     assert.match(out, new RegExp(`^ok +${title} `, 'm'))
+  // Slow enough for a warning is a receiver on any machine that is busy.
+  assert.match(out, /^(ok|warning) +Latency /m)
   assert(!/^problem/m.test(out))
   const { checks } = JSON.parse((await run('doctor', id, '--json')).out)
   assert.equal(checks.length, 7)

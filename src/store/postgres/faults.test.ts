@@ -153,17 +153,24 @@ describe('postgres: several nodes and lost connections', () => {
     await assert.rejects(store.createWebhook(aWebhook({ name: 'a\0b' }), { webhooksMax: 5 }, anAudit()), refused)
   })
 
-  test('a burst of events to many webhooks in order takes few locks, and its time does not grow with its square', {
-    timeout: 30_000,
-  }, async () => {
-    const account = anAccount()
-    await store.createAccount(account, anAudit())
-    const webhooks = Array.from({ length: 40 }, () => aWebhook({ accountId: account.id, order: 'key' }))
-    for (const webhook of webhooks) await store.createWebhook(webhook, { webhooksMax: 50 }, anAudit())
+  test('a burst of events to many webhooks in order takes few locks, and its time does not grow with its square', async () => {
     const paths = Array.from({ length: 200 }, (_, number) => `/burst/${number}`)
-    await Promise.all(paths.map((path) => store.recordEvents([anEvent(account.id, { data: { path } })])))
-    for (const { id } of webhooks)
-      assert.equal((await store.claim('node_a', [{ webhookId: id, room: 500 }], tick() + 1_000)).length, paths.length)
+    async function burst(order: 'none' | 'key') {
+      const account = anAccount()
+      await store.createAccount(account, anAudit())
+      const webhooks = Array.from({ length: 40 }, () => aWebhook({ accountId: account.id, order }))
+      for (const webhook of webhooks) await store.createWebhook(webhook, { webhooksMax: 50 }, anAudit())
+      const began = performance.now()
+      await Promise.all(paths.map((path) => store.recordEvents([anEvent(account.id, { data: { path } })])))
+      const tookMs = performance.now() - began
+      for (const { id } of webhooks)
+        assert.equal((await store.claim('node_a', [{ webhookId: id, room: 500 }], tick() + 1_000)).length, paths.length)
+      return tookMs
+    }
+    const plainMs = await burst('none')
+    const tookMs = await burst('key')
+    // A machine that is busy takes its time for either.
+    assert.ok(tookMs < Math.max(15_000, 8 * plainMs), `${tookMs} ms; without an order ${plainMs} ms`)
 
     // More keys than a database has locks.
     const keys = Array.from({ length: 50_000 }, (_, number) => ({
@@ -181,22 +188,25 @@ describe('postgres: several nodes and lost connections', () => {
     assert.ok(rows[0].held >= 1_000 && rows[0].held <= 1_024, `${rows[0].held} locks`)
   })
 
-  test('a burst of changes for many webhooks is let go in time', { timeout: 30_000 }, async () => {
+  test('a burst of changes for many webhooks is let go in one pass over them', async () => {
     const account = anAccount()
     await store.createAccount(account, anAudit())
     const webhooks = Array.from({ length: 50 }, () => aWebhook({ accountId: account.id }))
     for (const webhook of webhooks) await store.createWebhook(webhook, { webhooksMax: 50 }, anAudit())
     const changes = Array.from({ length: 200 }, (_, number) => aChange(account, { path: `/let-go/${number}` }))
+    const recordingAt = performance.now()
     const held = await Promise.all(changes.map((change) => store.recordChange(change)))
     const began = performance.now()
+    const recordingMs = began - recordingAt
     await Promise.all(
       changes.map(({ intent }, index) => {
         const deliveryIds = (held[index]!.deliveries as PlannedDelivery[]).map(({ id }) => id)
         return store.closeIntent({ id: intent.id, node: 'node_a' }, { node: 'node_a', deliveryIds })
       }),
     )
-    // 10,000 deliveries: 2 s; 40 s where each is compared with all.
-    assert.ok(performance.now() - began < 15_000, `${performance.now() - began} ms`)
+    // 10,000 deliveries: 2 s; 40 s where each is compared with all. A machine that is busy took its time for recording them, too.
+    const tookMs = performance.now() - began
+    assert.ok(tookMs < Math.max(15_000, 6 * recordingMs), `${tookMs} ms; recording ${recordingMs} ms`)
     const { rows } = await admin.query(
       `select claimed_by, count(*)::int as count from delivery where webhook_id = any ($1) group by 1`,
       [webhooks.map(({ id }) => id)],

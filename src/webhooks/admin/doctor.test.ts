@@ -7,6 +7,7 @@ import { type TestContext, test } from 'node:test'
 import { SERVER_CALLER } from '../../audit/caller.ts'
 import { systemClock } from '../../base/clock.ts'
 import { AppError } from '../../base/error.ts'
+import { SLOW_ANSWER_MS } from '../../base/histogram.ts'
 import { createSeal } from '../../base/seal.ts'
 import { createEgressGuard } from '../../http/guard.ts'
 import type { TlsInspection } from '../../http/inspect.ts'
@@ -27,6 +28,24 @@ test('a receiver that does everything right', async (t) => {
     ...{ duplicate: 'ok', latency: 'ok' },
   })
 })
+
+for (const [answerMs, outcome] of [
+  [1_000, 'ok'],
+  [1_001, 'warning'],
+  [SLOW_ANSWER_MS, 'warning'],
+  [SLOW_ANSWER_MS + 1, 'problem'],
+] as const) {
+  test(`a receiver that takes ${answerMs} ms for an answer: ${outcome}`, async (t) => {
+    let now = 0
+    const url = await receiver(t, (_request, response) => {
+      now += answerMs
+      response.end('OK')
+    })
+    const doctor = doctorFor(t, { url, dialect: 'mftplus', sealedSecret }, undefined, () => now)
+    const { checks } = await doctor.examine('wh_1', SERVER_CALLER)
+    assert.equal(checks.find(({ name }) => name === 'latency')?.outcome, outcome)
+  })
+}
 
 test('a receiver that forgets the time and duplicates', async (t) => {
   const url = await receiver(t, careful({ verifiesTime: false, tellsDuplicates: false }))
@@ -109,13 +128,20 @@ function careful({
   }
 }
 
-function doctorFor(t: TestContext, changes: Partial<Webhook>, inspectTls?: () => Promise<TlsInspection>) {
-  const poster = createPoster({ guard: createEgressGuard({ allow: [], loopback: true }), clock: systemClock })
+/** Answers take no time unless `monotonic` says so, however busy this machine is. */
+function doctorFor(
+  t: TestContext,
+  changes: Partial<Webhook>,
+  inspectTls?: () => Promise<TlsInspection>,
+  monotonic: () => number = () => 0,
+) {
+  const clock = { ...systemClock, monotonic }
+  const poster = createPoster({ guard: createEgressGuard({ allow: [], loopback: true }), clock })
   t.after(() => poster.close(0))
   return createDoctor({
     webhooks: { get: async () => webhookOf({ id: 'wh_1', ...changes }) },
     audit: { appendAudit: async () => {} },
-    ...{ seal, post: poster.post, clock: systemClock },
+    ...{ seal, post: poster.post, clock },
     inspectTls: inspectTls ?? (() => Promise.reject(new Error('not asked'))),
   })
 }
