@@ -14,7 +14,7 @@ interface Message {
   data: any
 }
 
-describe('the live stream of events', { timeout: 60_000 }, () => {
+describe('the live stream of events', () => {
   let world: Awaited<ReturnType<typeof openWorld>>
   before(async () => {
     world = await openWorld()

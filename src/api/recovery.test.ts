@@ -6,7 +6,7 @@ import { openWorld } from './testing.ts'
 
 const TRUEFTP = '/api/ext/v1'
 
-describe('recovery over the API', { timeout: 60_000 }, () => {
+describe('recovery over the API', () => {
   let world: Awaited<ReturnType<typeof openWorld>>
   before(async () => {
     world = await openWorld()

@@ -51,7 +51,7 @@ async function json<Answer>(args: readonly string[], input?: string, status = 0)
 /** An event: a user was made. */
 const happens = (name: string) => json(['user', 'add', name, '--password-stdin'], 'a long password\n')
 
-test('resume, replay, reconcile and explain bring a receiver up to date', { timeout: 120_000 }, async () => {
+test('resume, replay, reconcile and explain bring a receiver up to date', async () => {
   const url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hook`
   const { id } = await json<{ id: string }>(['webhook', 'create', '--url', url, '--events', 'ftp_user.created'])
   await landfall(['webhook', 'deactivate', id])

@@ -12,7 +12,7 @@ export class Refused extends Error {
 }
 
 /** No answer of a living server takes this long, ms, also on a machine with other work. */
-const ANSWER_MS = 20_000
+const ANSWER_MS = 60_000
 
 export const { OPEN_MODE, STATUS_CODE } = ssh2.utils.sftp
 

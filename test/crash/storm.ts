@@ -43,8 +43,10 @@ export interface Report {
 const HABITS: readonly Habit[] = ['many', 'many', 'many', 'large']
 const STEPS_OF_ALL = HABITS.reduce((sum, habit) => sum + STEPS[habit], 0)
 
-/** Longest life of a server from being ready to being killed, ms: with its start a round takes at most 4 s. */
-const LIFE_MS_MAX = 2_500
+/** Longest life of a server from being ready to being killed, ms: the moment comes within two seconds, on a busy machine later. */
+const LIFE_MS_MAX = 15_000
+/** A process that killed itself is seen to have ended within this, ms. */
+const EXIT_MS_MAX = 10_000
 /** Time for all deliveries to arrive once nothing is killed any more, ms: the last retries wait a second each. */
 const QUIET_MS_MAX = 60_000
 const QUIET_ASK_MS = 100
@@ -161,8 +163,10 @@ class World {
     })
     // Clients see the end of the server before the driver does: who is cut off is not done.
     const finished = Promise.all(work).then(() => (cutOff === 0 ? false : deadline.promise))
-    const wasHit = await Promise.race([come.promise, server.ended.then(() => true), deadline.promise, finished])
+    const ended = server.ended.then(() => true)
+    const isOver = await Promise.race([come.promise, ended, deadline.promise, finished])
     clearTimeout(timer)
+    const wasHit = isOver || (cutOff > 0 && (await Promise.race([ended, wait(EXIT_MS_MAX).then(() => false)])))
     this.#receivers.onPost = () => {}
     if (!wasHit && cutOff > 0) this.#faults.push('a living server cut off its clients')
     await server.kill()

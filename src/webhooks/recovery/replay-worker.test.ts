@@ -26,12 +26,12 @@ function hastyClock(): Clock {
   }
 }
 
-/** Asks again and again; the test has a timeout. */
+/** Asks again and again; what never comes to that ends at the limit of the runner. */
 async function until(isSo: () => Promise<boolean>): Promise<void> {
   while (!(await isSo())) await new Promise(setImmediate)
 }
 
-describe('the worker of replays', { timeout: 60_000 }, () => {
+describe('the worker of replays', () => {
   let store: Store
   let close: () => Promise<void>
   before(async () => {

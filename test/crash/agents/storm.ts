@@ -40,7 +40,7 @@ const AWAY_MS_MAX = 1_000
 const REST_MS_MAX = 90_000
 const REST_ASK_MS = 100
 /** Then what is left half done is taken away within this, ms. */
-const TIDY_MS_MAX = 20_000
+const TIDY_MS_MAX = 60_000
 /** A certificate of 365 days is due for renewal to who is that far ahead, where it is renewed 300 days before its end. */
 const AHEAD_MS = 70 * DAY_MS
 const USER = 'partner'
