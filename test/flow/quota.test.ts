@@ -20,9 +20,12 @@ test('an upload beyond the quota of the account is refused over SFTP, and what w
     await upload(sftp, login, '/small.bin', Buffer.alloc(900))
     const { usage } = await server.call<{ usage: object }>('GET', '/api/accounts/default')
     assert.deepEqual(usage, { bytes: 900, files: 1 })
-    const { events } = await server.call<{ events: { event: string; data: { path: string } }[] }>('GET', '/api/events')
-    const uploaded = events.filter(({ event }) => event === 'file.uploaded').map(({ data }) => data.path)
-    assert.deepEqual(uploaded, ['/small.bin', '/small.bin'])
+    // Said a moment after the client has heard.
+    await eventually(async () => {
+      const { events } = await server.call<{ events: { event: string; data: { path: string } }[] }>('GET', '/api/events')
+      const uploaded = events.filter(({ event }) => event === 'file.uploaded').map(({ data }) => data.path)
+      assert.deepEqual(uploaded, ['/small.bin', '/small.bin'])
+    })
   } finally {
     await server.stop()
   }
