@@ -10,7 +10,7 @@ import type { TransferFailureCode } from '../../src/wire/agent/failure.ts'
 import type { FtpEndpoint } from '../../src/wire/agent/work.ts'
 import { makeCertificate } from '../../test/peers/certificate.ts'
 import { openFtp } from './ftp.ts'
-import { readFacts, readTime, writeTime } from './ftp-listing.ts'
+import { readFacts, readTime, specialInFacts, specialInListing, writeTime } from './ftp-listing.ts'
 import { ftpFailure } from './ftp-reply.ts'
 import { idleConnections } from './idle.ts'
 import { contextFor, failsWith, readAll } from './testing.ts'
@@ -50,6 +50,32 @@ test('times and facts of RFC 3659', () => {
   assert.deepEqual(readFacts('250-x\n type=cdir;modify=20260102030405; /\n250 End')?.kind, 'folder')
   assert.equal(readFacts('250 nothing here'), undefined)
 })
+
+const factLines = [
+  ['type=file;size=1;', undefined],
+  ['size=1;', undefined],
+  ['type=dir;', 'a folder'],
+  ['Type=OS.unix=pipe;', 'a device or the like'],
+  ['type=OS.unix=slink:/a;', undefined],
+  ['type=OS.unix=symlink;', undefined],
+] as const
+for (const [facts, special] of factLines) {
+  test(`replaced or not: ${facts}`, () => assert.equal(specialInFacts(`250-x\n ${facts} /a b\n250 End`), special))
+}
+
+const listingLines = [
+  ['prw-r--r--    1 0        0               0 Nov 22 12:00 a b', 'a named pipe'],
+  ['srw-r--r--    1 0        0               0 Nov 22 12:00 /in/a b', 'a socket'],
+  ['crw-rw-rw-    1 0        0         1,    3 Nov 22 12:00 a b', 'a device'],
+  ['brw-rw----    1 0        6         8,    0 Nov 22 12:00 a b', 'a device'],
+  ['-rw-r--r--    1 0        0               5 Nov 22 12:00 a b', undefined],
+  ['lrwxrwxrwx    1 0        0               4 Nov 22 12:00 a b -> pipe', undefined],
+  ['prw-r--r--    1 0        0               0 Nov 22 12:00 not a bb', undefined],
+  ['', undefined],
+] as const
+for (const [line, special] of listingLines) {
+  test(`replaced or not: ${line}`, () => assert.equal(specialInListing(`total 1\r\n${line}\r\n`, 'a b'), special))
+}
 
 describe('servers that play tricks', () => {
   const servers: Server[] = []
@@ -131,6 +157,20 @@ describe('servers that play tricks', () => {
     const client = await openFtp(endpoint, contextFor({}))
     assert.deepEqual(await client.stat('/a'), { kind: 'file', size: 1_234_567_890, modifiedAt: Date.UTC(2026, 0, 2, 3, 4, 5) })
     assert.equal(await client.hash('/a'), hash)
+    await client.close()
+  })
+
+  test('what is no file at the destination stops a transfer before it begins, where the server tells it', async () => {
+    const facts = { FEAT: '211-Features:\r\n MLST type*;size*;\r\n211 End', MLST: '250-x\r\n type=OS.unix=chr; /null\r\n250 End' }
+    const options = { id: 'trf_1', resumes: false, size: 3, modifiedAt: null }
+    heard.length = 0
+    const client = await openFtp(await pretend(facts), contextFor({}))
+    const { message } = await failsWith('NOT_A_FILE', client.write('/null', options))
+    assert.equal(message, 'The destination “/null” is a device or the like, which no file replaces.')
+    assert.deepEqual(
+      heard.filter((line) => line.startsWith('STOR')),
+      [],
+    )
     await client.close()
   })
 

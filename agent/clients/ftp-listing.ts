@@ -19,16 +19,42 @@ export function readListing(text: string): ListedEntry[] {
     }))
 }
 
-/** The one line of facts in the answer to MLST (RFC 3659 §7.2); undefined: there is none. */
+/** What the one line of facts in the answer to MLST says (RFC 3659 §7.2); undefined: there is none. */
 export function readFacts(reply: string): FileFacts | undefined {
-  const line = reply.split('\n').find((one) => FACTS.test(one))
-  if (line === undefined) return undefined
-  const facts = new Map<string, string>()
-  for (const [, name, value] of line.matchAll(FACT)) facts.set(name!.toLowerCase(), value!)
-  const type = facts.get('type')?.toLowerCase()
-  const kind = type === undefined || type === 'file' ? 'file' : /^[cp]?dir$/.test(type) ? 'folder' : 'other'
+  const facts = factsIn(reply)
+  if (facts === undefined) return undefined
+  const kind = kindOf(facts)
   const size = Number(facts.get('size') ?? 0)
   return { kind, size: kind === 'file' && Number.isSafeInteger(size) ? size : 0, modifiedAt: readTime(facts.get('modify') ?? '') }
+}
+
+/** What no file may replace, for people, as MLST tells it; undefined: a file, a link, or nothing that it would tell. */
+export function specialInFacts(reply: string): string | undefined {
+  const facts = factsIn(reply)
+  if (facts === undefined || /^os\.unix=s(?:ym)?link/i.test(facts.get('type') ?? '')) return undefined
+  return { file: undefined, folder: 'a folder', other: 'a device or the like' }[kindOf(facts)]
+}
+
+/** The same as LIST tells it of this name, where its lines begin as those of `ls -l` do. */
+export function specialInListing(listing: string, name: string): string | undefined {
+  const lines = listing.split(/\r?\n/).filter((line) => line.endsWith(` ${name}`) || line.endsWith(`/${name}`))
+  const [, letter = ''] = lines.map((line) => /^([bcps])[r-][w-]/.exec(line)).find((found) => found !== null) ?? []
+  return SPECIAL_LETTERS[letter]
+}
+
+const SPECIAL_LETTERS: Readonly<Record<string, string>> = { b: 'a device', c: 'a device', p: 'a named pipe', s: 'a socket' }
+
+function factsIn(reply: string): Map<string, string> | undefined {
+  const line = reply.split('\n').find((one) => FACTS.test(one))
+  return line === undefined
+    ? undefined
+    : new Map([...line.matchAll(FACT)].map(([, name, value]) => [name!.toLowerCase(), value!]))
+}
+
+function kindOf(facts: ReadonlyMap<string, string>): FileFacts['kind'] {
+  const type = facts.get('type')?.toLowerCase()
+  if (type === undefined || type === 'file') return 'file'
+  return /^[cp]?dir$/.test(type) ? 'folder' : 'other'
 }
 
 const FACTS = /^ ?(?:[A-Za-z0-9.-]+=[^;\n]*;)+ /

@@ -6,14 +6,14 @@ import { pipeline } from 'node:stream/promises'
 import { MIB, MINUTE_MS } from '../../src/base/units.ts'
 import { TransferFailure } from '../../src/wire/agent/failure.ts'
 import type { FtpEndpoint } from '../../src/wire/agent/work.ts'
-import type { Client, Entry, FileFacts } from './client.ts'
+import type { Client, Entry, FileFacts, PartialFile, WriteOptions } from './client.ts'
 import { FtpConnection } from './ftp-connection.ts'
-import { readFacts, readListing, readTime, writeTime } from './ftp-listing.ts'
+import { readFacts, readListing, readTime, specialInFacts, specialInListing, writeTime } from './ftp-listing.ts'
 import { ArrivingFile, SentFile, UnsentBytes } from './ftp-streams.ts'
 import { idleConnections } from './idle.ts'
 import type { ClientContext } from './open.ts'
 import { type AppendedFile, openPartial, partPath, type RenameSteps } from './rename.ts'
-import { renameOver } from './replace.ts'
+import { notReplaced, renameOver } from './replace.ts'
 
 /** A listing is read as a whole before its first entry is known, bytes. */
 const LISTING_BYTES_MAX = 32 * MIB
@@ -27,7 +27,7 @@ export async function openFtp(endpoint: FtpEndpoint, context: ClientContext): Pr
     stat: (path) => files.stat(path),
     list: (folder) => files.list(folder),
     read: (path, offset) => files.read(path, offset),
-    write: (path, options) => openPartial(files, path, options),
+    write: (path, options) => files.write(path, options),
     removePart: (path, id) => files.remove(partPath(path, id)),
     remove: (path) => files.remove(path),
     move: (from, to) => files.move(from, to),
@@ -120,6 +120,13 @@ class FtpFiles implements RenameSteps {
       })
       .catch(begun.reject)
     return begun.promise
+  }
+
+  /** What is at the destination is looked at before anything is sent; what the server does not tell stops nothing. */
+  async write(path: string, options: WriteOptions): Promise<PartialFile> {
+    const special = await this.#lines.use((connection) => specialOn(connection, path))
+    if (special !== undefined) throw notReplaced(special, path)
+    return openPartial(this, path, options)
   }
 
   async openAt(path: string, from: number): Promise<AppendedFile> {
@@ -260,6 +267,26 @@ async function statOn(connection: FtpConnection, path: string): Promise<FileFact
   if (size.code === 550) return undefined
   throw new TransferFailure('UNSUPPORTED', `${doing} failed: the server tells no sizes (${size.code}).`)
 }
+
+/** What is there that no file may replace, for people. Servers without MLST tell no size of such a thing, and show it in a listing. */
+async function specialOn(connection: FtpConnection, path: string): Promise<string | undefined> {
+  const doing = `Looking at “${path}”`
+  if (connection.feature('MLST') !== undefined) {
+    const reply = await connection.ask(`MLST ${path}`, doing)
+    if (reply.code === 250) return specialInFacts(reply.message)
+    if (reply.code === 550) return undefined
+  }
+  if ((await connection.ask(`SIZE ${path}`, doing)).code === 213) return undefined
+  if (await isFolderOn(connection, path)) return 'a folder'
+  try {
+    return specialInListing(await readText(connection, `LIST ${path}`, doing), posix.basename(path))
+  } catch (error) {
+    if (error instanceof TransferFailure && UNLISTED.has(error.code)) return undefined
+    throw error
+  }
+}
+/** Nothing is there, or the server does not list a single name. */
+const UNLISTED: ReadonlySet<string> = new Set(['NOT_FOUND', 'PERMISSION_DENIED', 'UNSUPPORTED', 'PROTOCOL_ERROR'])
 
 async function timeOn(connection: FtpConnection, path: string): Promise<number | null> {
   const { code, message } = await connection.ask(`MDTM ${path}`, `Asking for the time of “${path}”`)

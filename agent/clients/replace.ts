@@ -40,7 +40,11 @@ const OTHER_TYPES: ReadonlyMap<number, string> = new Map([
 /** Only a file takes the place of what is there, or of a symbolic link: others may be listening at it. Throws `NOT_A_FILE`. */
 export function checkReplaceable(mode: number, path: string): void {
   const type = OTHER_TYPES.get(mode & TYPE_MASK)
-  if (type !== undefined) throw new TransferFailure('NOT_A_FILE', `The destination “${path}” is ${type}, which no file replaces.`)
+  if (type !== undefined) throw notReplaced(type, path)
+}
+
+export function notReplaced(type: string, path: string): TransferFailure {
+  return new TransferFailure('NOT_A_FILE', `The destination “${path}” is ${type}, which no file replaces.`)
 }
 
 const MAY_BE_IN_ITS_WAY: ReadonlySet<string> = new Set(['PERMISSION_DENIED', 'NOT_FOUND', 'PROTOCOL_ERROR', 'UNSUPPORTED'])
