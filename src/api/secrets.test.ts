@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../base/units.ts'
-import { openWorld } from './testing.ts'
+import { type Answer, openWorld } from './testing.ts'
 
 let world: Awaited<ReturnType<typeof openWorld>>
 before(async () => {
@@ -61,6 +61,29 @@ for (const { name, body, field } of refusals) {
     const { json } = await world.call('POST', '/api/webhooks', good)
     const answer = await world.call('POST', `/api/webhooks/${json.data.webhook.id}/rotate-secret`, body)
     assert.deepEqual([answer.status, answer.json.details.field], [400, field])
+  })
+}
+
+for (const { face, path, token } of [
+  { face: 'MFTPlus', path: '/api/webhooks', token: undefined },
+  { face: 'TrueFTP', path: '/api/ext/v1/webhooks', token: ['read', 'write'] },
+] as const) {
+  test(`the mask of secrets on the ${face} face: the stored one stays, and where it stands for none it is refused`, async () => {
+    const key = token === undefined ? undefined : (await world.keyOf('default', [...token])).token
+    const call = (method: string, at: string, body: object) => world.call(method, at, body, key)
+    const secret = '********'
+    const fieldOf = ({ json }: Answer) => json.details?.field ?? json.error?.field
+    const refused = await call('POST', path, { ...good, secret })
+    assert.deepEqual([refused.status, fieldOf(refused)], [400, 'secret'])
+    const made = await call('POST', path, { ...good, secret: 'your-signing-secret' })
+    const at = `${path}/${(made.json.data?.webhook ?? made.json).id}`
+    const rotated = await call('POST', `${at}/rotate-secret`, { secret })
+    assert.deepEqual([rotated.status, fieldOf(rotated)], [400, 'secret'])
+    const kept = await call(face === 'MFTPlus' ? 'PATCH' : 'PUT', at, { secret, name: 'another' })
+    assert.equal(kept.status, 200)
+    // A rotation to the very secret that is stored is refused.
+    const again = await call('POST', `${at}/rotate-secret`, { secret: 'your-signing-secret' })
+    assert.deepEqual([again.status, /has already/.test(again.text)], [400, true])
   })
 }
 

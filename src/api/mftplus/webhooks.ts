@@ -14,6 +14,7 @@ import {
   type WebhookInput,
 } from '../../webhooks/admin/input.ts'
 import type { Health } from '../../webhooks/monitoring/health.ts'
+import { MASKED } from '../../webhooks/redact.ts'
 import type { SecretAdmin } from '../../webhooks/secrets/rotate.ts'
 import type { Webhook } from '../../webhooks/webhook.ts'
 import { MftplusMissed, missedBy } from '../missed.ts'
@@ -124,7 +125,7 @@ const Changeable = {
   name: Type.Optional(text('For people; defaults to the host of the url.', { minLength: 1, maxLength: NAME_CHARACTERS_MAX })),
   secret: Type.Optional(
     nullable(
-      text('Key of the signature; null: unsigned, where the dialect allows it.', {
+      text(`Key of the signature; null: unsigned, where the dialect allows it; \`${MASKED}\`: the stored one stays.`, {
         minLength: SECRET_CHARACTERS_MIN,
         maxLength: SECRET_CHARACTERS_MAX,
       }),

@@ -12,6 +12,7 @@ import {
   type WebhookInput,
 } from '../../webhooks/admin/input.ts'
 import type { Health } from '../../webhooks/monitoring/health.ts'
+import { MASKED } from '../../webhooks/redact.ts'
 import type { SecretAdmin } from '../../webhooks/secrets/rotate.ts'
 import type { Webhook } from '../../webhooks/webhook.ts'
 import { missedBy, TrueftpMissed } from '../missed.ts'
@@ -120,7 +121,7 @@ const changeable = {
   name: Type.Optional(text('For people; defaults to the host of the url.', { minLength: 1, maxLength: NAME_CHARACTERS_MAX })),
   secret: Type.Optional(
     nullable(
-      text('Key of the signature; one is made where none is given.', {
+      text(`Key of the signature; one is made where none is given; \`${MASKED}\`: the stored one stays.`, {
         minLength: SECRET_CHARACTERS_MIN,
         maxLength: SECRET_CHARACTERS_MAX,
       }),

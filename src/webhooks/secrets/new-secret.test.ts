@@ -5,6 +5,7 @@ import { createSeal, MASTER_KEY_BYTES } from '../../base/seal.ts'
 import type { DialectName } from '../../dialects/dialect.ts'
 import { DIALECT_NAMES } from '../../dialects/index.ts'
 import { hmacKeyBytes } from '../../dialects/key.ts'
+import { MASKED } from '../redact.ts'
 import { NOW, webhookOf } from '../testing.ts'
 import { type Webhook, type WebhookOptions, webhookSecretPurpose } from '../webhook.ts'
 import { checkSecret, makeSecret, secretAfter } from './new-secret.ts'
@@ -26,6 +27,8 @@ const checks: readonly {
   { name: 'any text', dialect: 'mftplus', secret: 'your-signing-secret' },
   { name: 'any text', dialect: 'cloudevents', secret: 'your-signing-secret' },
   { name: 'too short', dialect: 'mftplus', secret: 'hunter2', refused: /8 to 256 characters, not 7/ },
+  { name: 'the mask of secrets', dialect: 'mftplus', secret: MASKED, refused: /^AppError: secret is the mask/ },
+  { name: 'more asterisks than the mask', dialect: 'mftplus', secret: `${MASKED}*` },
   {
     name: 'any text',
     dialect: 'standard',
@@ -78,7 +81,7 @@ for (const { name, dialect, options = {}, secret, refused } of checks) {
     if (refused === undefined) return check()
     assert.throws(check, (error: Error & { field?: string }) => {
       assert.equal(error.field, 'secret')
-      assert.match(error.message, refused)
+      assert.match(String(error), refused)
       assert.ok(!error.message.includes(secret.slice(5)), 'its text is in no message')
       return true
     })
@@ -122,6 +125,23 @@ const changes: readonly {
     given: 'another-secret',
     expected: 'another-secret',
   },
+  {
+    name: 'the mask keeps the one there is, with its rotation',
+    before: rotating,
+    given: MASKED,
+    expected: whsec(32),
+    until: NOW + 1,
+  },
+  {
+    name: 'the mask where a new dialect cannot use the stored one',
+    before: { sealedSecret: sealed('your-signing-secret') },
+    after: { dialect: 'standard' },
+    given: MASKED,
+    expected: null,
+    refused: /whsec_/,
+  },
+  { name: 'the mask where nothing is stored', before: {}, given: MASKED, expected: null, refused: /secret is the mask/ },
+  { name: 'the mask for a new webhook', given: MASKED, expected: null, refused: /secret is the mask/ },
   { name: 'null ends a rotation too', before: rotating, given: null, expected: null },
   {
     name: 'null where one is needed',

@@ -13,6 +13,7 @@ import {
 import { SECRET_CHARACTERS_MAX, SECRET_CHARACTERS_MIN } from '../admin/input.ts'
 import { invalid } from '../invalid.ts'
 import { isRotating } from '../opened-secrets.ts'
+import { MASKED } from '../redact.ts'
 import { isSecretRequired } from '../sign.ts'
 import { type Webhook, type WebhookOptions, webhookSecretPurpose } from '../webhook.ts'
 
@@ -29,8 +30,8 @@ const STANDARD_DIALECTS: readonly DialectName[] = ['standard', 'cloudevents']
 
 /**
  * The secret of a webhook as it is to be stored: a given one, the one there is, or a new one where the webhook cannot do
- * without. A given one and null count at once and end a rotation. Throws `invalid` for one that its dialects cannot use, also
- * for a stored one when they have changed.
+ * without. A given one and null count at once and end a rotation; the mask of a secret stands for the stored one. Throws `invalid`
+ * for one that its dialects cannot use, also for a stored one when they have changed, and for a mask where nothing is stored.
  */
 export function secretAfter(
   webhook: SecretUse,
@@ -45,7 +46,7 @@ export function secretAfter(
   }
   const isRequired = isSecretRequired(webhook.dialect, webhook.options)
   const stored = before?.sealedSecret ?? null
-  if (typeof given === 'string') {
+  if (typeof given === 'string' && !(given === MASKED && stored !== null)) {
     checkSecret(webhook, given)
     return { ...only(given), madeSecret: null }
   }
@@ -82,6 +83,8 @@ export function makeSecret(dialect: DialectName, random?: RandomBytes): string {
 
 /** Throws `invalid` for a secret that these dialects cannot use. Its length is no secret; its text never enters a message. */
 export function checkSecret(use: SecretUse, secret: string): void {
+  if (secret === MASKED)
+    throw invalid('secret', 'secret is the mask that stands for one where it is shown; give the secret itself')
   if (secret.length < SECRET_CHARACTERS_MIN || secret.length > SECRET_CHARACTERS_MAX)
     throw invalid(
       'secret',

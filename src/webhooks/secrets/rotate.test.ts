@@ -7,6 +7,7 @@ import { AppError } from '../../base/error.ts'
 import { createSeal, MASTER_KEY_BYTES } from '../../base/seal.ts'
 import { dialectOf } from '../../dialects/index.ts'
 import { openSecrets } from '../opened-secrets.ts'
+import { MASKED } from '../redact.ts'
 import { NOW, webhookOf } from '../testing.ts'
 import { type Webhook, webhookSecretPurpose } from '../webhook.ts'
 import { createSecretAdmin, OVERLAP_SECONDS_MAX, type RotationInput } from './rotate.ts'
@@ -155,6 +156,12 @@ for (const { name, input, field, says } of refusals) {
     assert.equal(world.audits.length, 0)
   })
 }
+
+test('rotate: the mask of secrets is none, also where one is stored', async () => {
+  const world = worldOf({ dialect: 'mftplus' })
+  await assert.rejects(world.rotate({ secret: MASKED }), { field: 'secret', message: /is the mask/ })
+  assert.deepEqual(world.secrets(), [OLD, null])
+})
 
 test('rotate: a secret that a receiver of CloudEvents could not decode is refused', async () => {
   const world = worldOf({ dialect: 'cloudevents' })
