@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { type Client, connect } from './client.ts'
 import { type Call, type Command, CommandError, optional, required, SERVER_OPTIONS } from './command.ts'
-import { instantOf, pathOf, type ReplayRow, replayEnd } from './replay.ts'
+import { instantOf, madeInTurn, type Planned, pathOf, type ReplayRow, replayEnd } from './replay.ts'
 import { table } from './terminal.ts'
 
 interface FeedItem {
@@ -62,6 +62,7 @@ export const reconcile: Command = {
     const has = parseIds(await readList(required(call, 'ids')))
     const found = await compare(client, path, range, has)
     if (call.flags['dry-run'] === true || found.missing.length === 0) return tell(call, found, [])
+    await mustBeActive(client, path, found.missing.length)
     return tell(call, found, await sendMissing(client, path, found.missing, call))
   },
 }
@@ -101,13 +102,25 @@ async function compare(
   return { events, missing: [...open.values()], unknown: [...unknown] }
 }
 
+/** A webhook that is off keeps one replay back, which would hold up all that follow. */
+async function mustBeActive(client: Client, path: string, missing: number): Promise<void> {
+  const { webhook } = await client.call<{ webhook: { id: string; state: string } }>('GET', path)
+  if (webhook.state === 'active') return
+  throw new CommandError(
+    `${missing} events are missing, and none was sent: webhook ${webhook.id} is ${webhook.state}; ` +
+      `turn it on with \`landfall webhook resume ${webhook.id}\`, then call this again`,
+  )
+}
+
 /** One replay after the other: a webhook has one at a time. */
 async function sendMissing(client: Client, path: string, missing: readonly FeedItem[], call: Call): Promise<ReplayRow[]> {
   const ended: ReplayRow[] = []
   for (let from = 0; from < missing.length; from += CHUNK_EVENTS) {
     const eventIds = missing.slice(from, from + CHUNK_EVENTS).map(({ eventId }) => eventId)
-    const { replay, warning } = await client.call<{ replay: ReplayRow; warning?: string }>('POST', `${path}/replay`, { eventIds })
-    if (warning !== undefined) throw new CommandError(`${warning}; replay ${replay.id} is kept until then`)
+    const left = `${missing.length - from} of ${missing.length} missing events are not sent yet`
+    const { replay, warning } = await madeInTurn<Planned & { replay: ReplayRow }>(client, path, { eventIds }, call, left)
+    if (warning !== undefined)
+      throw new CommandError(`${warning}; replay ${replay.id} is kept until then, and after it ${left}: call this again`)
     ended.push(await replayEnd(client, path, replay, call))
   }
   return ended

@@ -1,5 +1,5 @@
 import { parseInstant } from '../src/base/instant.ts'
-import { type Client, connect } from './client.ts'
+import { type Client, connect, ServerRefused } from './client.ts'
 import { type Call, type Command, CommandError, listOf, optional, required, SERVER_OPTIONS } from './command.ts'
 import { durationSeconds } from './duration.ts'
 import { paint, table } from './terminal.ts'
@@ -17,7 +17,7 @@ export interface ReplayRow {
   readonly createdAt: string
 }
 
-interface Planned {
+export interface Planned {
   readonly planned: number
   readonly isCounted: boolean
   readonly warning?: string
@@ -120,28 +120,39 @@ const resume: Command = {
   async run(call) {
     const client = await connect(call)
     const id = call.words[0]!
+    const say = (text: string) => (call.json ? undefined : call.terminal.out(text))
     const { webhook, missed } = await client.call<{ webhook: { id: string; state: string }; missed?: Missed }>(
       'PATCH',
       pathOf(id),
       { active: true },
     )
+    say(`webhook ${webhook.id} is ${webhook.state}; what waited for it goes on`)
     const wanted = call.flags.replay === true && missed !== undefined && missed.events > 0
-    const made = wanted ? await client.call<Planned>('POST', missed.replay.path, missed.replay.body) : undefined
-    if (call.json) {
-      call.terminal.out(JSON.stringify({ ...webhook, missed, replay: made?.replay }))
-      return 0
-    }
-    call.terminal.out(`webhook ${webhook.id} is ${webhook.state}; what waited for it goes on`)
-    if (missed === undefined) return 0
-    const count = countText({ planned: missed.events, isCounted: missed.isCounted })
-    if (made?.replay !== undefined) call.terminal.out(`replay ${made.replay.id} sends the ${count} events that it missed`)
-    else if (missed.events === 0) call.terminal.out(`it missed nothing since ${missed.since}`)
-    else {
-      const command = `landfall webhook replay ${id} --since ${missed.since} --only missing`
-      call.terminal.out(`it missed ${count} events since ${missed.since}; send them with \`${command}\``)
+    const made = wanted ? await missedSent(client, id, missed, call) : undefined
+    if (call.json) call.terminal.out(JSON.stringify({ ...webhook, missed, replay: made?.replay }))
+    if (made?.replay !== undefined) say(`replay ${made.replay.id} sends the ${countText(made)} events that it missed`)
+    else if (missed?.events === 0) say(`it missed nothing since ${missed.since}`)
+    else if (missed !== undefined) {
+      const count = countText({ planned: missed.events, isCounted: missed.isCounted })
+      say(`it missed ${count} events since ${missed.since}; send them with \`${missedCommand(id, missed)}\``)
     }
     return 0
   },
+}
+
+/** What was missed is told once only, with the answer that turned the webhook on: if it cannot be sent, how to do so later must be said. */
+async function missedSent(client: Client, id: string, missed: Missed, call: Call): Promise<Planned> {
+  const isMissed = `what webhook ${id} missed is not sent yet; \`${missedCommand(id, missed)}\` sends it`
+  try {
+    return await madeInTurn(client, pathOf(id), missed.replay.body, call, isMissed)
+  } catch (error) {
+    call.terminal.note(isMissed)
+    throw error
+  }
+}
+
+function missedCommand(id: string, { since }: Missed): string {
+  return `landfall webhook replay ${id} --since ${since} --only missing`
 }
 
 const explain: Command = {
@@ -184,6 +195,32 @@ export function instantOf(flag: string, text: string): number {
       `--${flag} is a time such as 2026-06-08T12:00:00Z, or a duration before now such as 2h, not ${JSON.stringify(text)}`,
     )
   return at
+}
+
+/** Replays of others that are waited for before one's own. */
+const TURNS_MAX = 20
+
+/** Makes a replay, after the end of one that runs: a webhook has one at a time. Before it waits it notes what to do instead, as `otherwise` says. */
+export async function madeInTurn<Made extends Planned>(
+  client: Client,
+  path: string,
+  body: object,
+  call: Call,
+  otherwise: string,
+): Promise<Made> {
+  for (let turn = 1; ; turn++) {
+    try {
+      return await client.call<Made>('POST', `${path}/replay`, body)
+    } catch (error) {
+      if (!(error instanceof ServerRefused && error.status === 409) || turn === TURNS_MAX) throw error
+      // The newest is the one that runs, if it still does.
+      const { replays } = await client.call<{ replays: ReplayRow[] }>('GET', `${path}/replays?limit=1`)
+      const running = replays.find(({ state }) => state === 'running')
+      if (running === undefined) continue
+      call.terminal.note(`waiting for the end of replay ${running.id}; ${otherwise}`)
+      await replayEnd(client, path, running, call)
+    }
+  }
 }
 
 /** Waits until everything of a replay has ended or, where its webhook is off or retries, all is planned; says on stderr how far it is. */

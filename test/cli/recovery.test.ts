@@ -105,3 +105,31 @@ test('resume, replay, reconcile and explain bring a receiver up to date', async 
   const cancelled = await landfall(['webhook', 'cancel-replay', id, resumed.replay.id])
   assert.match(cancelled.error, /the replay is done already/)
 })
+
+test('what was missed is sent after a replay that was kept back, and a reconciliation of a webhook that is off begins nothing', async () => {
+  const url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hook`
+  const { id } = await json<{ id: string }>(['webhook', 'create', '--url', url, '--events', 'ftp_user.created'])
+  await landfall(['webhook', 'deactivate', id])
+  await happens('three')
+  const range = ['--since', '1h']
+
+  const off = await landfall(['reconcile', id, ...range, '--ids', '-'], 'whevt_0000000000000000\n')
+  assert.equal(off.status, 2)
+  assert.match(
+    off.error,
+    /events are missing, and none was sent: webhook wh_\w+ is inactive; turn it on with `landfall webhook resume /,
+  )
+  assert.deepEqual(await json(['webhook', 'replays', id]), [])
+
+  const kept = await json<{ id: string }>(['webhook', 'replay', id, ...range])
+  await happens('four')
+  const resumed = await landfall(['webhook', 'resume', id, '--replay'])
+  assert.equal(resumed.status, 0, resumed.error)
+  assert.match(
+    resumed.error,
+    new RegExp(`waiting for the end of replay ${kept.id}; .*\`landfall webhook replay ${id} --since \\S+ --only missing\``),
+  )
+  assert.match(resumed.out, /is active.*\nreplay \w+ sends the 1 events that it missed\n$/)
+  const [made] = await json<{ id: string }[]>(['webhook', 'replays', id])
+  assert.notEqual(made!.id, kept.id)
+})
