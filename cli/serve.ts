@@ -23,7 +23,7 @@ export const serve: Command = {
     const listening = Object.entries(addresses).map(([name, address]) => `${name} ${address}`)
     call.terminal.out(call.json ? JSON.stringify({ ready: true, ...addresses }) : `landfall ready: ${listening.join(', ')}`)
     // Printed once, and to stderr: stdout carries the ready line only, and may be kept in a log.
-    if (adminToken !== undefined) call.terminal.note(`administrator token, shown only now: ${adminToken}`)
+    if (adminToken !== undefined) await shownOnce(`administrator token, shown only now: ${adminToken}`, app.adminTokenShown)
     if (!call.json) call.terminal.note(nextCommands(addresses, settings.data))
 
     await untilSignal()
@@ -31,6 +31,12 @@ export const serve: Command = {
     await app.stop()
     return 0
   },
+}
+
+/** Written for certain before it counts as shown: else the next start shows it. */
+async function shownOnce(text: string, shown: () => Promise<void>): Promise<void> {
+  const failure = await new Promise((resolve) => process.stderr.write(`${text}\n`, resolve))
+  if (!failure) await shown()
 }
 
 /** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once, as Ctrl-C twice should. */

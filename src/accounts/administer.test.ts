@@ -298,22 +298,49 @@ for (const { input, field, says } of keyRefusals) {
   })
 }
 
+/** Keeps nothing: each token is shown as soon as it is made. */
+const unshown = { read: async () => undefined, keep: async () => {} }
+
 test('the first start makes a token; later ones do not; a given one replaces it', async () => {
   const { admin, audit } = await setUp()
   await admin.renewLocalToken()
-  const first = await admin.ensureAdminToken('')
+  const first = await admin.ensureAdminToken('', unshown)
   assert.match(first ?? '', /^lfadm_[0-9a-z]{32}$/)
-  assert.equal(await admin.ensureAdminToken(''), undefined)
+  assert.equal(await admin.ensureAdminToken('', unshown), undefined)
   assert.equal((await admin.findAdminToken(first!))?.name, 'first-admin')
 
   const given = 'a-token-of-the-settings'
-  assert.equal(await admin.ensureAdminToken(given), undefined)
+  assert.equal(await admin.ensureAdminToken(given, unshown), undefined)
   assert.equal(await admin.findAdminToken(first!), undefined)
   assert.equal((await admin.findAdminToken(given))?.name, 'first-admin')
   const entries = audit.length
-  await admin.ensureAdminToken(given)
+  await admin.ensureAdminToken(given, unshown)
   assert.equal(audit.length, entries)
-  await assertRefused(admin.ensureAdminToken('too short'), 'invalid', 'adminToken', /has 9 characters/)
+  await assertRefused(admin.ensureAdminToken('too short', unshown), 'invalid', 'adminToken', /has 9 characters/)
+})
+
+test('a token that was not shown is answered again, whatever a start died of', async () => {
+  const { admin } = await setUp()
+  let kept: string | undefined
+  const keep = async (token: string) => {
+    kept = token
+  }
+  const keeping = { read: async () => kept, keep }
+  const dying = async (token: string) => {
+    await keep(token)
+    throw new Error('the process dies before the token counts')
+  }
+  await assert.rejects(admin.ensureAdminToken('', { ...keeping, keep: dying }), /dies/)
+  const lost = kept!
+  assert.equal(await admin.findAdminToken(lost), undefined)
+
+  const made = await admin.ensureAdminToken('', keeping)
+  assert.equal((await admin.findAdminToken(made!))?.name, 'first-admin')
+  assert.equal(kept, made, 'kept before it counts')
+  assert.equal(await admin.ensureAdminToken('', keeping), made, 'it counts, and nobody has seen it')
+
+  assert.equal(await admin.ensureAdminToken('a-token-of-the-settings', keeping), undefined)
+  assert.equal(await admin.ensureAdminToken('', keeping), undefined, 'a given one has replaced it')
 })
 
 test('the local token changes at each start; made ones are revoked', async () => {

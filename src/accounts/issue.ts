@@ -33,11 +33,18 @@ export interface Issuer {
 
   /**
    * At start. A given token becomes the only one of the first administrator; without one, a token is made if no
-   * administrator has any, and returned to be shown once.
+   * administrator has any, and returned to be shown once. A start that dies before it was shown leaves it to the next.
    */
-  ensureAdminToken(given: string): Promise<string | undefined>
+  ensureAdminToken(given: string, unshown: UnshownToken): Promise<string | undefined>
   /** At start: a new token for the command line on this machine; the one before it is worth nothing from then on. */
   renewLocalToken(): Promise<string>
+}
+
+/** Where a token is kept from before it counts until it has been shown: only its hash is stored. */
+export interface UnshownToken {
+  read(): Promise<string | undefined>
+  /** There for good when it returns. */
+  keep(token: string): Promise<void>
 }
 
 /** Names that the server itself gives its tokens. */
@@ -126,15 +133,18 @@ export function createIssuer(needs: { store: AccountStore; clock: Clock; random?
     },
     findAdminToken,
 
-    async ensureAdminToken(given) {
+    async ensureAdminToken(given, unshown) {
       if (given !== '') {
         const known = await findAdminToken(checkAdminToken(given))
         if (known === undefined) await replaceServerToken(FIRST_ADMIN, given)
         return undefined
       }
+      const kept = await unshown.read()
+      if (kept !== undefined && (await findAdminToken(kept)) !== undefined) return kept
       const { rows } = await store.listAdminTokens({ limit: TOKENS_SEEN_MAX, offset: 0 })
       if (rows.some(({ name, revokedAt }) => revokedAt === null && name !== LOCAL_ADMIN)) return undefined
       const token = newAdminToken(random)
+      await unshown.keep(token)
       await replaceServerToken(FIRST_ADMIN, token)
       return token
     },

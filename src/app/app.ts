@@ -25,7 +25,7 @@ import { checkMasterKey } from '../webhooks/secrets/reseal.ts'
 import { type AgentDoor, openAgentDoor } from './agent-port.ts'
 import { createAgentDesk } from './agents.ts'
 import { openBuiltinAgent } from './builtin-agent.ts'
-import { lastNode, openDataFolder, removeRunning, writeNode, writeRunning } from './data-folder.ts'
+import { lastNode, openDataFolder, removeRunning, unshownToken, writeNode, writeRunning } from './data-folder.ts'
 import { delivering } from './deliver.ts'
 import { createJobDesk } from './jobs.ts'
 import { addressText, listenAt } from './listen.ts'
@@ -42,8 +42,10 @@ import { createWebhookDesk, sealedKinds } from './webhooks.ts'
 /** A running server: one node. */
 export interface App {
   readonly addresses: { readonly http: string; readonly sftp: string; readonly agents: string }
-  /** Only at the first start without a given token: shown once, stored as a hash. */
+  /** Only at the first start without a given token, and again until `adminTokenShown` was called: shown once, stored as a hash. */
   readonly adminToken: string | undefined
+  /** Somebody has seen the token: no later start has it. */
+  adminTokenShown(): Promise<void>
   /** What the engine does, for benchmarks and health. */
   readonly engine: Pick<Engine, 'stats'>
   /** Who is at the agent port, and who was refused. */
@@ -232,8 +234,11 @@ async function start(settings: Settings, storeToOpen: StoreToOpen, hooks: AppHoo
   life.add('the note of the running server', { stop: () => removeRunning(folder) })
   life.add('the built-in agent', await openBuiltinAgent({ folder, settings, addresses, desk: agents, store, clock, log }))
   // Last: it is shown once, by a start that came to its end.
-  const adminToken = await accounts.ensureAdminToken(settings.adminToken)
-  return { addresses, adminToken, engine, agentPort: agentDoor, stop: () => life.stop() }
+  const unshown = unshownToken(folder)
+  const adminToken = await accounts.ensureAdminToken(settings.adminToken, unshown)
+  // One that counts no more is nobody's to be shown.
+  if (adminToken === undefined) await unshown.forget()
+  return { addresses, adminToken, adminTokenShown: unshown.forget, engine, agentPort: agentDoor, stop: () => life.stop() }
 }
 
 /** `auto`: loopback is reachable by webhooks while nobody from outside can reach this server. */

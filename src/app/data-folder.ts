@@ -47,6 +47,16 @@ export async function writeNode(folder: DataFolder, node: string): Promise<void>
   await writePrivately(join(folder.path, 'node'), `${node}\n`)
 }
 
+/** The token of the first administrator, in clear from before it counts until it has been shown. */
+export function unshownToken(folder: DataFolder) {
+  const path = join(folder.path, 'first-admin-token')
+  return {
+    read: async () => (await readFile(path, 'utf8').catch(ignoreMissing))?.trim(),
+    keep: (token: string) => writePrivately(path, `${token}\n`),
+    forget: () => rm(path, { force: true }),
+  }
+}
+
 /** Where the running server listens, and the token of this run for the local command line. */
 export interface RunningServer {
   readonly pid: number

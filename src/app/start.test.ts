@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -41,10 +41,29 @@ test('an address where nobody can listen is told with its setting; the token of 
   })
   const app = await start(folder)
   assert.match(app.adminToken ?? 'none', /^lfadm_/)
+  await app.adminTokenShown()
   await app.stop()
   const again = await start(folder)
   assert.equal(again.adminToken, undefined, 'shown once')
   await again.stop()
+})
+
+test('a start that ends before it showed the token leaves it to the next, which removes it once it is shown', async (t) => {
+  const folder = await aFolder(t)
+  const file = join(folder, 'first-admin-token')
+  const first = await start(folder)
+  await first.stop()
+  assert.equal((await stat(file)).mode & 0o777, 0o600)
+
+  const second = await start(folder)
+  assert.equal(second.adminToken, first.adminToken)
+  const answer = await fetch(`${second.addresses.http}/api/accounts`, {
+    headers: { authorization: `Bearer ${second.adminToken}` },
+  })
+  assert.equal(answer.status, 200)
+  await second.adminTokenShown()
+  await assert.rejects(stat(file), { code: 'ENOENT' })
+  await second.stop()
 })
 
 test('a database that cannot be opened is told with its place, and without its password', async (t) => {
