@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs'
 import { type Client, connect } from './client.ts'
 import { type Call, type Command, CommandError, optional, required, SERVER_OPTIONS } from './command.ts'
 import { instantOf, madeInTurn, type Planned, pathOf, type ReplayRow, replayEnd } from './replay.ts'
-import { table } from './terminal.ts'
+import { printable, table } from './terminal.ts'
 
 interface FeedItem {
   readonly deliveryId: string
@@ -32,19 +32,28 @@ const FEED_ITEMS_MAX = 500
 const CHUNK_EVENTS = 1_000
 /** Ids of deliveries that are asked for one by one: those of events that were sent again. */
 const ASKED_MAX = 10_000
+/** What receivers get in headers and bodies of all dialects: the id of the event, of the delivery, or both. */
+const ID = /^(whevt|dlv)_[0-9a-z]{16}$/
+/** Of a line that is no id, characters. */
+const SHOWN_CHARACTERS = 40
 /** Rows of a list that people are shown. */
 const SHOWN_MAX = 50
 
 export const reconcile: Command = {
   name: 'reconcile',
   summary: 'compare what a receiver has with what it should have, and send only what is missing',
-  usage: 'reconcile WEBHOOK --since TIME --ids FILE|- [--until TIME] [--dry-run]',
+  usage: 'reconcile WEBHOOK --since TIME --ids FILE|- [--until TIME] [--dry-run] [--allow-empty]',
   options: {
     since: { type: 'string', meaning: 'recorded at or after: 2026-06-08T12:00:00Z, or 2h for two hours ago' },
     until: { type: 'string', meaning: 'recorded before (default: now)' },
     ids: {
       type: 'string',
-      meaning: 'ids of events or deliveries that the receiver has, one a line or a JSON array; - for stdin',
+      meaning:
+        'ids of events or deliveries that the receiver has, one a line (or CSV that begins with it) or a JSON array; - for stdin',
+    },
+    'allow-empty': {
+      type: 'boolean',
+      meaning: 'take a list without ids for a receiver that has nothing: all of the time range is missing',
     },
     'dry-run': { type: 'boolean', meaning: 'show what is missing; nothing is sent' },
     ...SERVER_OPTIONS,
@@ -52,6 +61,11 @@ export const reconcile: Command = {
   words: { min: 1, max: 1 },
   /** 0: nothing was missing, or all of it is sent; 1: something is missing or failed. */
   async run(call) {
+    const has = parseIds(await readList(required(call, 'ids')))
+    if (has.size === 0 && call.flags['allow-empty'] !== true)
+      throw new CommandError(
+        '--ids has no ids: if the receiver has nothing at all, say --allow-empty, and all of the time range is sent',
+      )
     const client = await connect(call)
     const path = pathOf(call.words[0]!)
     const until = optional(call, 'until')
@@ -59,7 +73,6 @@ export const reconcile: Command = {
       since: instantOf('since', required(call, 'since')),
       until: until === undefined ? Number.POSITIVE_INFINITY : instantOf('until', until),
     }
-    const has = parseIds(await readList(required(call, 'ids')))
     const found = await compare(client, path, range, has)
     if (call.flags['dry-run'] === true || found.missing.length === 0) return tell(call, found, [])
     await mustBeActive(client, path, found.missing.length)
@@ -149,16 +162,23 @@ function listed(ids: readonly string[]): string {
   return ids.slice(0, SHOWN_MAX).join(', ') + more
 }
 
-/** One id a line, or a JSON array of texts; empty lines count for nothing. */
+/**
+ * One id a line, or a JSON array of texts; empty lines count for nothing. A line of CSV begins with one, and those behind it count too.
+ * What is no id is refused: passed over, it would make the receiver look as if it had less than it has.
+ */
 export function parseIds(text: string): ReadonlySet<string> {
-  if (!text.trimStart().startsWith('[')) {
-    return new Set(
-      text
-        .split(/\r?\n/)
-        .map((line) => line.trim())
-        .filter((line) => line !== ''),
-    )
-  }
+  const given = text.replace(/^\uFEFF/, '')
+  if (given.trimStart().startsWith('[')) return new Set(parseArray(given))
+  return new Set(
+    given.split(/\r?\n/).flatMap((line, index) => {
+      if (line.trim() === '') return []
+      const [first, ...others] = line.split(/[,;\t]/).map(unquoted)
+      return [checked(first!, `line ${index + 1}`, line), ...others.filter((one) => ID.test(one))]
+    }),
+  )
+}
+
+function parseArray(text: string): string[] {
   let ids: unknown
   try {
     ids = JSON.parse(text)
@@ -167,7 +187,20 @@ export function parseIds(text: string): ReadonlySet<string> {
   }
   if (!Array.isArray(ids) || !ids.every((id) => typeof id === 'string'))
     throw new CommandError('--ids is a JSON array of something else than texts')
-  return new Set(ids)
+  return ids.map((id, index) => checked(id, `entry ${index + 1}`, id))
+}
+
+function unquoted(field: string): string {
+  const text = field.trim()
+  return /^(["']).*\1$/.test(text) ? text.slice(1, -1).trim() : text
+}
+
+function checked(id: string, place: string, whole: string): string {
+  if (ID.test(id)) return id
+  throw new CommandError(
+    `--ids: ${place} is not the id of an event (whevt_ and 16 characters) or of a delivery (dlv_ and 16), ` +
+      `and a head line is to be left out: ${printable(whole.slice(0, SHOWN_CHARACTERS))}`,
+  )
 }
 
 async function readList(file: string): Promise<string> {

@@ -84,17 +84,21 @@ test('resume, replay, reconcile and explain bring a receiver up to date', async 
 
   // The receiver lost the second; the first it knows by the id of its delivery.
   const [first, second] = received as [(typeof received)[0], (typeof received)[0]]
-  const lost = [first.delivery, 'whevt_unknown'].join('\n')
+  const lost = [first.delivery, 'whevt_0000000000000000'].join('\n')
   type Reconciled = { events: number; missing: { eventId: string }[]; unknown: string[]; planned: number }
   const shown = await json<Reconciled>(['reconcile', id, '--since', '1h', '--ids', '-', '--dry-run'], lost, 1)
   assert.deepEqual(
     [shown.events, shown.missing.map(({ eventId }) => eventId), shown.unknown],
-    [2, [second.id], ['whevt_unknown']],
+    [2, [second.id], ['whevt_0000000000000000']],
   )
   const sent = await json<Reconciled>(['reconcile', id, '--since', '1h', '--ids', '-'], JSON.stringify([first.id]))
   assert.deepEqual([sent.planned, sent.unknown], [1, []])
   await delivered(1)
   assert.deepEqual(received.slice(2).map((one) => one.id), [second.id]) // biome-ignore format: one line
+  const empty = await landfall(['reconcile', id, '--since', '1h', '--ids', '-'])
+  assert.deepEqual([empty.status, /no ids: .* --allow-empty/.test(empty.error)], [2, true])
+  const everything = await json<Reconciled>(['reconcile', id, '--since', '1h', '--ids', '-', '--allow-empty', '--dry-run'], '', 1)
+  assert.equal(everything.missing.length, 2)
   const nothing = await landfall(['reconcile', id, '--since', '1h', '--ids', '-'], `${first.id}\n${second.id}\n`)
   assert.deepEqual([nothing.status, nothing.out], [0, '2 events, 2 of them at the receiver, 0 missing\n'])
 
