@@ -12,6 +12,9 @@ import type { WebhookAdmin } from './administer.ts'
 /** Webhooks that one sample is sent to at most; who has more names those that are meant. */
 export const TRIGGERED_MAX = 100
 
+/** Webhooks that are looked at in one go. */
+const PAGE_ROWS = 100
+
 export interface Triggered {
   readonly deliveries: readonly { readonly webhook: Webhook; readonly delivery: DeliveryRecord }[]
   /** Live listeners that were shown the sample. */
@@ -22,7 +25,7 @@ export interface Triggered {
 export interface Trigger {
   /**
    * `webhookId`: only to this one, subscribed or not; `accountId`: only to webhooks of this account. `invalid` for a type that
-   * does not exist, `limit_reached` for too many webhooks, `conflict` for one named that is not active.
+   * does not exist, `limit_reached` for too many webhooks that subscribe, `conflict` for one named that is not active.
    */
   trigger(type: string, to: { webhookId?: string; accountId?: string }, caller: Caller): Promise<Triggered>
 }
@@ -38,10 +41,19 @@ export function createTrigger({ webhooks, show, clock }: TriggerParts): Trigger 
   async function chosen(type: RecordedEvent['type'], to: { webhookId?: string; accountId?: string }, caller: Caller) {
     if (to.webhookId !== undefined) return [await webhooks.get(to.webhookId, caller)]
     const filter = to.accountId === undefined ? {} : { accountId: to.accountId }
-    const { rows, total } = await webhooks.list(filter, { limit: TRIGGERED_MAX, offset: 0 }, caller)
-    if (total > TRIGGERED_MAX)
-      throw new AppError('limit_reached', `there are ${total} webhooks, and a sample goes to at most ${TRIGGERED_MAX}: name one`)
-    return rows.filter(({ state, events }) => state === 'active' && events.some((subscription) => matches(subscription, type)))
+    // By id: one that is made meanwhile may move another one to the next page.
+    const subscribed = new Map<string, Webhook>()
+    for (let offset = 0, total = 1; offset < total; offset += PAGE_ROWS) {
+      const page = await webhooks.list(filter, { limit: PAGE_ROWS, offset }, caller)
+      total = page.total
+      for (const webhook of page.rows) if (isFor(webhook, type)) subscribed.set(webhook.id, webhook)
+      if (subscribed.size > TRIGGERED_MAX)
+        throw new AppError(
+          'limit_reached',
+          `more than ${TRIGGERED_MAX} active webhooks subscribe to ${type}, and a sample goes to at most ${TRIGGERED_MAX}: name one`,
+        )
+    }
+    return [...subscribed.values()]
   }
 
   return {
@@ -56,4 +68,8 @@ export function createTrigger({ webhooks, show, clock }: TriggerParts): Trigger 
       return { deliveries, listeners: to.webhookId === undefined ? show(sample) : 0 }
     },
   }
+}
+
+function isFor({ state, events }: Webhook, type: RecordedEvent['type']): boolean {
+  return state === 'active' && events.some((subscription) => matches(subscription, type))
 }
