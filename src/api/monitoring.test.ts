@@ -22,9 +22,11 @@ describe('monitoring', () => {
     key = (await world.keyOf('default', ['read'])).token
     own = aWebhook({ accountId: world.account.id, dialect: 'trueftp', name: 'own' })
     foreign = aWebhook({ accountId: null, name: 'of all' })
-    for (const each of [own, foreign]) await world.store.createWebhook(each, { webhooksMax: 10 }, anAudit())
+    await world.store.createWebhook(own, { webhooksMax: 10 }, anAudit())
     await attempts(own, 200, 18)
     await attempts(own, 503, 2)
+    // It would have to be sent these too, at the made-up times of the events, which are over one day.
+    await world.store.createWebhook(foreign, { webhooksMax: 10 }, anAudit())
     await attempts(foreign, 503, 1)
     await new AlertWatch({ ...world, log: silentLog, mails: false }).look()
     alertId = (await world.call('GET', '/api/alerts?status=open&kind=high_failure_rate')).json.data.alerts[0].id
@@ -39,8 +41,6 @@ describe('monitoring', () => {
       const failed = { state: 'failed', reason: 'used up', webhookFails: false } as const
       await world.store.settle([settling(delivery, status === 200 ? { state: 'delivered' } : failed, { attempt, endedAt })])
     }
-    // What is left of the other webhook's deliveries of the same events.
-    await world.store.unclaimAllBut('node_a', [])
   }
 
   test('the stats of a webhook: rates, times, health, and the failures with their errors', async () => {
