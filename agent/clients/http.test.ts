@@ -6,12 +6,13 @@ import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Transform } from 'node:stream'
 import { afterEach, describe, type TestContext, test } from 'node:test'
+import { type Clock, systemClock } from '../../src/base/clock.ts'
 import { movingClock } from '../../src/base/testing.ts'
 import type { TransferFailureCode } from '../../src/wire/agent/failure.ts'
 import type { HttpEndpoint } from '../../src/wire/agent/work.ts'
 import { eventually } from '../../test/eventually.ts'
 import { makeCertificate } from '../../test/peers/certificate.ts'
-import { openHttp } from './http.ts'
+import { COUNTING_MS_MAX, openHttp } from './http.ts'
 import { REDIRECTS_MAX } from './http-connections.ts'
 import { httpFailure, statusFailure } from './http-status.ts'
 import { idleConnections } from './idle.ts'
@@ -220,7 +221,7 @@ describe('looking at a file', () => {
     ['that is not there', (_request, response) => response.writeHead(404).end(), undefined],
   ]
   for (const [name, listener, size] of cases) {
-    for (const head of [405, 501, 200]) {
+    for (const head of [403, 405, 501, 200]) {
       test(`${name}, HEAD answered with ${head}`, async (t) => {
         const client = await clientOf(t, (request, response) => {
           if (request.method === 'HEAD') response.writeHead(head).end()
@@ -230,6 +231,124 @@ describe('looking at a file', () => {
       })
     }
   }
+})
+
+describe('a file of which nobody says how long it is', () => {
+  for (const head of [200, 405]) {
+    test(`is read twice, to be counted and to be moved, HEAD answered with ${head}`, async (t) => {
+      let read = 0
+      const client = await clientOf(t, (request, response) => {
+        if (request.method === 'HEAD') return void response.writeHead(head).end()
+        read++
+        response.writeHead(200).end(CONTENT)
+      })
+      const before = await client.stat('/a')
+      assert.equal(before?.size, 10)
+      assert.equal(String(await client.read('/a', 0).then(readAll)), String(CONTENT))
+      assert.deepEqual(await client.stat('/a'), before)
+      assert.equal(read, 2)
+    })
+  }
+
+  test('is as long as what was read of it last, and of that content', async (t) => {
+    let [content, tag] = [CONTENT, '"one"']
+    const client = await clientOf(t, (request, response) => {
+      response.writeHead(200, { etag: tag }).end(request.method === 'HEAD' ? undefined : content)
+    })
+    assert.equal((await client.stat('/a'))?.size, 10)
+    content = CONTENT.subarray(4)
+    assert.equal(String(await client.read('/a', 2).then(readAll)), '6789')
+    assert.equal((await client.stat('/a'))?.size, 6)
+    tag = '"two"'
+    await failsWith('SOURCE_CHANGED', client.stat('/a'))
+  })
+
+  test('is not counted for ever', async (t) => {
+    let timeIsUp: (() => void) | undefined
+    const clock: Clock = {
+      ...systemClock,
+      after(ms, call) {
+        if (ms === COUNTING_MS_MAX) timeIsUp = call
+        // Bytes come all the time: nobody takes it for a line that died.
+        return () => {}
+      },
+    }
+    let closed = 0
+    const endpoint = await serve(t, (request, response) => {
+      if (request.method === 'HEAD') return void response.writeHead(405).end()
+      response.on('close', () => closed++).writeHead(200)
+      const more = () => void (response.destroyed || response.write(CONTENT, () => setImmediate(more)))
+      more()
+    })
+    const client = await openHttp(endpoint, contextFor({ clock }))
+    const failed = failsWith('UNSUPPORTED', client.stat('/a'))
+    await soon(() => assert.ok(timeIsUp))
+    timeIsUp!()
+    assert.match((await failed).message, /does not say how long it is, and it did not end within 15 minutes/)
+    await soon(() => assert.equal(closed, 1))
+  })
+})
+
+describe('what a server compresses though asked not to', () => {
+  const cases: [string, string, string | undefined, boolean][] = [
+    ['/a.csv', 'gzip', 'gzip', false],
+    ['/a.csv', 'BR', 'br', false],
+    ['/a.csv.gz', 'br', 'br', false],
+    ['/a.csv.gz', 'gzip, gzip', 'gzip, gzip', false],
+    ['/a?name=b.gz', 'gzip', 'gzip', false],
+    ['/a.csv.gz', 'gzip', undefined, true],
+    ['/a.TGZ?v=2', 'x-gzip', undefined, true],
+    ['/a.csv', 'identity', undefined, true],
+    ['/a.csv', 'aws-chunked', undefined, true],
+    ['/a.csv', '', undefined, true],
+  ]
+  for (const head of [200, 405]) {
+    for (const [path, encoding, told, isTaken] of cases) {
+      test(`${path} with Content-Encoding “${encoding}”, HEAD answered with ${head}`, async (t) => {
+        const client = await clientOf(t, (request, response) => {
+          response.writeHead(request.method === 'HEAD' ? head : 200, { 'content-encoding': encoding, 'content-length': 10 })
+          response.end(request.method === 'HEAD' ? undefined : CONTENT)
+        })
+        if (isTaken) {
+          assert.equal((await client.stat(path))?.size, 10)
+          assert.equal(String(await client.read(path, 0).then(readAll)), String(CONTENT))
+          return
+        }
+        for (const call of [() => client.stat(path), () => client.read(path, 0)]) {
+          const { message } = await failsWith('UNSUPPORTED', call())
+          assert.ok(message.includes(`Content-Encoding: ${told}`), message)
+        }
+      })
+    }
+  }
+
+  test('tells nothing of what was written', async (t) => {
+    const client = await clientOf(t, (request, response) => {
+      request.resume()
+      if (request.method === 'PUT') request.on('end', () => response.writeHead(201).end())
+      else response.writeHead(200, { 'content-encoding': 'gzip', 'content-length': 7 }).end()
+    })
+    const part = await client.write('/a', { ...options, size: 10 })
+    await part.append(CONTENT)
+    await part.commit(10, sha256(CONTENT))
+  })
+})
+
+test('a url that is signed for GET alone', async (t) => {
+  const client = await clientOf(t, (request, response) => {
+    if (request.method === 'HEAD') return void response.writeHead(403).end()
+    const part = request.headers.range === undefined ? {} : { 'content-range': 'bytes 0-0/10' }
+    response.writeHead(request.headers.range === undefined ? 200 : 206, part)
+    response.end(request.headers.range === undefined ? CONTENT : '0')
+  })
+  assert.equal((await client.stat('/a?signature=s'))?.size, 10)
+  assert.equal(String(await client.read('/a?signature=s', 0).then(readAll)), String(CONTENT))
+  assert.equal(await client.hash('/a?signature=s'), undefined)
+})
+
+test('what nobody may read, by HEAD nor by GET', async (t) => {
+  const client = await clientOf(t, (_request, response) => response.writeHead(403).end())
+  await failsWith('PERMISSION_DENIED', client.stat('/a'))
 })
 
 describe('redirects', () => {

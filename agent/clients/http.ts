@@ -1,13 +1,15 @@
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
+import { MINUTE_MS } from '../../src/base/units.ts'
 import { TransferFailure } from '../../src/wire/agent/failure.ts'
 import type { HttpEndpoint } from '../../src/wire/agent/work.ts'
 import type { Client, FileFacts, WriteOptions } from './client.ts'
 import { dismiss, expectStatus, HttpConnections, type HttpRequest } from './http-connections.ts'
+import { checkPlain, encodingOf } from './http-encoding.ts'
 import { HttpUpload } from './http-put.ts'
 import { httpFailure, statusFailure } from './http-status.ts'
 import { idleConnections } from './idle.ts'
-import { incoming } from './incoming.ts'
+import { type IncomingOptions, incoming } from './incoming.ts'
 import type { ClientContext } from './open.ts'
 
 /**
@@ -46,6 +48,8 @@ class HttpFiles {
   readonly #seen = new Map<string, Validators>()
   /** Hashes that came with what GET brought, for servers whose HEAD tells none. */
   readonly #told = new Map<string, string>()
+  /** What was read to its end, for servers that tell no length: that need not be read once more to know it. */
+  readonly #counted = new Map<string, SizedValidators>()
 
   constructor(connections: HttpConnections, context: ClientContext) {
     this.#connections = connections
@@ -54,7 +58,9 @@ class HttpFiles {
 
   async stat(path: string): Promise<FileFacts | undefined> {
     const doing = `Looking at ${shown(path)}`
-    const told = (await this.#head(path, doing)) ?? (await this.#lookByGet(path, doing))
+    const head = await this.#head(path, doing)
+    if (head === 'nothing') return undefined
+    const told = isSized(head) ? head : (this.#readBefore(path, head, doing) ?? (await this.#lookByGet(path, doing)))
     if (told === 'nothing') return undefined
     this.#seen.set(path, told)
     const { size, modifiedAt, tag } = told
@@ -75,17 +81,23 @@ class HttpFiles {
       return Readable.from([])
     }
     await expectStatus(answer, (status) => status === 200 || (status === 206 && offset > 0), doing)
+    const now = validatorsOf(answer)
     try {
-      checkSame(seen, validatorsOf(answer), doing)
+      checkPlain(answer, path, doing)
+      checkSame(seen, now, doing)
       if (answer.statusCode === 206) checkRange(answer, offset, seen, doing)
       this.#remember(path, answer)
     } catch (error) {
       await dismiss(answer)
       throw error
     }
-    const { clock, signal } = this.#context
     const skip = answer.statusCode === 200 ? offset : 0
-    return incoming(answer.body, { skip, doing, clock, failureOf: (error) => httpFailure(error, doing, signal) })
+    return this.#bodyOf(answer, doing, {
+      skip,
+      ended: (bytes) => {
+        if (sizeIn(answer) === undefined) this.#counted.set(path, { ...now, size: offset + bytes })
+      },
+    })
   }
 
   async write(path: string, options: WriteOptions): Promise<HttpUpload> {
@@ -122,44 +134,74 @@ class HttpFiles {
     if (digest !== undefined) this.#told.set(path, digest)
   }
 
-  /** Undefined: HEAD does not tell it. */
-  async #head(path: string, doing: string): Promise<SizedValidators | 'nothing' | undefined> {
+  /** Undefined: there is no HEAD. */
+  async #head(path: string, doing: string): Promise<Validators | 'nothing' | undefined> {
     const answer = await this.#send({ method: 'HEAD', path, doing, headers: FRESH })
     await dismiss(answer)
     if (isNothing(answer.statusCode)) return 'nothing'
     if (isWithoutHead(answer.statusCode)) return undefined
     if (!isSuccess(answer.statusCode)) throw statusFailure(answer.statusCode, doing)
-    const size = lengthOf(answer)
-    return size === undefined ? undefined : { ...validatorsOf(answer), size }
+    checkPlain(answer, path, doing)
+    return { ...validatorsOf(answer), size: lengthOf(answer) }
   }
 
-  /** From the headers of an answer with as little of the body as the server lets be; one that tells no length at all is read to its end and counted. */
+  /** What was read to its end tells how long it is, unless HEAD says that the server has another content by now. */
+  #readBefore(path: string, head: Validators | undefined, doing: string): SizedValidators | undefined {
+    const counted = this.#counted.get(path)
+    if (counted !== undefined && head !== undefined) checkSame(counted, head, doing)
+    return counted
+  }
+
+  /**
+   * From the headers of an answer with as little of the body as the server lets be. One that tells no length at all is read to its end and counted: how long a file
+   * is decides whether there is room for it, whether all of it came, and whether it stayed the same.
+   */
   async #lookByGet(path: string, doing: string): Promise<SizedValidators | 'nothing'> {
     const answer = await this.#send({ method: 'GET', path, doing, headers: { ...FRESH, range: 'bytes=0-0' } })
     if (isNothing(answer.statusCode)) {
       await dismiss(answer)
       return 'nothing'
     }
-    const whole = rangeOf(answer)?.whole
-    await expectStatus(answer, (status) => status === 200 || (status === 206 && whole !== undefined) || status === 416, doing)
-    const { clock, signal } = this.#context
-    if (answer.statusCode !== 416) this.#remember(path, answer)
-    const size = answer.statusCode === 200 ? lengthOf(answer) : (whole ?? 0)
-    if (size !== undefined) {
+    const size = answer.statusCode === 416 ? (sizeIn(answer) ?? 0) : sizeIn(answer)
+    const isGood = (status: number) => status === 200 || (status === 206 && size !== undefined) || status === 416
+    await expectStatus(answer, isGood, doing)
+    try {
+      if (answer.statusCode !== 416) {
+        checkPlain(answer, path, doing)
+        this.#remember(path, answer)
+      }
+      return { ...validatorsOf(answer), size: size ?? (await this.#count(answer, doing)) }
+    } finally {
       answer.body.on('error', () => {}).destroy()
-      return { ...validatorsOf(answer), size }
     }
-    let counted = 0
-    const body = incoming(answer.body, { doing, clock, failureOf: (error) => httpFailure(error, doing, signal) })
-    for await (const chunk of body as AsyncIterable<Buffer>) counted += chunk.length
-    return { ...validatorsOf(answer), size: counted }
+  }
+
+  async #count(answer: Dispatcher.ResponseData, doing: string): Promise<number> {
+    const body = this.#bodyOf(answer, doing)
+    const cancel = this.#context.clock.after(COUNTING_MS_MAX, () => {
+      const told = `the server does not say how long it is, and it did not end within ${COUNTING_MS_MAX / MINUTE_MS} minutes`
+      body.destroy(new TransferFailure('UNSUPPORTED', `${doing} failed: ${told}.`))
+    })
+    try {
+      let bytes = 0
+      for await (const chunk of body as AsyncIterable<Buffer>) bytes += chunk.length
+      return bytes
+    } finally {
+      cancel()
+    }
+  }
+
+  #bodyOf({ body }: Dispatcher.ResponseData, doing: string, how: Pick<IncomingOptions, 'skip' | 'ended'> = {}): Readable {
+    const { clock, signal } = this.#context
+    return incoming(body, { ...how, doing, clock, failureOf: (error) => httpFailure(error, doing, signal) })
   }
 
   /** What is there after a PUT, where the server tells: it may well let nobody read what he wrote. */
   async #lookAfter(path: string): Promise<{ size: number | undefined; sha256: string | undefined }> {
     const answer = await this.#send({ method: 'HEAD', path, doing: `Looking at ${shown(path)}`, headers: FRESH })
     await dismiss(answer)
-    const isTold = answer.statusCode === 200
+    // Of what is compressed on the way, length and hash are not those of what was stored.
+    const isTold = answer.statusCode === 200 && encodingOf(answer) === undefined
     return { size: isTold ? lengthOf(answer) : undefined, sha256: isTold ? digestOf(answer) : undefined }
   }
 
@@ -178,6 +220,9 @@ class HttpFiles {
 /** A PUT of more bytes than these is preceded by the question whether the credentials are right. */
 const ASKED_BEFORE_BYTES = 1024 * 1024
 
+/** A body whose length is not told gets this long to be counted, ms: one that never ends would be counted for ever. */
+export const COUNTING_MS_MAX = 15 * MINUTE_MS
+
 /** RFC 9530 §4. */
 const WITH_DIGEST = { 'want-repr-digest': 'sha-256=10' } as const
 /** What a cache on the way has may be old. */
@@ -190,6 +235,10 @@ interface Validators {
   readonly size: number | undefined
 }
 type SizedValidators = Validators & { readonly size: number }
+
+function isSized(told: Validators | undefined): told is SizedValidators {
+  return told?.size !== undefined
+}
 
 function validatorsOf({ headers }: Dispatcher.ResponseData): Validators {
   const modifiedAt = Date.parse(String(headers['last-modified']))
@@ -230,6 +279,11 @@ function rangeOf({ headers }: Dispatcher.ResponseData): { start: number | undefi
   return { start: start === undefined ? undefined : Number(start), whole: whole === '*' ? undefined : Number(whole) }
 }
 
+/** Of the whole file, whether all of it comes or a part. */
+function sizeIn(answer: Dispatcher.ResponseData): number | undefined {
+  return answer.statusCode === 200 ? lengthOf(answer) : rangeOf(answer)?.whole
+}
+
 function lengthOf({ headers }: Dispatcher.ResponseData): number | undefined {
   const text = String(headers['content-length'])
   return /^\d{1,15}$/.test(text) ? Number(text) : undefined
@@ -252,8 +306,9 @@ function isNothing(status: number): boolean {
   return status === 404 || status === 410
 }
 
+/** GET decides. 403: a url that was signed for GET (S3, Google Cloud Storage) permits nothing else. */
 function isWithoutHead(status: number): boolean {
-  return status === 405 || status === 501
+  return status === 403 || status === 405 || status === 501
 }
 
 /** A path for people: a query may hold what gives access. */

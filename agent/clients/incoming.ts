@@ -6,9 +6,11 @@ import { TransferFailure } from '../../src/wire/agent/failure.ts'
 /** The body of an answer may be silent this long while it is waited for, ms. */
 export const BODY_IDLE_MS = MINUTE_MS
 
-interface IncomingOptions {
+export interface IncomingOptions {
   /** Bytes at its beginning that nobody wants. */
   readonly skip?: number
+  /** All of it came, so many bytes that somebody wants. */
+  readonly ended?: (bytes: number) => void
   /** `Reading “/a”`. */
   readonly doing: string
   readonly clock: Clock
@@ -20,15 +22,21 @@ interface IncomingOptions {
  * The body of an answer as a stream whose errors are `TransferFailure`s. A body that comes no further ends it; time in which nobody takes what came
  * does not count. Destroying it ends the answer.
  */
-export function incoming(body: Readable, { skip = 0, doing, clock, failureOf }: IncomingOptions): Readable {
+export function incoming(body: Readable, { skip = 0, ended, doing, clock, failureOf }: IncomingOptions): Readable {
   let left = skip
+  let bytes = 0
   let cancel = () => {}
   const out = new Transform({
     transform(chunk: Buffer, _encoding, done) {
       watch()
       const from = Math.min(left, chunk.length)
       left -= from
+      bytes += chunk.length - from
       done(null, chunk.subarray(from))
+    },
+    flush(done) {
+      ended?.(bytes)
+      done()
     },
   })
   function watch(): void {
