@@ -5,8 +5,9 @@ import { test } from 'node:test'
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import fc from 'fast-check'
 import { MIB } from '../base/units.ts'
-import { BODY_EXCERPT_BYTES_MAX, INFORMATIONAL_MAX, RESPONSE_HEADERS_KEPT_MAX } from './exchange.ts'
+import { BODY_EXCERPT_BYTES_MAX, RESPONSE_HEADERS_KEPT_MAX } from './exchange.ts'
 import { inflated } from './inflate.ts'
+import { INTERIM_MAX } from './interim.ts'
 import { handClock, post, posterOf, receiver, tcpReceiver } from './testing.ts'
 
 const text = '{"error":"no such order","path":"/données.csv"}'
@@ -70,16 +71,52 @@ test('what a receiver is sent asks for nothing compressed', async (t) => {
 const OK = 'HTTP/1.1 200 OK\r\n'
 /** What a raw receiver writes, and what becomes of the post: a status, a failure, or the phase in which time runs out. */
 const raws: { name: string; act: (socket: Socket) => void; expected: string }[] = [
-  { name: 'a few informational answers', act: (socket) => informing(socket, INFORMATIONAL_MAX), expected: '200 ok' },
+  { name: 'a few informational answers', act: (socket) => informing(socket, INTERIM_MAX), expected: '200 ok' },
   {
     name: 'a flood of informational answers',
-    act: (socket) => informing(socket, INFORMATIONAL_MAX + 1),
+    act: (socket) => informing(socket, INTERIM_MAX + 1),
     expected: 'answer does not come to its final status',
   },
   {
     name: 'informational answers without end',
     act: (socket) => pouring(socket, 'HTTP/1.1 102 Processing\r\n\r\n'),
     expected: 'answer does not come to its final status',
+  },
+  {
+    name: 'a status of 100 that was not asked for',
+    act: (socket) => void socket.write(`HTTP/1.1 100 Continue\r\n\r\n${OK}content-length: 2\r\n\r\nok`),
+    expected: '200 ok',
+  },
+  {
+    name: 'a status of 100 and no other',
+    act: (socket) => void socket.write('HTTP/1.1 100 Continue\r\n\r\n'),
+    expected: 'timed out headers',
+  },
+  {
+    name: 'a status of 100 and its end',
+    act: (socket) => void socket.end('HTTP/1.1 100 Continue\r\n\r\n'),
+    expected: 'connection closed before the answer was complete',
+  },
+  {
+    name: 'an informational answer of 16 KiB',
+    act: (socket) => void socket.write(`HTTP/1.1 100 Continue\r\nx-a: ${'y'.repeat(16_384)}\r\n\r\n${OK}\r\n`),
+    expected: 'answer headers are too large',
+  },
+  {
+    name: 'an informational answer of 16 KiB without an end',
+    act: (socket) => void socket.write(`HTTP/1.1 100 Continue\r\nx-a: ${'y'.repeat(16_384)}`),
+    expected: 'answer headers are too large',
+  },
+  { name: 'empty lines without end', act: (socket) => pouring(socket, '\r\n'), expected: 'answer headers are too large' },
+  {
+    name: 'a status of 000',
+    act: (socket) => void socket.write('HTTP/1.1 000 None\r\n\r\n'),
+    expected: 'answer is not valid HTTP',
+  },
+  {
+    name: 'an informational answer of line feeds only',
+    act: (socket) => void socket.write(`HTTP/1.1 100 Continue\n\n${OK}content-length: 2\r\n\r\nok`),
+    expected: 'failed',
   },
   { name: 'headers that drip', act: (socket) => void socket.write(`${OK}x-a: 1\r\n`), expected: 'timed out headers' },
   { name: 'a status line that drips', act: (socket) => void socket.write('HTT'), expected: 'timed out headers' },

@@ -2,6 +2,7 @@ import type { SecureContext } from 'node:tls'
 import type { buildConnector } from 'undici'
 import type { Clock } from '../base/clock.ts'
 import type { EgressGuard } from './guard.ts'
+import { withoutInterim } from './interim.ts'
 import { type ProxyAccess, tunnel } from './proxy.ts'
 import { dial, Opening, secure } from './socket.ts'
 
@@ -31,7 +32,7 @@ export function createConnector({ guard, clock, secureContext, proxy }: Connecto
     new Opening(clock)
       .run((opening) => open(opening, target))
       .then(
-        (socket) => done(null, socket),
+        (socket) => done(null, withoutInterim(socket)),
         (error) => done(error, null),
       )
   }

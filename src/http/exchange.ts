@@ -11,8 +11,6 @@ const CHUNKS_MAX = 64
 /** Bounds of an answer's headers: how many of them are kept, and beyond how many it is a failure (as it is beyond 16 KiB). */
 export const RESPONSE_HEADERS_KEPT_MAX = 100
 const RESPONSE_HEADERS_MAX = 1_000
-/** Answers of status 1xx before the one that counts. */
-export const INFORMATIONAL_MAX = 16
 
 export type PostPhase = 'connect' | 'headers' | 'body'
 export type PostResult =
@@ -61,7 +59,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined
   #status = 0
   #headers: Dispatcher.ResponseData['headers'] = {}
-  #informational = 0
   #chunks: Buffer[] = []
   #bytes = 0
   /** What was answered, while its body is being inflated. */
@@ -93,10 +90,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: Dispatcher.ResponseData['headers']): void {
-    if (status < 200) {
-      if (++this.#informational > INFORMATIONAL_MAX) this.#refuse(controller, 'answer does not come to its final status')
-      return
-    }
     if (Object.keys(headers).length > RESPONSE_HEADERS_MAX) {
       this.#refuse(controller, 'answer has too many headers')
       return
