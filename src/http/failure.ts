@@ -23,6 +23,11 @@ const SENTENCES: Readonly<Record<string, string>> = {
   UNABLE_TO_GET_ISSUER_CERT: 'certificate issuer is unknown',
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'certificate issuer is unknown',
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'certificate issuer is unknown',
+  CERT_SIGNATURE_FAILURE: 'certificate has a wrong signature',
+  CERT_CHAIN_TOO_LONG: 'certificate chain is too long',
+  PATH_LENGTH_EXCEEDED: 'certificate chain is too long',
+  INVALID_CA: 'certificate issuer is no authority',
+  INVALID_PURPOSE: 'certificate is not for servers',
   ERR_TLS_CERT_ALTNAME_INVALID: 'certificate is for another host name',
   EPROTO: 'TLS handshake failed',
   // Its code is often missing; the name then stands for it.
@@ -61,6 +66,14 @@ const ALERTS: readonly (readonly [ending: string, sentence: string])[] = [
   ['ALERT_ACCESS_DENIED', 'receiver does not take the client certificate'],
 ]
 
+/** Node's code for what OpenSSL says of a certificate in words only; these are fixed. */
+const UNSPECIFIED = 'UNSPECIFIED'
+const IN_WORDS: readonly (readonly [words: string, sentence: string])[] = [
+  ['EE certificate key too weak', 'certificate has a key that is too weak (RSA needs 2048 bits)'],
+  ['CA certificate key too weak', 'certificate issuer has a key that is too weak (RSA needs 2048 bits)'],
+  ['CA signature digest algorithm too weak', 'certificate is signed with a hash that is too weak'],
+]
+
 /** Shortages of this machine and faults of the caller: they say nothing about the receiver. */
 const OURS = new Set([
   'EMFILE',
@@ -89,9 +102,14 @@ export function failureOf(error: Error): Failure {
   if (OURS.has(code)) throw new AppError('internal', `the request could not be made (${code})`, { cause: error })
   const sentence =
     SENTENCES[code] ??
+    (code === UNSPECIFIED ? inWords(error.message) : undefined) ??
     ALERTS.find(([ending]) => code.startsWith('ERR_SSL_') && code.endsWith(ending))?.[1] ??
     PREFIXES.find(([prefix]) => code.startsWith(prefix))?.[1]
   return { kind: 'unreachable', code, message: sentence ?? `connection failed (${code})` }
+}
+
+function inWords(words: string): string {
+  return IN_WORDS.find(([begin]) => words.startsWith(begin))?.[1] ?? `certificate is refused: ${words}`
 }
 
 /** Whether the other side let go of the connection, as it may at any time between two requests. */

@@ -121,6 +121,27 @@ for (const [code, says] of alerts) {
   })
 }
 
+const inWords = [
+  ['EE certificate key too weak', 'certificate has a key that is too weak (RSA needs 2048 bits)'],
+  ['CA certificate key too weak', 'certificate issuer has a key that is too weak (RSA needs 2048 bits)'],
+  ['CA signature digest algorithm too weak', 'certificate is signed with a hash that is too weak'],
+  ['Suite B: certificate version invalid', 'certificate is refused: Suite B: certificate version invalid'],
+] as const
+for (const [words, message] of inWords) {
+  test(`a certificate of which OpenSSL says: ${words}`, () => {
+    const code = 'UNSPECIFIED'
+    assert.deepEqual(failureOf(Object.assign(new Error(words), { code })), { kind: 'unreachable', code, message })
+  })
+}
+
+test('a receiver whose key is too weak is told so', async (t) => {
+  const weak = pem('weak.cert.pem')
+  // It takes a server that allows it to have one.
+  const { url } = await tlsReceiver(t, weak, { key: pem('weak.key.pem'), ciphers: 'DEFAULT@SECLEVEL=0' })
+  const message = 'certificate has a key that is too weak (RSA needs 2048 bits)'
+  assert.deepEqual(summary(await post(t, { url }, { ca: weak })), { kind: 'unreachable', message })
+})
+
 test('an expired client certificate is not even shown', async (t) => {
   const { url, sockets } = await tlsReceiver(t, cert, strict)
   const result = await post(t, { url, route: routeOf({ tls: { certificate: expired, key, ca: cert } }) })
