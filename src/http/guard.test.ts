@@ -179,7 +179,8 @@ const proxies: [url: string, reason: RegExp | undefined][] = [
   ['http://proxy.example.com:3128/path', /nothing else/],
   ['http://proxy.example.com:3128/?a=b', /nothing else/],
   ['http://proxy.example.com:25', /port 25 belongs to a service/],
-  ['socks5://proxy.example.com', /must begin with https/],
+  ['socks5://proxy.example.com', /^the url must begin with http:\/\/ or https:\/\/ and a host$/],
+  ['proxy.example.com:3128', /must begin with http:\/\/ or https:\/\//],
 ]
 for (const [url, reason] of proxies) {
   test(`a proxy: ${url}`, () => {

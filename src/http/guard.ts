@@ -144,7 +144,7 @@ function guardUnder(
   }
 
   function checkProxy(text: string): UrlVerdict {
-    const form = readUrl(text)
+    const form = readUrl(text, 'http:// or https://')
     if (!form.allowed) return form
     const { pathname, search } = form.url
     return pathname + search === '/'

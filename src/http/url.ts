@@ -32,14 +32,14 @@ const REFUSED_PORTS: ReadonlySet<number> = new Set([
 /**
  * The url as the WHATWG parser reads it, if it was also written that way. The parser quietly turns many spellings
  * into one (`https:\\host`, `0x7f.1`, `2130706433`, full-width letters, `%6c`); a host that another reader, or a
- * person, could take for a different one is refused.
+ * person, could take for a different one is refused. `schemes` is what a refusal says of its begin.
  */
-export function readUrl(text: string): UrlVerdict {
+export function readUrl(text: string, schemes = 'https://'): UrlVerdict {
   if (text.length > URL_LENGTH_MAX) return refused(`the url has ${text.length} characters; at most ${URL_LENGTH_MAX} are taken`)
   if (/[^\u0021-\u007e\u00a0-\u{10ffff}]|\\/u.test(text))
     return refused('the url contains a space, a control character or a backslash')
   const authority = /^https?:\/\/([^/?#]+)/i.exec(text)?.[1]
-  if (authority === undefined) return refused('the url must begin with https:// and a host')
+  if (authority === undefined) return refused(`the url must begin with ${schemes} and a host`)
   if (!URL.canParse(text)) return refused(`the url is malformed, or its host ${authority} is no host`)
   const url = new URL(text)
   if (authority.includes('@')) return refused('the url carries user information before its host; use a header instead')
