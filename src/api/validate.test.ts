@@ -11,6 +11,7 @@ const schema = body({
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 })),
   active: Type.Optional(Type.Boolean()),
   secret: Type.Optional(nullable(Type.String({ minLength: 8, maxLength: 9 }))),
+  headers: Type.Optional(Type.Record(Type.String(), Type.String(), { maxProperties: 2 })),
   retry: Type.Optional(body({ delaysSeconds: Type.Array(Type.Number({ minimum: 0 }), { maxItems: 2 }) })),
 })
 
@@ -29,7 +30,7 @@ const refused: { value: unknown; field: string | undefined; message: string }[] 
   {
     value: { name: 'abc', colour: 1 },
     field: 'colour',
-    message: 'colour is not known here; known are name, plan, limit, active, secret, retry',
+    message: 'colour is not known here; known are name, plan, limit, active, secret, headers, retry',
   },
   {
     value: { name: 'abc', retry: { delaysSeconds: [], 'a/b~c': 1 } },
@@ -58,6 +59,11 @@ const refused: { value: unknown; field: string | undefined; message: string }[] 
     value: { name: 'abc', retry: { delaysSeconds: [1, 2, 3] } },
     field: 'retry.delaysSeconds',
     message: 'retry.delaysSeconds has 3 entries, at most 2 are taken',
+  },
+  {
+    value: { name: 'abc', headers: { a: '1', b: '2', c: '3' } },
+    field: 'headers',
+    message: 'headers has 3 members, at most 2 are taken',
   },
 ]
 for (const { value, field, message } of refused) {

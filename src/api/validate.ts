@@ -32,10 +32,13 @@ export function sentenceOf({ keyword, path, value, schema }: Fault): { message: 
           ? 'the body is missing; it must be a JSON object'
           : 'the body must be a JSON object',
     }
-  return { field, message: `${field} ${complaint(keyword, schema, value, isSecret(path))}` }
+  return { field, message: `${field} ${complaint(keyword as Complained, schema, value, isSecret(path))}` }
 }
 
-function complaint(keyword: string, wanted: Schema, given: unknown, secret: boolean): string {
+/** What a value itself can be at fault with; the others lead to one, or are told before. */
+type Complained = Exclude<keyof Schema, 'items' | 'properties' | 'patternProperties' | 'required' | 'additionalProperties'>
+
+function complaint(keyword: Complained, wanted: Schema, given: unknown, secret: boolean): string {
   const shown = secret ? 'of another kind' : show(given)
   switch (keyword) {
     case 'minLength':
@@ -44,6 +47,8 @@ function complaint(keyword: string, wanted: Schema, given: unknown, secret: bool
     case 'minItems':
     case 'maxItems':
       return `has ${(given as unknown[]).length} entries, ${range(wanted.minItems, wanted.maxItems)}`
+    case 'maxProperties':
+      return `has ${Object.keys(given as object).length} members, ${range(undefined, wanted.maxProperties)}`
     case 'minimum':
     case 'maximum':
       return `is ${shown}, ${range(wanted.minimum, wanted.maximum)}`
@@ -51,8 +56,6 @@ function complaint(keyword: string, wanted: Schema, given: unknown, secret: bool
       return `is ${shown}, not one of ${wanted.enum?.map((value) => value ?? 'null').join(', ')}`
     case 'type':
       return `is ${shown}, not ${[wanted.type ?? 'of the right type'].flat().map(nameOfType).join(' or ')}`
-    default:
-      return `is ${shown}, which breaks the rule "${keyword}"`
   }
 }
 
