@@ -140,6 +140,11 @@ describe('jobs on the MFTPlus face', () => {
       { direction: 'push', postAction: { kind: 'move', to: 'sftp://sftp.example.com/x/' } },
       /^postAction\.to is a path where the source is, and begins with \/; it is sftp/,
     ],
+    [
+      'a move to where it looks',
+      { sourcePath: '/out/**', postAction: { kind: 'move', to: '/out/done/' } },
+      /^postAction\.to \/out\/done\/ is where/,
+    ],
     ['a removal to somewhere', { postAction: { kind: 'delete', to: '/x' } }, /^postAction\.to goes with the kind move/],
     ['too many transfers at once', { parallelism: 65 }, /parallelism has 65 transfers; it takes 1 to 64/],
     ['a timeout too short', { timeoutSeconds: 9 }, /timeoutSeconds has 9 seconds; it takes 10 to 604800/],
@@ -205,6 +210,22 @@ describe('jobs on the MFTPlus face', () => {
     const changed = await change({ kind: 'move', to: 'sftp://sftp.example.com/done%20files/' })
     assert.deepEqual(changed.json.data.job.postAction, { kind: 'move', to: '/done files/' })
     assert.deepEqual((await change({ kind: 'keep' })).json.data.job.postAction, { kind: 'keep' })
+  })
+
+  test('no job is led to find what it has put somewhere itself, at its making or later', async () => {
+    const loop = { remoteId: null, protocol: 'local', sourcePath: '/loop/**/*.csv', destinationPath: '/loop/copy/' }
+    const refused = await world.call('POST', '/api/jobs', { ...DOCUMENTED(), ...loop })
+    assert.deepEqual([refused.status, refused.json.details.field], [400, 'destinationPath'], refused.text)
+    // Where these are, only its own agent knows.
+    await create({ ...loop, agentId: foreignId })
+    const job = await create({ sourcePath: '/out/**' })
+    const change = async (members: object) => {
+      const { status, json } = await world.call('PATCH', `/api/jobs/${job.id}`, members)
+      return [status, json.details?.field]
+    }
+    assert.deepEqual(await change({ postAction: { kind: 'move', to: '/out/done/' } }), [400, 'postAction.to'])
+    assert.deepEqual(await change({ postAction: { kind: 'move', to: '/done/' } }), [200, undefined])
+    assert.deepEqual(await change({ sourcePath: '/**' }), [400, 'postAction.to'])
   })
 
   test('a job is changed, paused and removed; a change that is none leaves it as it was', async () => {

@@ -29,6 +29,27 @@ export function compileGlob(glob: string): (text: string) => boolean {
   return (text) => fitsWithGaps(pattern, text.split('/').map(asName), fitsSegment)
 }
 
+/** Whether there is a name that both segments fit, by the rule of shells that a dot in front is only fitted by a dot. */
+export function meet(one: string, other: string): boolean {
+  if (one.startsWith('.') !== other.startsWith('.')) return false
+  const [left, right] = [[...one], [...other]]
+  // Whether what is left of the first fits what is left of the second, from the ends backwards.
+  let behind: readonly boolean[] = []
+  for (let at = left.length; at >= 0; at--) {
+    const row: boolean[] = []
+    for (let beside = right.length; beside >= 0; beside--) {
+      const [mine, theirs] = [left[at], right[beside]]
+      const isEnd = mine === undefined && theirs === undefined
+      const isTakenByWildcard =
+        (mine === '*' && (behind[beside] || row[beside + 1])) || (theirs === '*' && (row[beside + 1] || behind[beside]))
+      const isSame = mine !== undefined && theirs !== undefined && (mine === theirs || mine === ANY || theirs === ANY)
+      row[beside] = isEnd || isTakenByWildcard || (isSame && behind[beside + 1]) || false
+    }
+    behind = row
+  }
+  return behind[0] === true
+}
+
 /** Stands for any number of items, none too. */
 const GAP = Symbol('gap')
 type WithGaps<Item> = readonly (Item | typeof GAP)[]

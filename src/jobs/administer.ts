@@ -127,6 +127,7 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
       ...{ id, name, ...(await moving.checkRoute(route)), schedule: normal(schedule), isEnabled, options },
       ...{ lastRunAt: null, createdAt: now, updatedAt: now },
     }
+    await moving.checkLoop(made)
     const job: Job = { ...made, nextRunAt: await nextRunAt(made) }
     const { total } = await store.listJobs({}, { limit: 0, offset: 0 })
     if (total >= JOBS_MAX) throw new AppError('limit_reached', `${JOBS_MAX} jobs are stored already; remove some first`)
@@ -159,6 +160,7 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
       ...{ protocol: route.protocol, sourcePath: route.sourcePath, destinationPath: route.destinationPath },
       updatedAt: Math.max(now, before.updatedAt + 1),
     }
+    if (isRerouted || given.postAction !== undefined) await moving.checkLoop(after)
     const isDueAnew =
       after.agentId !== before.agentId ||
       after.schedule !== before.schedule ||

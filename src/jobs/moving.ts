@@ -12,6 +12,7 @@ import { newTransfer, type Remote, type Transfer } from '../transfers/transfer.t
 import type { Dispatcher } from '../transfers/work-source.ts'
 import type { ListedFile, Place, PostAction } from '../wire/agent/work.ts'
 import type { Job, Run } from './job.ts'
+import { checkLoop } from './loop.ts'
 import { destinationOf, isGlob, movedTo } from './select-files.ts'
 
 /** What jobs need of transfers. */
@@ -33,6 +34,11 @@ export interface Moving {
    * @throws AppError `invalid`, naming the field
    */
   checkRoute(route: Route): Promise<Required<Route>>
+  /**
+   * That its runs do not find what they have put somewhere themselves.
+   * @throws AppError `invalid`, naming the field
+   */
+  checkLoop(job: Pick<Job, 'agentId' | 'remoteId' | 'sourcePath' | 'destinationPath' | 'options'>): Promise<void>
   /** What is to happen to the sources of such a job. @throws AppError `invalid`, naming the field */
   checkPostAction(job: Pick<Job, 'remoteId' | 'direction'>, postAction: PostActionInput): Promise<PostAction>
   /** There may be work for this agent. */
@@ -70,6 +76,11 @@ export function createMoving({ store, places, transfers, dispatcher, hasUser, cl
     return remote
   }
 
+  /** An agent that is not ours moves its files by itself, between places that only it knows. */
+  async function isElsewhere({ agentId, remoteId }: Pick<Job, 'agentId' | 'remoteId'>): Promise<boolean> {
+    return remoteId === null && (await store.findAgent(agentId))?.publicKeyHash === null
+  }
+
   return {
     sourceOf: (job) => places.at(farSource(job), job.sourcePath),
     sourceUrlsOf: (job) => places.urlsAt(farSource(job), job.sourcePath),
@@ -83,14 +94,15 @@ export function createMoving({ store, places, transfers, dispatcher, hasUser, cl
     async checkRoute(route) {
       const input = { ...route, ...sidesOf(route) }
       const remote = await remoteOf(route.remoteId)
-      const agent = await store.findAgent(route.agentId)
-      // One that is not ours moves its files by itself, between places that only it knows.
-      const isElsewhere = remote === null && agent?.publicKeyHash === null
-      const { source, destination, protocol, spaces } = isElsewhere ? foreignRouteOf(input) : routeOf(input, remote)
+      const isForeign = await isElsewhere(route)
+      const { source, destination, protocol, spaces } = isForeign ? foreignRouteOf(input) : routeOf(input, remote)
       await checkUsers(spaces, hasUser)
       const checked = { ...route, protocol, sourcePath: source, destinationPath: destination }
-      if (!isElsewhere) checkSource(checked)
+      if (!isForeign) checkSource(checked)
       return checked
+    },
+    async checkLoop(job) {
+      if (!(await isElsewhere(job))) checkLoop(job)
     },
     async checkPostAction(job, given) {
       const postAction = checkPostAction(given, await remoteOf(farSource(job)))

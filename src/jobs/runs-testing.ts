@@ -91,6 +91,7 @@ export class JobWorld {
         await this.end(queued, 'cancelled')
       },
       checkRoute: async (route) => ({ protocol: 'sftp', ...route }),
+      checkLoop: async () => {},
       checkPostAction: async () => ({ kind: 'keep' }),
       nudge: () => {},
     }
