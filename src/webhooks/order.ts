@@ -11,6 +11,9 @@ export interface OrderKeys {
 /** Longer keys are hashed: a path may have 4,096 bytes, a row of a PostgreSQL index at most 2,704. */
 export const KEY_LENGTH_MAX = 200
 
+/** What the order keys begin with that progress has without an order of its webhook. */
+export const PROGRESS_KEY = 'progress:'
+
 /**
  * The members of `data` that say what an event is about; the first one present counts. A rename stands at the path it
  * moved from, so it follows the upload that it renames; later events at its new path may overtake it. Users are left
@@ -43,7 +46,7 @@ export function orderKeyOf(event: RecordedEvent, { order }: Pick<Webhook, 'order
   if (order === 'webhook') return 'webhook'
   if (order === 'key') return subjectOf(event) ?? bounded(`type:${event.accountId ?? ''}:${event.type}`)
   const transfer = progressOf(event)
-  return transfer === null ? null : bounded(`progress:${transfer}`)
+  return transfer === null ? null : bounded(`${PROGRESS_KEY}${transfer}`)
 }
 
 /** What this event makes stale: the progress of its transfer so far. */

@@ -20,7 +20,7 @@ export interface WebhookStore {
    */
   createWebhook(webhook: Webhook, limits: { webhooksMax: number; plan?: string | null }, audit: AuditEntry): Promise<void>
   /**
-   * Replaces all members but id, account, creation time and where it may go; reactivation makes its waiting deliveries due again. `not_found` if it
+   * Replaces all members but id, account, creation time and where it may go; what waits for it becomes due at its times again. `not_found` if it
    * is gone, `conflict` if it, or the plan of its account, is no longer as it was read `before`: an engine may have failed it meanwhile.
    */
   updateWebhook(
@@ -30,6 +30,10 @@ export interface WebhookStore {
   ): Promise<void>
   /** Gone at once for everybody; its waiting deliveries turn cancelled (by `cancelOrphans`, in small steps). */
   removeWebhook(id: string, audit: AuditEntry): Promise<void>
+  /** Makes what waits for a later time due at `at`, at most `limit`, the soonest first; returns how many. What waits behind others is due already. */
+  makeDue(webhookId: string, at: number, limit: number): Promise<number>
+  /** What waits behind others in an order goes its own way, but where the order's key begins with `kept`: at most `limit`; returns how many. */
+  leaveOrder(webhookId: string, kept: string, limit: number): Promise<number>
   findWebhook(id: string): Promise<Webhook | undefined>
   /** `accountId` absent: all. */
   listWebhooks(filter: { accountId?: string }, page: PageRequest): Promise<Page<Webhook>>

@@ -105,6 +105,8 @@ test('no list, figure or write of the hot path looks through a long table', asyn
   await run('unclaimAllBut', 'node_a', [])
   await run('unclaim', 'node_a', ['dlv_x'])
   for (const kind of PURGED_KINDS) await run('purge', { kind, before: tick(), after: null, limit: 100 })
+  await run('makeDue', webhook.id, tick(), 100)
+  await run('leaveOrder', webhook.id, 'progress:', 100)
   await run('removeWebhook', webhook.id, anAudit())
   await run('cancelOrphans', 10)
   writer.close()

@@ -60,6 +60,47 @@ export function orderCases(world: World): void {
     assert.deepEqual(ids(await claim(webhook)), [b2!.id])
   })
 
+  test('what waits behind others leaves its order in steps, the first of it stays where it is', async () => {
+    const { account, webhook } = await ordered({ order: 'webhook' })
+    const { webhook: other } = await ordered({ order: 'webhook' })
+    const events = ['/a', '/b', '/c', '/d'].map((path) => at(account.id, path))
+    await record([...events, at(other.accountId!, '/a'), at(other.accountId!, '/b')])
+    const [first] = await claim(webhook)
+    const dueAt = tick() + 1_000
+    await settle(first!, { state: 'waiting', dueAt })
+    assert.deepEqual(await claim(webhook), [])
+
+    world.nudged.length = 0
+    assert.equal(await world.store.leaveOrder(webhook.id, 'progress:', 2), 2)
+    assert.deepEqual(world.nudged, [webhook.id])
+    const passing = await claim(webhook)
+    assert.deepEqual(ids(passing), [events[1]!.id, events[2]!.id])
+    assert.equal(await world.store.leaveOrder(webhook.id, 'progress:', 2), 1)
+    assert.equal(await world.store.leaveOrder(webhook.id, 'progress:', 2), 0)
+    assert.deepEqual(ids(await claim(webhook)), [events[3]!.id])
+    assert.equal((await claim(other)).length, 1, 'the order of another webhook holds')
+
+    for (const delivery of passing) await settle(delivery, DELIVERED)
+    const [again] = await claim(webhook, dueAt)
+    await settle(again!, DELIVERED)
+    const late = at(account.id, '/e')
+    await record([late])
+    assert.deepEqual(ids(await claim(webhook)), [late.id], 'who comes after them is first again')
+  })
+
+  test('progress of a transfer keeps its turn when the rest leaves the order', async () => {
+    const { account, webhook } = await ordered({ order: 'none' })
+    const progress = (percent: number) =>
+      anEvent(account.id, { type: 'transfer.progress', data: { transferId: 'trf_1', progress: percent } })
+    await record([progress(10)])
+    const [first] = await claim(webhook)
+    await record([progress(20)])
+    assert.equal(await world.store.leaveOrder(webhook.id, 'progress:', 10), 0)
+    assert.deepEqual(await claim(webhook), [])
+    await settle(first!, DELIVERED)
+    assert.equal((await claim(webhook)).length, 1)
+  })
+
   test('a batch that ends several of a key, or names some twice, lets one go', async () => {
     const { account, webhook } = await ordered({ order: 'webhook' })
     const events = ['/a', '/b', '/c', '/d'].map((path) => at(account.id, path))

@@ -100,6 +100,30 @@ export function webhookCases(world: World): void {
     assert.equal((await world.store.claim('node_a', [{ webhookId: made.id, room: 5 }], tick())).length, 1)
   })
 
+  test('what waits for later is made due in steps, the soonest first', async () => {
+    const made = await webhook()
+    const other = await webhook()
+    await world.store.recordEvents([1, 2, 3].map(() => anEvent(made.accountId)))
+    await world.store.recordEvents([anEvent(other.accountId)])
+    const want = (id: string) => [{ webhookId: id, room: 5 }]
+    const dueAt = tick() + 60_000
+    const claimed = await world.store.claim('node_a', want(made.id), tick())
+    const [elsewhere] = await world.store.claim('node_a', want(other.id), tick())
+    const later = [...claimed, elsewhere!].map((one, index) => settling(one, { state: 'waiting', dueAt: dueAt + index }))
+    await world.store.settle(later)
+    const now = tick()
+    assert.equal(await world.store.makeDue(made.id, now, 2), 2)
+    const due = await world.store.claim('node_a', want(made.id), now)
+    assert.deepEqual(
+      due.map(({ id }) => id),
+      claimed.slice(0, 2).map(({ id }) => id),
+    )
+    assert.equal(await world.store.makeDue(made.id, now, 2), 1)
+    assert.equal(await world.store.makeDue(made.id, now, 2), 0)
+    assert.equal((await world.store.claim('node_a', want(made.id), now)).length, 1)
+    assert.deepEqual(await world.store.claim('node_a', want(other.id), now), [], 'that of others keeps its time')
+  })
+
   test('deliveries are listed newest first, by state and by event type; one is found with its body and attempts', async () => {
     const made = await webhook({ events: ['file.uploaded', 'file.deleted'] })
     const events = [anEvent(made.accountId), anEvent(made.accountId, { type: 'file.deleted' }), anEvent(made.accountId)]

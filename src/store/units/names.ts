@@ -130,6 +130,8 @@ export const WRITES = [
   'createWebhook',
   'updateWebhook',
   'removeWebhook',
+  'makeDue',
+  'leaveOrder',
   'addDelivery',
   'addTest',
   'createReplay',

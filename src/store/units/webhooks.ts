@@ -4,7 +4,7 @@ import type { EventDraft } from '../../events/event.ts'
 import type { WebhookStore } from '../../webhooks/port.ts'
 import type { DeliveryState, PlannedDelivery } from '../../webhooks/webhook.ts'
 import { fromWebhook, LISTED, textOf, toAttempt, toDeliveryRecord, toPlanned, toWebhook } from '../rows.ts'
-import type { AttemptTable } from '../tables.ts'
+import type { AttemptTable, DeliveryTable } from '../tables.ts'
 import { TOTAL_COUNTS } from '../tally.ts'
 import {
   checkOffset,
@@ -71,7 +71,7 @@ export const webhookUnits: Units<WebhookStore> = {
       found(now, 'webhook')
       throw new AppError('conflict', 'the webhook was changed meanwhile; try again')
     }
-    // Waiting deliveries kept their times while the webhook was off, so there is nothing to write for its reactivation.
+    // Waiting deliveries kept their times while the webhook was off: those that are due are found by them.
     if (webhook.state === 'active') work.nudge(id)
     await note(work, audit)
   },
@@ -87,6 +87,39 @@ export const webhookUnits: Units<WebhookStore> = {
       .executeTakeFirst()
     found(row, 'webhook')
     await note(work, audit)
+  },
+
+  async makeDue(work, webhookId, at, limit) {
+    const later = await work.db
+      .selectFrom('delivery')
+      .select('id')
+      .where('webhook_id', '=', webhookId)
+      .where('state', '=', sql.lit<string>('waiting'))
+      .where('claimed_by', 'is', null)
+      .where('is_blocked', '=', sql.lit<number>(0))
+      .where('due_at', '>', at)
+      .orderBy('due_at')
+      .limit(limit)
+      .execute()
+    return changeAll(work, later, { due_at: at })
+  },
+
+  async leaveOrder(work, webhookId, kept, limit) {
+    const blocked = await work.db
+      .selectFrom('delivery')
+      .select('id')
+      .where('webhook_id', '=', webhookId)
+      .where('order_key', 'is not', null)
+      .where('order_key', 'not like', `${kept}%`)
+      .where('state', '=', sql.lit<string>('waiting'))
+      .where('is_blocked', '=', 1)
+      .orderBy('order_key')
+      .orderBy('order_position')
+      .limit(limit)
+      .execute()
+    const left = await changeAll(work, blocked, { order_key: null, order_position: null, is_blocked: 0 })
+    if (left > 0) work.nudge(webhookId)
+    return left
   },
 
   async findWebhook(work, id) {
@@ -197,6 +230,23 @@ export const webhookUnits: Units<WebhookStore> = {
     await insertDue(work, [delivery], event.occurredAt)
     await note(work, audit)
   },
+}
+
+/** What another transaction has ended in between stays as it is. */
+async function changeAll(
+  work: Work,
+  rows: readonly { id: string }[],
+  columns: Partial<Pick<DeliveryTable, 'due_at' | 'order_key' | 'order_position' | 'is_blocked'>>,
+): Promise<number> {
+  if (rows.length === 0) return 0
+  const ids = rows.map(({ id }) => id)
+  const { numUpdatedRows } = await work.db
+    .updateTable('delivery')
+    .set(columns)
+    .where(work.isAmong('id', ids))
+    .where('state', '=', 'waiting')
+    .executeTakeFirstOrThrow()
+  return Number(numUpdatedRows)
 }
 
 function tooMany(total: number, webhooksMax: number, accountId: string | null): AppError {

@@ -29,6 +29,7 @@ function worldOf(limits: Partial<Allowance> = {}) {
   const added: PlannedDelivery[] = []
   const samples: EventDraft[] = []
   const nudged: string[] = []
+  const steps: string[] = []
   const planned = deliveryOf(1)
   const row = { id: 'dlv_1', attempts: 1, state: 'failed' } as unknown as DeliveryRecord
   const attempts = [{ number: 1, startedAt: NOW - 5000 } as Attempt]
@@ -43,7 +44,13 @@ function worldOf(limits: Partial<Allowance> = {}) {
       if (now.state !== before.state || now.updatedAt !== before.updatedAt) throw new AppError('conflict', 'changed')
       webhooks.set(webhook.id, webhook)
       audits.push(audit)
+      steps.push(`${webhook.state}, ${webhook.order}`)
     },
+    async makeDue(_webhookId, at, limit) {
+      assert.equal(at, NOW)
+      return step('makeDue', limit)
+    },
+    leaveOrder: async (_webhookId, kept, limit) => step(`leaveOrder but ${kept}`, limit),
     async removeWebhook(id, audit) {
       webhooks.delete(id)
       audits.push(audit)
@@ -65,6 +72,11 @@ function worldOf(limits: Partial<Allowance> = {}) {
       added.push(delivery)
       audits.push(audit)
     },
+  }
+  /** One that takes all it can, and one that finds less. */
+  function step(name: string, limit: number): number {
+    steps.push(name)
+    return steps.at(-2) === name ? 1 : limit
   }
   const service = createWebhookAdmin({
     ...{ store, seal, clock: { now: () => NOW }, nudge: (ids) => nudged.push(...ids) },
@@ -91,7 +103,7 @@ function worldOf(limits: Partial<Allowance> = {}) {
     const { sealedSecret } = webhooks.get(id)!
     return sealedSecret === null ? null : seal.open(sealedSecret, webhookSecretPurpose(id))
   }
-  return { service, webhooks, audits, added, samples, nudged, secretOf, store, plan }
+  return { service, webhooks, audits, added, samples, nudged, steps, secretOf, store, plan }
 }
 
 test('create: what is left out gets its default', async () => {
@@ -391,4 +403,23 @@ test('preview: a change is checked and tried as it would be made, and is not mad
   assert.deepEqual(webhooks.get(webhook.id), webhook)
   await assert.rejects(service.preview(webhook.id, { filter: { 'data.pth': 1 } }, owner), { field: 'filter' })
   await assert.rejects(service.preview(webhook.id, {}, stranger), { code: 'not_found' })
+})
+
+test('update: what waits is made due before the webhook is turned on, so that one who dies in between has turned on nothing', async () => {
+  const { service, steps } = worldOf()
+  const { webhook } = await service.create(input, placement, owner)
+  await service.update(webhook.id, { active: false }, owner)
+  await service.update(webhook.id, { active: true }, owner)
+  await service.update(webhook.id, { active: true }, owner)
+  assert.deepEqual(steps, ['inactive, none', 'makeDue', 'makeDue', 'active, none', 'active, none'])
+})
+
+test('update: what waits in an order leaves it once nothing new takes a place there, each time that none is said', async () => {
+  const { service, steps } = worldOf()
+  const { webhook } = await service.create({ ...input, order: 'webhook' }, placement, owner)
+  await service.update(webhook.id, { name: 'x' }, owner)
+  await service.update(webhook.id, { order: 'none' }, owner)
+  await service.update(webhook.id, { order: 'none' }, owner)
+  const left = ['leaveOrder but progress:', 'leaveOrder but progress:']
+  assert.deepEqual(steps, ['active, webhook', 'active, none', ...left, 'active, none', ...left])
 })

@@ -12,6 +12,7 @@ import type { RecordedEvent } from '../../events/event.ts'
 import type { EventStore } from '../../events/port.ts'
 import { SAMPLES } from '../../events/samples.ts'
 import { invalid, shortened } from '../invalid.ts'
+import { PROGRESS_KEY } from '../order.ts'
 import { planDelivery } from '../plan.ts'
 import type { WebhookStore } from '../port.ts'
 import type { Attempt, DeliveryRecord, DeliveryState, PlannedDelivery, Webhook } from '../webhook.ts'
@@ -88,6 +89,8 @@ export interface WebhookAdminParts {
 
 /** Tries to change a webhook that others change at the same time. */
 const UPDATE_TRIES_MAX = 5
+/** Deliveries that one step makes due, or lets out of their order: some 5 ms during which nobody else writes (SQLite). */
+const WAITING_STEP = 500
 
 export function createWebhookAdmin(parts: WebhookAdminParts): WebhookAdmin {
   const { store, events, allowanceOf, clock, nudge, random } = parts
@@ -126,7 +129,11 @@ export function createWebhookAdmin(parts: WebhookAdminParts): WebhookAdmin {
     const saved = await applyInput(before, patch, allowance, parts)
     const { webhook } = saved
     const as = { state: before.state, updatedAt: before.updatedAt, plan: allowance.plan }
+    // While it is off these times mean nothing. Who dies in between has turned nothing on, and is asked again.
+    if (before.state !== 'active' && webhook.state === 'active') await inSteps(() => store.makeDue(id, clock.now(), WAITING_STEP))
     await store.updateWebhook(webhook, as, audit('webhook.update', webhook, caller))
+    // Nothing new takes a place behind them any more. Saying `none` again lets go what a process that died here has left.
+    if (patch.order === 'none') await inSteps(() => store.leaveOrder(id, PROGRESS_KEY, WAITING_STEP))
     if (webhook.state === 'active') nudge([id])
     return saved
   }
@@ -214,6 +221,11 @@ export function createWebhookAdmin(parts: WebhookAdminParts): WebhookAdmin {
       store.listDeliveries({ webhookId: (await get(id, caller)).id, ...filter }, page),
     attempts: async (id, page, caller) => store.listAttempts((await get(id, caller)).id, page),
   }
+}
+
+/** Until a step finds less than it could take. */
+async function inSteps(step: () => Promise<number>): Promise<void> {
+  while ((await step()) === WAITING_STEP);
 }
 
 /** A webhook about which nothing is said yet. */
