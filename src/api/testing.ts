@@ -136,6 +136,7 @@ export async function openWorld() {
     masterKeys: masterKeysOf(createSeal(new Uint8Array(MASTER_KEY_BYTES))),
     watch: { lookAt: async () => {} },
     nudge: () => {},
+    pauseLeftMs: () => 0,
     node: 'node_api',
   })
   const { recovery } = desk

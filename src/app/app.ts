@@ -163,6 +163,7 @@ async function start(settings: Settings, storeToOpen: StoreToOpen, hooks: AppHoo
   const desk = createWebhookDesk({
     ...{ store, guard, poster, masterKeys, watch, clock, log, node },
     nudge: (ids) => engine!.nudge(ids),
+    pauseLeftMs: (id) => engine!.pauseLeftMs(id),
   })
   const work = createTransferDesk({ store, seal, recorder, clock, node, log: log.child({ part: 'transfers' }) })
   const agents = await createAgentDesk({

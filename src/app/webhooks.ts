@@ -14,6 +14,7 @@ import { createWebhookAdmin } from '../webhooks/admin/administer.ts'
 import { createDoctor } from '../webhooks/admin/doctor.ts'
 import { createTrigger } from '../webhooks/admin/trigger.ts'
 import { createMonitor } from '../webhooks/monitoring/monitor.ts'
+import type { PauseLeft } from '../webhooks/recovery/explain.ts'
 import { createRecovery, type Recovery } from '../webhooks/recovery/recovery.ts'
 import { createMasterKeyAdmin, type MasterKeys } from '../webhooks/secrets/reseal.ts'
 import { createSecretAdmin } from '../webhooks/secrets/rotate.ts'
@@ -32,6 +33,7 @@ export interface WebhookDeskParts {
   readonly watch: Pick<Watch, 'lookAt'>
   /** There may be something due for these webhooks. */
   readonly nudge: (webhookIds: readonly string[]) => void
+  readonly pauseLeftMs: PauseLeft
   readonly clock: Clock
   readonly log: Log
   readonly node: string
@@ -50,6 +52,7 @@ export function createWebhookDesk({
   masterKeys,
   watch,
   nudge,
+  pauseLeftMs,
   clock,
   log,
   node,
@@ -59,7 +62,7 @@ export function createWebhookDesk({
     ...{ store: noticingFailures(store, watch), events: store, guard, seal, clock, nudge },
     allowanceOf: createAllowances(store),
   })
-  const recovery = createRecovery({ store, webhooks, clock, log: log.child({ part: 'recovery' }), node })
+  const recovery = createRecovery({ store, webhooks, clock, log: log.child({ part: 'recovery' }), node, pauseLeftMs })
   const inspectTls = createTlsInspector(guard, clock)
   return {
     webhooks,
@@ -68,6 +71,6 @@ export function createWebhookDesk({
     recovery,
     trigger: createTrigger({ webhooks, show: (sample) => recovery.streams.show(sample), clock }),
     doctor: createDoctor({ webhooks, audit: store, seal, post: poster.post, inspectTls, clock }),
-    monitor: createMonitor({ store, webhooks, clock }),
+    monitor: createMonitor({ store, webhooks, clock, pauseLeftMs }),
   }
 }

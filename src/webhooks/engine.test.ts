@@ -430,3 +430,22 @@ test('engine: a receiver that wants fewer requests gets none for a while; others
   )
   await engine.stop(0)
 })
+
+test('engine: whoever changes a webhook need not wait for the end of a pause that its receiver asked for', async () => {
+  const { engine, webhooks, posts, settled } = await running({
+    webhooks: [webhookOf({ sealedSecret: 'sealed' })],
+    post: async ({ url }) =>
+      url.startsWith('https://other') ? fine : { ...fine, status: 429, headers: { 'retry-after': '3600' } },
+  })
+  const written = Promise.resolve()
+  engine.offer([deliveryOf(1, { dialect: 'standard' })], written)
+  await settled.until(1)
+  engine.offer([deliveryOf(2, { dialect: 'standard' })], written)
+  await eventually(async () => assert.ok(engine.pauseLeftMs('wh_1') > 0))
+  assert.equal(engine.pauseLeftMs('wh_2'), 0)
+  webhooks.set('wh_1', webhookOf({ sealedSecret: 'sealed', url: 'https://other.example/hook', updatedAt: 2 }))
+  await settled.until(2)
+  assert.equal(new URL(posts.all.at(-1)!.url).host, 'other.example')
+  assert.equal(engine.pauseLeftMs('wh_1'), 0)
+  await engine.stop(0)
+})

@@ -48,6 +48,8 @@ export interface Engine {
   record(events: number, write: (room: BirthRoom | null) => Promise<Born>): Promise<void>
   /** There may be something due, for these webhooks or anywhere. A nudge that gets lost costs up to a second. */
   nudge(webhookIds?: readonly string[]): void
+  /** For how long this node leaves the receiver of this webhook alone, because it asked for that, ms; 0: it does not. */
+  pauseLeftMs(webhookId: string): number
   stats(): EngineStats
 }
 
@@ -194,6 +196,10 @@ class DeliveryEngine implements Engine {
     else this.#claims.nudge(webhookIds)
   }
 
+  pauseLeftMs(webhookId: string): number {
+    return this.#lanes.paceOf(webhookId)?.pauseLeftMs(this.#options.clock.monotonic()) ?? 0
+  }
+
   async stop(deadlineMs = STOP_DEADLINE_MS): Promise<void> {
     if (this.#state === 'new') this.#state = 'stopped'
     if (this.#state !== 'running') return
@@ -248,6 +254,7 @@ class DeliveryEngine implements Engine {
     if (webhook?.state !== 'active') this.#turnOff(lane)
     else {
       this.#giveBack(lane, lane.shape(webhook.options))
+      lane.pace.changed(webhook.updatedAt)
       let isFree = true
       while (isFree && lane.canStart && this.#mayWork()) isFree = this.#startNext(lane, webhook, cancelled)
     }

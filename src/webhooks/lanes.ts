@@ -61,6 +61,11 @@ export class Lanes {
     return lane
   }
 
+  /** Also of a lane that is gone. */
+  paceOf(webhookId: string): Pace | undefined {
+    return this.#lanes.get(webhookId)?.pace ?? this.#paces.get(webhookId)
+  }
+
   roomOf(lane: Lane): number {
     const own = lane.held + lane.reserved
     return Math.max(LANE_HELD_ALWAYS - own, Math.min(lane.window - own, HELD_MAX - this.#used), 0)

@@ -106,6 +106,18 @@ test('pace: the receiver may ask for a longer pause, not for a shorter one', () 
   assert.equal(pace.waitMs(1000), 2 * MINUTE_MS - 1000)
 })
 
+test('pace: a pause ends when the webhook is changed; the rate does not', () => {
+  const pace = new Pace()
+  pace.limit({ count: 1, perSeconds: 10 })
+  pace.changed(1)
+  pace.started(0)
+  pace.throttled(0, 0, 2 * MINUTE_MS)
+  pace.changed(1)
+  assert.deepEqual([pace.pauseLeftMs(1000), pace.isThrottled], [2 * MINUTE_MS - 1000, true])
+  pace.changed(2)
+  assert.deepEqual([pace.pauseLeftMs(1000), pace.isThrottled, pace.waitMs(1000)], [0, false, 9000])
+})
+
 test('pace: is forgotten when its rate allows everything, and a minute after the last pause', () => {
   const pace = new Pace()
   assert.equal(pace.isForgettable(0), true)

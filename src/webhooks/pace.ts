@@ -25,12 +25,31 @@ export class Pace {
   #pausedUntil = Number.NEGATIVE_INFINITY
   /** The pause before; 0: the receiver takes what it gets. */
   #pauseMs = 0
+  /** When the webhook was changed last, as far as is known here. */
+  #changedAt: number | undefined
 
   /** The rate as read for the next attempts. What was started under another one counts for this one too. */
   limit(rate: Rate | undefined): void {
     if (rate?.count === this.#rate?.count && rate?.perSeconds === this.#rate?.perSeconds) return
     this.#rate = rate
     this.#starts = rate === undefined ? [] : this.#starts.slice(-rate.count)
+  }
+
+  /**
+   * The webhook as read for the next attempts was changed then. A pause was asked for by the receiver as it was before: whoever has given it
+   * another url, or has turned it off and on, is not to wait for its end. A receiver that still wants fewer says so in its next answer.
+   */
+  changed(at: number): void {
+    if (this.#changedAt !== undefined && this.#changedAt !== at) {
+      this.#pausedUntil = Number.NEGATIVE_INFINITY
+      this.#pauseMs = 0
+    }
+    this.#changedAt = at
+  }
+
+  /** Until the end of the pause that the receiver asked for, ms; 0: there is none. */
+  pauseLeftMs(now: number): number {
+    return Math.max(this.#pausedUntil - now, 0)
   }
 
   /** Whether the last that was heard of the receiver is that it wants fewer requests. */
@@ -45,7 +64,7 @@ export class Pace {
 
   /** Until the next start, ms; 0: now. */
   waitMs(now: number): number {
-    return Math.max(this.#pausedUntil - now, this.#rateFreeAt() - now, 0)
+    return Math.max(this.pauseLeftMs(now), this.#rateFreeAt() - now)
   }
 
   started(now: number): void {

@@ -95,7 +95,7 @@ function isSuccess(status: number): boolean {
 /** Not null: with this answer the receiver asks for fewer requests, and for none during so many ms (0: it does not say how long). */
 export function throttledMs(rules: RetryRules, { statusCode, responseHeaders }: Attempt, endedAt: number): number | null {
   if (statusCode === null || !rules.throttles(statusCode)) return null
-  return boundedRetryAfterMs(responseHeaders?.['retry-after'], endedAt)
+  return STATUSES_WITH_RETRY_AFTER.includes(statusCode) ? boundedRetryAfterMs(responseHeaders?.['retry-after'], endedAt) : 0
 }
 
 /** The wait that the receiver asks for, ms, bounded; 0 where it asks for none or cannot be understood. */

@@ -30,6 +30,14 @@ const cases = [
     state: 'degraded',
     reasons: ['Deliveries wait: the oldest has been due for 7 minutes.'],
   },
+  {
+    name: 'a receiver that asked to be left alone for long',
+    hour: counts(9, 1),
+    pauseLeftMs: 119 * MINUTE_MS,
+    state: 'degraded',
+    reasons: ['The receiver asked for fewer requests: none is sent for another 119 minutes.'],
+  },
+  { name: 'a short pause', hour: counts(9, 1), pauseLeftMs: MINUTE_MS, state: 'healthy', reasons: [] },
   { name: 'a retry that is not due yet', hour: counts(9), oldestDueAt: NOW + MINUTE_MS, state: 'healthy', reasons: [] },
   {
     name: 'half fail now, and more than 5 % in the hour',
@@ -77,8 +85,9 @@ const cases = [
 ] as const
 for (const given of cases) {
   test(`health: ${given.name}`, () => {
-    const { webhook = {}, hour = counts(), recent = counts(), oldestDueAt = null, state, reasons } = given as Given
-    assert.deepEqual(healthOf(webhookOf(webhook), { hour, recent, oldestDueAt }, NOW), { state, reasons })
+    const { webhook = {}, state, reasons, ...facts } = given as Given
+    const quiet = { hour: counts(), recent: counts(), oldestDueAt: null, pauseLeftMs: 0 }
+    assert.deepEqual(healthOf(webhookOf(webhook), { ...quiet, ...facts }, NOW), { state, reasons })
   })
 }
 
@@ -87,6 +96,7 @@ interface Given {
   hour?: ReturnType<typeof counts>
   recent?: ReturnType<typeof counts>
   oldestDueAt?: number
+  pauseLeftMs?: number
   state: string
   reasons: readonly string[]
 }

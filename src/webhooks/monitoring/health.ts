@@ -24,11 +24,16 @@ const FAILING_SHARE = 0.5
 export const FAILURES_MIN = 2
 /** What is due should have been taken by a lane by then, ms. */
 const BACKLOG_MS_MAX = 5 * MINUTE_MS
+/** A pause that goes on for longer than this is worth knowing, ms; shorter ones come and go. */
+const PAUSE_MS_MAX = MINUTE_MS
+
+/** What is known of a webhook: the store's figures, and for how long this node leaves its receiver alone, ms, because it asked for that. */
+export type HealthFacts = Omit<Vitals, 'webhookId'> & { readonly pauseLeftMs: number }
 
 /** Pure: the health of a webhook. A webhook that its owner turned off is healthy: nothing is expected of it. */
 export function healthOf(
   webhook: Pick<Webhook, 'state' | 'failedReason' | 'inactiveReason'>,
-  vitals: Omit<Vitals, 'webhookId'>,
+  facts: HealthFacts,
   now: number,
 ): Health {
   if (webhook.state === 'failed')
@@ -38,10 +43,10 @@ export function healthOf(
       state: 'healthy',
       reasons: [`It is inactive: ${webhook.inactiveReason ?? 'nothing is sent until it is set active'}.`],
     }
-  const reasons = reasonsOf(vitals, now)
-  if (isFailing(vitals)) return { state: 'failing', reasons }
+  const reasons = reasonsOf(facts, now)
+  if (isFailing(facts)) return { state: 'failing', reasons }
   if (reasons.length > 0) return { state: 'degraded', reasons }
-  return { state: 'healthy', reasons: vitals.hour.attempts === 0 ? ['Nothing was sent in the last hour.'] : [] }
+  return { state: 'healthy', reasons: facts.hour.attempts === 0 ? ['Nothing was sent in the last hour.'] : [] }
 }
 
 /** Whether a delivery that used up its attempts turns this webhook off, as its dialect says. */
@@ -50,18 +55,22 @@ export function exhaustionTurnsOff({ dialect }: Pick<Webhook, 'dialect'>): boole
 }
 
 /** Half or more fail now; where nothing was tried now, in the last hour. */
-function isFailing({ hour, recent }: Omit<Vitals, 'webhookId'>): boolean {
+function isFailing({ hour, recent }: HealthFacts): boolean {
   return isShare(recent.attempts > 0 ? recent : hour, FAILING_SHARE)
 }
 
 /** What is not as it should be, the most pressing first. */
-function reasonsOf({ hour, recent, oldestDueAt }: Omit<Vitals, 'webhookId'>, now: number): string[] {
+function reasonsOf({ hour, recent, oldestDueAt, pauseLeftMs }: HealthFacts, now: number): string[] {
   const reasons: string[] = []
   if (isShare(recent, FAILING_SHARE)) reasons.push(`${shareText(recent)} in the last 5 minutes failed.`)
   if (isShare(hour, DEGRADED_SHARE) && hour.failures > hour.attempts * DEGRADED_SHARE)
     reasons.push(`${shareText(hour)} in the last hour failed; up to ${DEGRADED_SHARE * 100} % count as healthy.`)
   if (recent.slow > 0)
     reasons.push(`${countText(recent.slow, 'answer')} in the last 5 minutes took longer than ${SLOW_ANSWER_MS / SECOND_MS} s.`)
+  if (pauseLeftMs > PAUSE_MS_MAX)
+    reasons.push(
+      `The receiver asked for fewer requests: none is sent for another ${Math.floor(pauseLeftMs / MINUTE_MS)} minutes.`,
+    )
   const lateMs = oldestDueAt === null ? 0 : now - oldestDueAt
   if (lateMs > BACKLOG_MS_MAX)
     reasons.push(`Deliveries wait: the oldest has been due for ${Math.floor(lateMs / MINUTE_MS)} minutes.`)

@@ -38,15 +38,17 @@ export interface MonitorParts {
   readonly store: StatsStore
   readonly webhooks: { get(id: string, caller: Pick<Caller, 'accountId'>): Promise<Webhook> }
   readonly clock: Clock
+  readonly pauseLeftMs: (webhookId: string) => number
 }
 
-export function createMonitor({ store, webhooks, clock }: MonitorParts): Monitor {
+export function createMonitor({ store, webhooks, clock, pauseLeftMs }: MonitorParts): Monitor {
   async function health(asked: readonly Webhook[]): Promise<ReadonlyMap<string, Health>> {
     const now = clock.now()
     const [hourFrom, recentFrom] = [windowOf(HEALTH_LONG_MS, now).from, windowOf(HEALTH_RECENT_MS, now).from]
     const ids = asked.map(({ id }) => id)
     const vitals = new Map((await store.vitals(ids, hourFrom, recentFrom)).map((each) => [each.webhookId, each]))
-    return new Map(asked.map((webhook) => [webhook.id, healthOf(webhook, vitals.get(webhook.id) ?? NOTHING, now)]))
+    const factsOf = (id: string) => ({ ...(vitals.get(id) ?? NOTHING), pauseLeftMs: pauseLeftMs(id) })
+    return new Map(asked.map((webhook) => [webhook.id, healthOf(webhook, factsOf(webhook.id), now)]))
   }
 
   return {

@@ -13,6 +13,7 @@ interface Case {
   /** Errors of the attempts so far; a number is the status of the answer, null: delivered. */
   attempts?: readonly (string | number | null)[]
   standing?: Partial<Standing>
+  pauseLeftMs?: number
   reason: ExplainReason
   says: RegExp
   /** Null: nobody can say when. */
@@ -39,7 +40,22 @@ const cases: Case[] = [
     name: 'is being posted',
     delivery: waiting(NOW),
     standing: { isInHand: true },
-    ...{ reason: 'under_way', says: /^Attempt 1 is under way\.$/, next: NOW, remedies: ['wait'] },
+    ...{ reason: 'under_way', says: /^Attempt 1 is under way, or the next to start\.$/, next: NOW, remedies: ['wait'] },
+  },
+  {
+    name: 'has been posted for as long as a receiver may take',
+    delivery: waiting(NOW - 9 * SECOND_MS),
+    standing: { isInHand: true },
+    ...{ reason: 'under_way', says: /^Attempt 1 is under way/, remedies: ['wait'] },
+  },
+  {
+    name: 'waits for the end of a pause',
+    planned: { dialect: 'standard' },
+    delivery: waiting(NOW - MINUTE_MS),
+    standing: { isInHand: true },
+    pauseLeftMs: HOUR_MS,
+    ...{ reason: 'paused', says: /wants fewer requests, so nothing is sent to it for another 1 h\.$/, next: NOW + HOUR_MS },
+    remedies: ['wait', 'change_webhook'],
   },
   {
     name: 'waits for a retry after a status',
@@ -61,6 +77,22 @@ const cases: Case[] = [
     delivery: waiting(NOW + MINUTE_MS),
     attempts: [500],
     ...{ reason: 'retry', says: /Attempt 1 of 2 failed.*The next is in 1 min\. It expires in 2 h\.$/ },
+    remedies: ['mend_receiver', 'redeliver'],
+  },
+  {
+    name: 'waits for a retry that comes after its expiry',
+    webhook: { retryDelaysSeconds: [600], options: { expireAfterSeconds: 30 } },
+    delivery: waiting(NOW + 10 * MINUTE_MS),
+    attempts: [500],
+    ...{ reason: 'retry', says: /^Attempt 1 of 2 failed: status 500\. It expires in 30 s, before another attempt is due\.$/ },
+    ...{ next: null, remedies: ['mend_receiver', 'redeliver'] },
+  },
+  {
+    name: 'waits for a retry that the schedule has no more',
+    webhook: { retryDelaysSeconds: [600] },
+    delivery: waiting(NOW + 10 * MINUTE_MS),
+    attempts: [500, 500, 500],
+    ...{ reason: 'retry', says: /^Attempt 3 failed: status 500\. The next is in 10 min\.$/, next: NOW + 10 * MINUTE_MS },
     remedies: ['mend_receiver', 'redeliver'],
   },
   {
@@ -217,7 +249,19 @@ const cases: Case[] = [
   },
 ]
 
-for (const { name, webhook, delivery, planned, attempts = [], standing, reason, says, next, remedies } of cases) {
+for (const {
+  name,
+  webhook,
+  delivery,
+  planned,
+  attempts = [],
+  standing,
+  pauseLeftMs = 0,
+  reason,
+  says,
+  next,
+  remedies,
+} of cases) {
   test(`a delivery that ${name}: ${reason}`, () => {
     const { attempts: _attempts, ...made } = deliveryOf(1, planned)
     const log = attempts.map((error, index): Attempt => {
@@ -237,7 +281,7 @@ for (const { name, webhook, delivery, planned, attempts = [], standing, reason, 
       planned: made,
       attempts: log,
       standing: { isInHand: false, blockedBy: null, ...standing },
-      now: NOW,
+      ...{ pauseLeftMs, now: NOW },
     })
     assert.deepEqual([explained.state, explained.reason], [delivery.state, reason])
     assert.match(explained.sentence, says)
@@ -273,15 +317,16 @@ for (const { error, hint } of elsewhere) {
   })
 }
 
-test('sending it again is said to start at once only where the webhook is active', () => {
-  const hintOf = (state: Webhook['state']) =>
-    explained('status 500', { state }).remedies.find(({ action }) => action === 'redeliver')?.hint
+test('sending it again is said to start at once only where it does', () => {
+  const hintOf = (state: Webhook['state'], pauseLeftMs = 0) =>
+    explained('status 500', { state }, pauseLeftMs).remedies.find(({ action }) => action === 'redeliver')?.hint
   assert.match(hintOf('active')!, /starts at once/)
   for (const state of ['failed', 'inactive'] as const) assert.match(hintOf(state)!, /starts when the webhook is active/)
+  assert.match(hintOf('active', MINUTE_MS)!, /starts in 1 min, when the pause/)
 })
 
 /** A delivery that used up its attempts. */
-function explained(lastError: string, webhook: Partial<Webhook>) {
+function explained(lastError: string, webhook: Partial<Webhook>, pauseLeftMs = 0) {
   const planned = deliveryOf(1)
   const { id, eventId, eventType, webhookId, cause } = planned
   return explain({
@@ -290,6 +335,6 @@ function explained(lastError: string, webhook: Partial<Webhook>) {
       ...{ id, eventId, eventType, webhookId, cause, state: 'failed', attempts: 5, nextAttemptAt: null },
       ...{ createdAt: NOW, settledAt: NOW, lastStatusCode: null, lastError },
     },
-    ...{ planned, attempts: [], standing: { isInHand: false, blockedBy: null }, now: NOW },
+    ...{ planned, attempts: [], standing: { isInHand: false, blockedBy: null }, pauseLeftMs, now: NOW },
   })
 }

@@ -12,6 +12,9 @@ export interface Standing {
   readonly blockedBy: string | null
 }
 
+/** What only the engine knows of its webhook. */
+export type PauseLeft = (webhookId: string) => number
+
 export interface ExplainStore {
   standingOf(webhookId: string, deliveryId: string): Promise<Standing>
 }
@@ -23,6 +26,8 @@ export interface ExplainFacts {
   /** Oldest first. */
   readonly attempts: readonly Attempt[]
   readonly standing: Standing
+  /** For how long its receiver is left alone, because it asked for that, ms. */
+  readonly pauseLeftMs: number
   readonly now: number
 }
 
@@ -35,6 +40,7 @@ export type ExplainReason =
   | 'in_order'
   | 'webhook_inactive'
   | 'webhook_failed'
+  | 'paused'
   | 'rate_limited'
   | 'receiver_busy'
   | 'delivered'
@@ -86,9 +92,16 @@ const MENDED_ELSEWHERE: readonly (readonly [error: RegExp, hint: string])[] = [
 /** Pure: why a delivery is in its state, when the next attempt is, and what would change that. */
 export function explain(facts: ExplainFacts): Explanation {
   const explanation = whyOf(facts)
-  if (facts.webhook.state === 'active') return explanation
-  const whenOn = { ...REDELIVER, hint: 'redeliver it: a new delivery of the same event starts when the webhook is active' }
-  return { ...explanation, remedies: explanation.remedies.map((remedy) => (remedy === REDELIVER ? whenOn : remedy)) }
+  const held = heldUntil(facts)
+  if (held === undefined) return explanation
+  const later = { ...REDELIVER, hint: `redeliver it: a new delivery of the same event starts ${held}` }
+  return { ...explanation, remedies: explanation.remedies.map((remedy) => (remedy === REDELIVER ? later : remedy)) }
+}
+
+/** When a new delivery would start, where that is not now. */
+function heldUntil({ webhook, pauseLeftMs }: ExplainFacts): string | undefined {
+  if (webhook.state !== 'active') return 'when the webhook is active'
+  return pauseLeftMs > 0 ? `in ${span(pauseLeftMs)}, when the pause that the receiver asked for is over` : undefined
 }
 
 function whyOf(facts: ExplainFacts): Explanation {
@@ -105,14 +118,14 @@ function whyOf(facts: ExplainFacts): Explanation {
   }
 }
 
-type Why = Pick<Explanation, 'reason' | 'sentence' | 'remedies'> & { nextAttemptAt?: null }
+type Why = Pick<Explanation, 'reason' | 'sentence' | 'remedies'> & Partial<Pick<Explanation, 'nextAttemptAt'>>
 
 function whyWaiting(facts: ExplainFacts): Why {
   const { webhook, delivery, planned, standing, now } = facts
   const dueAt = delivery.nextAttemptAt
   const attempt = delivery.attempts + 1
   if (webhook.state !== 'active') return whyOff(webhook)
-  if (standing.blockedBy !== null && webhook.order === 'none' && planned.collapseKey !== null) {
+  if (standing.blockedBy !== null && planned.collapseKey !== null) {
     return {
       reason: 'in_order',
       sentence: `It is the newest state of what delivery ${standing.blockedBy} speaks of, and waits for the end of that one, so that the receiver gets the newest last.`,
@@ -127,14 +140,18 @@ function whyWaiting(facts: ExplainFacts): Why {
       nextAttemptAt: null,
       remedies: [
         { action: 'look_at_other', hint: `see why ${standing.blockedBy} has not ended` },
-        { action: 'change_webhook', hint: 'order: none lets later events overtake' },
+        { action: 'change_webhook', hint: 'set order to none: what waits then passes' },
       ],
     }
   }
   if (dueAt !== null && dueAt > now) return whyLater(facts, dueAt)
-  if (dueAt !== null && now - dueAt > HELD_UP_MS) return whyHeldUp(facts, now - dueAt)
-  if (standing.isInHand)
-    return { reason: 'under_way', sentence: `Attempt ${attempt} is under way.`, remedies: [patience('its end')] }
+  if (facts.pauseLeftMs > 0) return whyPaused(facts)
+  const dueForMs = dueAt === null ? 0 : now - dueAt
+  if (standing.isInHand && dueForMs <= Math.max(rulesOf(facts).deadlineMs, HELD_UP_MS)) {
+    const sentence = `Attempt ${attempt} is under way, or the next to start.`
+    return { reason: 'under_way', sentence, remedies: [patience('its end')] }
+  }
+  if (dueForMs > HELD_UP_MS) return whyHeldUp(facts, dueForMs)
   return {
     reason: attempt === 1 ? 'first_attempt' : 'retry',
     sentence: `Attempt ${attempt} is due now.`,
@@ -159,9 +176,15 @@ function whyLater(facts: ExplainFacts, dueAt: number): Why {
   const last = attempts.at(-1)
   if (last === undefined)
     return { reason: 'first_attempt', sentence: `Its first attempt is ${inTime}.`, remedies: [patience('the attempt')] }
-  const failed = `Attempt ${last.number} of ${attemptsMax(facts)} failed: ${delivery.lastError ?? last.error}.`
+  // A schedule that was shortened since counts fewer than were planned.
+  const ofAll = last.number < attemptsMax(facts) ? ` of ${attemptsMax(facts)}` : ''
+  const failed = `Attempt ${last.number}${ofAll} failed: ${delivery.lastError ?? last.error}.`
   const expiry = expiresAt(delivery, facts.webhook)
-  const until = expiry <= dueAt ? '' : Number.isFinite(expiry) ? ` It expires in ${span(expiry - now)}.` : ''
+  if (expiry <= dueAt) {
+    const sentence = `${failed} It expires ${expiry <= now ? 'now' : `in ${span(expiry - now)}`}, before another attempt is due.`
+    return { reason: 'retry', sentence, nextAttemptAt: null, remedies: [mending(last.error), REDELIVER] }
+  }
+  const until = Number.isFinite(expiry) ? ` It expires in ${span(expiry - now)}.` : ''
   if (asksForTime(facts, last, dueAt)) {
     const sentence = `${failed} The receiver asked with Retry-After to be left alone; the next attempt is ${inTime}.${until}`
     return { reason: 'retry_after', sentence, remedies: [patience('the time it asked for'), REDELIVER] }
@@ -181,6 +204,18 @@ function asksForTime(facts: ExplainFacts, last: Attempt, dueAt: number): boolean
   return (last.statusCode === 429 || last.statusCode === 503) && dueAt - endedAt > scheduledMs + SECOND_MS
 }
 
+function whyPaused({ pauseLeftMs, now }: ExplainFacts): Why {
+  return {
+    reason: 'paused',
+    sentence: `It is due, and waits: the receiver answered that it wants fewer requests, so nothing is sent to it for another ${span(pauseLeftMs)}.`,
+    nextAttemptAt: now + pauseLeftMs,
+    remedies: [
+      patience('the end of the pause'),
+      { action: 'change_webhook', hint: 'any change of the webhook, such as another url, ends the pause: the next answer tells' },
+    ],
+  }
+}
+
 function whyHeldUp(facts: ExplainFacts, heldUpMs: number): Why {
   const { rate, concurrency } = facts.webhook.options
   const since = `It has been due for ${span(heldUpMs)} (attempt ${facts.attempts.length + 1})`
@@ -193,7 +228,7 @@ function whyHeldUp(facts: ExplainFacts, heldUpMs: number): Why {
     }
   }
   const atOnce = concurrency === undefined ? '' : `, with ${concurrency} posts at once`
-  // Which of the two it is only the node knows that sends.
+  // Which of the two it is only the node knows that sends, and that may be another.
   const slowed = rulesOf(facts).throttles(429) ? ', or answers of 429, 502 or 504 made it go one at a time, with pauses' : ''
   return {
     reason: 'receiver_busy',

@@ -5,7 +5,7 @@ import type { EventStore } from '../../events/port.ts'
 import type { WebhookAdmin } from '../admin/administer.ts'
 import { shortened } from '../invalid.ts'
 import type { WebhookStore } from '../port.ts'
-import { type ExplainStore, type Explanation, explain } from './explain.ts'
+import { type ExplainStore, type Explanation, explain, type PauseLeft } from './explain.ts'
 import { createFeed, type Feed } from './feed.ts'
 import { createReplayAdmin, type ReplayAdmin } from './replay.ts'
 import type { ReplayStore } from './replay-port.ts'
@@ -18,6 +18,7 @@ export interface RecoveryParts {
   readonly clock: Clock
   readonly log: Log
   readonly node: string
+  readonly pauseLeftMs: PauseLeft
 }
 
 /** Everything by which a receiver gets what it missed, and people see why; the worker and the streams live until `stop`. */
@@ -43,7 +44,7 @@ export function createRecovery(parts: RecoveryParts): Recovery {
       const found = await store.findDelivery(webhook.id, deliveryId)
       if (found === undefined) throw new AppError('not_found', `no delivery ${shortened(deliveryId)} of webhook ${webhook.id}`)
       const standing = await store.standingOf(webhook.id, deliveryId)
-      return explain({ webhook, ...found, standing, now: clock.now() })
+      return explain({ webhook, ...found, standing, pauseLeftMs: parts.pauseLeftMs(webhook.id), now: clock.now() })
     },
     start: () => worker.start(),
     async stop() {
