@@ -28,6 +28,8 @@ export interface Client {
   remove(path: string): Promise<void>
   /** Gives a file another name in the same storage, over what is there, folders made as needed. */
   move(from: string, to: string): Promise<void>
+  /** Only where a file on its way shows nowhere until it has its name: sets the time of a file that is there, ms since 1970 UTC. */
+  setModifiedAt?(path: string, modifiedAt: number): Promise<void>
   /** SHA-256 of a file, lower-case hex, told by the other side; undefined where it cannot tell. */
   hash(path: string): Promise<string | undefined>
   /** The host key that was taken at first use, to be pinned; undefined where none was. */
@@ -51,6 +53,8 @@ export interface FileFacts {
   readonly contentFrom?: number
   /** Changes whenever the content does, where the protocol has such a thing (ETag, version). */
   readonly tag?: string
+  /** Id of the transfer that wrote it, where its storage keeps that. */
+  readonly transferId?: string
 }
 
 export interface Entry extends FileFacts {
@@ -68,6 +72,11 @@ export interface WriteOptions {
   readonly size: number | null
   /** Time that the file gets, ms since 1970 UTC; null: none in particular. */
   readonly modifiedAt: number | null
+  /**
+   * Called by `commit` when all is there, before it gets its final name: where it rejects, so does the commit, and nothing new is at the final name. `part`: the path
+   * that it has until then; undefined where it shows nowhere. Not called where the storage keeps whose it is (`FileFacts.transferId`), and by HTTP, which has no step before the name.
+   */
+  readonly beforeNamed?: (part?: string) => Promise<void>
 }
 
 /**

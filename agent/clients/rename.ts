@@ -81,6 +81,7 @@ export async function openPartial(steps: RenameSteps, path: string, options: Wri
       const stored = await one.finish(options.modifiedAt)
       await checkPart(steps, part, { size, sha256, stored })
       if (options.modifiedAt !== null) await steps.setModifiedAt?.(part, options.modifiedAt)
+      await options.beforeNamed?.(part)
       await steps.rename(part, path).catch((error) => {
         throw isNotFound(error) ? removed(part, error) : error
       })

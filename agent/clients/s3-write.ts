@@ -197,15 +197,17 @@ export class S3Upload implements PartialFile {
     this.#parts.push({ PartNumber: number, ETag, ChecksumSHA256: checksum })
   }
 
-  /** As rclone and others write it: seconds with a fraction. */
+  /** The time as rclone and others write it: seconds with a fraction. */
   #metadata(): { Metadata: Record<string, string> } {
-    const { modifiedAt } = this.#options
-    return { Metadata: modifiedAt === null ? {} : { [MTIME]: String(modifiedAt / 1000) } }
+    const { id, modifiedAt } = this.#options
+    return { Metadata: { [TRANSFER]: id, ...(modifiedAt !== null && { [MTIME]: String(modifiedAt / 1000) }) } }
   }
 }
 
 /** Key of the user metadata that has the time of the content. */
 export const MTIME = 'mtime'
+/** Key of the user metadata that has the id of the transfer: an object that is read by one way and written by another is known again. */
+export const TRANSFER = 'landfall-transfer'
 
 export function partBytesFor(size: number | null): number {
   if (size === null) return PART_BYTES_UNKNOWN

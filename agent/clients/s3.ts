@@ -16,7 +16,7 @@ import { incoming } from './incoming.ts'
 import type { ClientContext } from './open.ts'
 import { S3Bucket } from './s3-bucket.ts'
 import { s3Failure, statusOf } from './s3-failure.ts'
-import { MTIME, S3Upload } from './s3-write.ts'
+import { MTIME, S3Upload, TRANSFER } from './s3-write.ts'
 
 /** S3 copies no more than this by one request, bytes. */
 const COPY_BYTES_MAX = 5 * GIB
@@ -59,6 +59,7 @@ class S3Files {
     if (head === undefined) return undefined
     const { ContentLength = 0, LastModified, ETag, Metadata } = head
     if (ETag !== undefined) this.#seen.set(path, ETag)
+    const transferId = Metadata?.[TRANSFER]
     const contentFrom = Number(Metadata?.[MTIME] ?? Number.NaN) * 1000
     return {
       kind: path.endsWith('/') ? 'folder' : 'file',
@@ -66,6 +67,7 @@ class S3Files {
       modifiedAt: secondOf(LastModified),
       ...(Number.isFinite(contentFrom) && { contentFrom: Math.round(contentFrom) }),
       ...(ETag !== undefined && { tag: ETag }),
+      ...(transferId !== undefined && { transferId }),
     }
   }
 

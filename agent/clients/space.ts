@@ -54,6 +54,9 @@ export async function openSpace(
     async move(from, to) {
       await calls.json('POST', '/move', { path: from }, { to })
     },
+    async setModifiedAt(path, modifiedAt) {
+      await calls.json('POST', '/time', { path }, { modifiedAt })
+    },
     // What is stored was checked before it got its name; reading it again would count as a download.
     hash: async () => undefined,
     async close() {
@@ -63,7 +66,11 @@ export async function openSpace(
   }
 }
 
-async function openPart(calls: Calls, path: string, { resumes, size, modifiedAt }: WriteOptions): Promise<PartialFile> {
+async function openPart(
+  calls: Calls,
+  path: string,
+  { resumes, size, modifiedAt, beforeNamed }: WriteOptions,
+): Promise<PartialFile> {
   const { bytes } = await calls.json<{ bytes: number }>('POST', '/part', { path }, { resumes, size })
   const pieces = new Pieces(calls, bytes)
   return {
@@ -75,6 +82,7 @@ async function openPart(calls: Calls, path: string, { resumes, size, modifiedAt 
     async commit(size, sha256) {
       await pieces.flush()
       if (pieces.sent !== size) throw new TransferFailure('CHECKSUM_MISMATCH', `The space took ${pieces.sent} of ${size} bytes.`)
+      await beforeNamed?.()
       await calls.json('POST', '/part/commit', {}, { size, sha256, modifiedAt })
     },
     async suspend() {
@@ -197,7 +205,7 @@ function callsTo({ origin, dispatcher }: ServerAccess, base: string, space: Reco
 function refusalOf(text: string, status: number, doing: string): TransferFailure {
   const { error, details } = parsedRefusal(text)
   const code = MEANING[details?.code ?? ''] ?? (status >= 500 ? 'CONNECTION_LOST' : 'PROTOCOL_ERROR')
-  return new TransferFailure(code, `${doing} failed: ${error ?? `status ${status}`}.`)
+  return new TransferFailure(code, `${doing} failed: ${(error ?? `status ${status}`).replace(/\.$/, '')}.`)
 }
 
 function parsedRefusal(text: string): { error?: string; details?: { code?: string } } {

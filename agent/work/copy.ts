@@ -4,6 +4,7 @@ import { TransferFailure } from '../../src/wire/agent/failure.ts'
 import type { Arrival, TransferWork } from '../../src/wire/agent/work.ts'
 import type { Client, FileFacts, PartialFile, WholeFile, WriteOptions } from '../clients/client.ts'
 import { failureOf } from '../clients/fault.ts'
+import { checkNotSource } from './apart.ts'
 import type { WorkContext } from './context.ts'
 import { addCheckpoint, type Checkpoint, isForWork, isSameSource, type Journal, type JournalEntry } from './journal.ts'
 import { Progress } from './progress.ts'
@@ -128,11 +129,18 @@ export class Copy {
   async #open(facts: FileFacts, resumes: boolean, ticket?: string): Promise<PartialFile> {
     const { transferId: id, destination } = this.#work
     const modifiedAt = facts.contentFrom ?? facts.modifiedAt
-    const options: WriteOptions = { id, resumes, size: facts.size, modifiedAt, ...(ticket !== undefined && { ticket }) }
+    const options: WriteOptions = {
+      ...{ id, resumes, size: facts.size, modifiedAt, ...(ticket !== undefined && { ticket }) },
+      ...(this.#work.postAction.kind !== 'keep' && { beforeNamed: (part) => this.#stop.or(this.#checkNotSource(part)) }),
+    }
     this.#opening = this.#destination.client.write(destination.path, options)
     this.#partial = await this.#stop.or(this.#opening)
     this.#ticket = ticket
     return this.#partial
+  }
+
+  #checkNotSource(part: string | undefined): Promise<void> {
+    return checkNotSource(this.#work, { source: this.#source, destination: this.#destination.client }, part)
   }
 
   /** A small file at once, else chunk by chunk: nothing is read that the other side does not take. */

@@ -1,12 +1,13 @@
 import { TRANSFER_FAILURES, type TransferFailureCode } from '../../src/wire/agent/failure.ts'
 import type { Arrival, KnownArrival, TransferWork } from '../../src/wire/agent/work.ts'
 import { failureOf } from '../clients/fault.ts'
+import { checkApart } from './apart.ts'
 import type { StopReason, WorkContext } from './context.ts'
 import { Copy, entryOf } from './copy.ts'
 import { discardPart } from './discard.ts'
 import { Journal, type SourceMark } from './journal.ts'
 import { carryOutPostAction } from './post-action.ts'
-import { checkApart, openSides, type Side } from './side.ts'
+import { openSides, type Side } from './side.ts'
 import { Stop, Stopped, within } from './stop.ts'
 
 /** What is unfinished gets this long to be put away, ms; then its connections are cut. The report of the end does not wait so long. */
@@ -68,7 +69,7 @@ class Move {
     const { arrival, arrived } = found
     // Whoever holds the lease next does the rest.
     if (isLeftToTheNext(this.#stop.reason)) return
-    await carryOutPostAction(this.#work.postAction, sides[0]!.client, source.path, arrived)
+    await carryOutPostAction(this.#work, sides[0]!.client, arrived)
     await this.#journal.remove(this.#work.transferId)
     await this.#context.report({ state: 'completed', ...arrival })
   }

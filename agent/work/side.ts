@@ -1,7 +1,5 @@
-import { posix } from 'node:path'
-import { isDeepStrictEqual } from 'node:util'
 import { TransferFailure } from '../../src/wire/agent/failure.ts'
-import type { Endpoint, TransferWork } from '../../src/wire/agent/work.ts'
+import type { Endpoint } from '../../src/wire/agent/work.ts'
 import type { Client, FileFacts } from '../clients/client.ts'
 import type { WorkContext } from './context.ts'
 import { type Stop, Stopped, within } from './stop.ts'
@@ -15,13 +13,6 @@ export interface Side {
   /** Ends at once whatever it does. */
   cut(): void
   close(): Promise<void>
-}
-
-/** A file that is copied onto itself would be what arrived and what is deleted after it. */
-export function checkApart({ source, destination }: Pick<TransferWork, 'source' | 'destination'>): void {
-  const path = posix.normalize(source.path)
-  if (isDeepStrictEqual(source.endpoint, destination.endpoint) && path === posix.normalize(destination.path))
-    throw new TransferFailure('UNSUPPORTED', `“${path}” is the source and the destination of this transfer.`)
 }
 
 /** Opens all of them at the same time, or none. A key that was taken at first use is reported before anything else goes on. */

@@ -43,6 +43,21 @@ test('what happens to the source is part of the work', () => {
   )
 })
 
+test('where the source goes from, the part of this very transfer may be looked at', () => {
+  const sourceUrl = 'space://default/anna/out/a.csv'
+  const transfer = aTransfer(0, { sourceUrl })
+  const part = `/out/.a.csv.${transfer.id}.part`
+  const [keeps] = grantsOfTransfer(transfer)
+  assert.equal(keeps!.may('look', part), false)
+  const [deletes] = grantsOfTransfer({ ...transfer, policy: { ...transfer.policy, postAction: { kind: 'delete' } } })
+  assert.deepEqual(
+    ACTIONS.filter((action) => deletes!.may(action, part)),
+    ['look'],
+  )
+  for (const path of [`/in/.a.csv.${transfer.id}.part`, `/out/x/../.a.csv.${transfer.id}.part`, '/out/.a.csv.trf_other.part'])
+    assert.equal(deletes!.may('look', path), false, path)
+})
+
 test('a transfer between other places lets nobody into a space', () => {
   assert.deepEqual(grantsOfTransfer(aTransfer(0, { sourceUrl: 'sftp://host/a', destinationPath: '/a' })), [])
 })

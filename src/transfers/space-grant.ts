@@ -1,3 +1,4 @@
+import { posix } from 'node:path'
 import { isSpace, spaceIn } from './locate.ts'
 import type { Transfer } from './transfer.ts'
 
@@ -13,10 +14,13 @@ export interface SpaceGrant {
 }
 
 /** Both sides of a transfer, where they are spaces. */
-export function grantsOfTransfer({ sourceUrl, destinationPath, policy }: Transfer): SpaceGrant[] {
+export function grantsOfTransfer({ id, sourceUrl, destinationPath, policy }: Transfer): SpaceGrant[] {
   const { postAction } = policy
   const source = grantIn(sourceUrl, (action, path, own) => {
     if (path === own) return action === 'look' || action === 'read' || (action === 'remove' && postAction.kind !== 'keep')
+    if (postAction.kind === 'keep') return false
+    // The part of this very transfer, seen there, tells that the destination is the source by another road.
+    if (action === 'look' && isBeside(path, own) && path.endsWith(`.${id}.part`)) return true
     return postAction.kind === 'move' && path === postAction.to && (action === 'look' || action === 'write')
   })
   return [...source, ...grantsOfLeftover({ destinationPath })]
@@ -38,6 +42,10 @@ export function grantsOfListing(sourcePath: string): SpaceGrant[] {
 
 function isIn(path: string, folder: string): boolean {
   return path === (folder === '' ? '/' : folder) || path.startsWith(`${folder}/`)
+}
+
+function isBeside(path: string, other: string): boolean {
+  return posix.dirname(path) === posix.dirname(other) && posix.normalize(path) === path
 }
 
 function grantIn(location: string, may: (action: SpaceAction, path: string, own: string) => boolean): SpaceGrant[] {

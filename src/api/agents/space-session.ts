@@ -112,6 +112,11 @@ export class SpaceSession {
     await this.#space.rename(source, target, { replace: true })
   }
 
+  /** Of a file that is there. */
+  async setModifiedAt(path: string, modifiedAt: number): Promise<void> {
+    await this.#space.setAttributes(this.#let('write', path), { times: timesOf(modifiedAt) }, { follow: true })
+  }
+
   /**
    * Opens the file that is to be written, of so many bytes (null: not known yet); answers how many bytes of it an earlier attempt has left. One that the quota has no room
    * for is refused before it comes; whether there is room in the end is decided when it is recorded.
@@ -161,10 +166,7 @@ export class SpaceSession {
   async commit(size: number, sha256: string, modifiedAt: number | null): Promise<void> {
     const { handle, bytes } = this.#writing()
     if (bytes !== size) throw new AppError('conflict', `size: ${bytes} bytes are there, not ${size}`)
-    if (modifiedAt !== null) {
-      const seconds = Math.floor(modifiedAt / SECOND_MS)
-      await handle.setAttributes({ times: { accessedAt: seconds, modifiedAt: seconds } })
-    }
+    if (modifiedAt !== null) await handle.setAttributes({ times: timesOf(modifiedAt) })
     // Where an earlier attempt had brought every byte, nothing was written now: closing alone would leave it a part.
     await handle.setAttributes({ size })
     this.#part = undefined
@@ -241,6 +243,11 @@ interface Part {
 function factsOf({ kind, size, modifiedAt }: Attributes): Facts {
   const of = { file: 'file', directory: 'folder', symlink: 'other', other: 'other' } as const
   return { kind: of[kind], size: kind === 'file' ? size : 0, modifiedAt: modifiedAt * SECOND_MS }
+}
+
+function timesOf(modifiedAt: number): { accessedAt: number; modifiedAt: number } {
+  const seconds = Math.floor(modifiedAt / SECOND_MS)
+  return { accessedAt: seconds, modifiedAt: seconds }
 }
 
 function isNothing(error: unknown): boolean {

@@ -187,6 +187,13 @@ function addSpaceRoutes(api: Api, inSpace: InSpace, close: (request: FastifyRequ
     }),
   )
 
+  api.post('/time', { schema: { ...inPlace, body: Type.Object({ modifiedAt: Type.Integer() }) } }, async (request) =>
+    inSpace(request, async (session) => {
+      await session.setModifiedAt(request.query.path, request.body.modifiedAt)
+      return {}
+    }),
+  )
+
   api.post(
     '/part',
     { schema: { ...inPlace, body: Type.Object({ resumes: Type.Boolean(), size: nullable(bytes) }) } },
