@@ -29,6 +29,23 @@ const calls: { name: string; call: Partial<typeof call>; code: VerifyError['code
     code: 'options_malformed',
     says: /oldSecrets is a list/,
   },
+  ...[
+    { given: Number.NaN, says: /toleranceSeconds is a number of seconds from 0 on, and this is NaN/ },
+    { given: -1, says: /this is -1/ },
+    { given: Number.NEGATIVE_INFINITY, says: /this is -Infinity/ },
+    { given: '300', says: /of the type string/ },
+  ].map(({ given, says }) => ({
+    name: `a tolerance of ${JSON.stringify(given)} (${given})`,
+    call: { options: { dialect: 'trueftp', toleranceSeconds: given } },
+    code: 'options_malformed' as const,
+    says,
+  })),
+  {
+    name: 'a time that is none',
+    call: { options: { dialect: 'trueftp', now: Number.NaN } },
+    code: 'options_malformed',
+    says: /option now is a time in milliseconds/,
+  },
   { name: 'no headers', call: { headers: undefined }, code: 'headers_malformed', says: /headers of the request are needed/ },
   { name: 'null for headers', call: { headers: null }, code: 'headers_malformed', says: /headers of the request are needed/ },
   { name: 'text for headers', call: { headers: 'a: b' }, code: 'headers_malformed', says: /not string/ },

@@ -59,6 +59,15 @@ function checkOptions(options: unknown): void {
   if (given.envelope !== undefined) checkDialect('envelope', given.envelope)
   if (given.oldSecrets !== undefined && !Array.isArray(given.oldSecrets))
     throw new VerifyError('options_malformed', 'The option oldSecrets is a list of secrets, also of one.')
+  checkNumber('toleranceSeconds', given.toleranceSeconds, 'a number of seconds from 0 on', (number) => number >= 0)
+  checkNumber('now', given.now, 'a time in milliseconds, as Date.now() has them', Number.isFinite)
+}
+
+/** NaN is what becomes of a variable that is not set or no number; every time would be off. */
+function checkNumber(option: string, given: unknown, what: string, isRight: (number: number) => boolean): void {
+  if (given === undefined || given === null || (typeof given === 'number' && isRight(given))) return
+  const found = typeof given === 'number' ? String(given) : kindOf(given)
+  throw new VerifyError('options_malformed', `The option ${option} is ${what}, and this is ${found}.`)
 }
 
 /** Longer names are cut in messages. */
