@@ -27,6 +27,7 @@ export const explainSignature: Command = {
     tolerance: { type: 'string', meaning: `seconds that the time may be off (default ${TOLERANCE_SECONDS})` },
   },
   async run(call) {
+    checkSources(call)
     const secrets = await secretsOf(call)
     const capture = await captureOf(call)
     if (isMasked(capture)) {
@@ -86,16 +87,24 @@ async function secretsOf(call: Call): Promise<Secrets> {
   return parseSecrets(await readHidden(process.stdin as HiddenInput, (text) => void process.stderr.write(text)))
 }
 
+/** Before anything is read: which of the ways to give a capture is meant. */
+function checkSources(call: Call): void {
+  const [headers, body] = [optional(call, 'headers'), optional(call, 'body')]
+  if (headers !== undefined && body === undefined)
+    throw new CommandError('--body is missing, the file with the bytes of the body: --headers and --body go together')
+  if (headers === undefined && body !== undefined)
+    throw new CommandError('--headers is missing, the file with the headers: --headers and --body go together')
+  if (headers !== undefined && call.words.length > 0) throw new CommandError('a capture is one file, or --headers and --body')
+}
+
 function readsStdin(call: Call): boolean {
   const [word] = call.words
-  return word === '-' || (word === undefined && (optional(call, 'headers') === undefined || optional(call, 'body') === undefined))
+  return word === '-' || (word === undefined && optional(call, 'headers') === undefined)
 }
 
 async function captureOf(call: Call): Promise<Capture> {
   const [headersPath, bodyPath, [word]] = [optional(call, 'headers'), optional(call, 'body'), call.words]
-  if ((headersPath === undefined) !== (bodyPath === undefined)) throw new CommandError('--headers and --body go together')
   if (headersPath !== undefined && bodyPath !== undefined) {
-    if (word !== undefined) throw new CommandError('a capture is one file, or --headers and --body')
     const headers = parseHeaders((await readBounded(headersPath)).toString('utf8'))
     return { headers, ...asSent(headers, await readBounded(bodyPath)) }
   }

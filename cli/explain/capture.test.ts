@@ -39,6 +39,20 @@ for (const { name, text } of cases) {
   })
 }
 
+const marked = [
+  { name: 'what was sent', text: '> POST /hook HTTP/1.1\n> Content-Type: application/json\n> X-Webhook-ID: dlv_1\n>\n' },
+  {
+    name: 'both sides and remarks',
+    text: '* Connected\n> Content-Type: application/json\r\n> X-Webhook-ID: dlv_1\r\n> \r\n} [7 bytes data]\n< HTTP/1.1 200 OK\n< Content-Type: x\n',
+  },
+  { name: 'what was got', text: '< HTTP/1.1 200 OK\n< Content-Type: application/json\n< X-Webhook-ID: dlv_1\n< ' },
+  { name: 'no mark', text: 'HTTP/1.1 200\nContent-Type: application/json\nX-Webhook-ID: dlv_1' },
+]
+for (const { name, text } of marked) test(`headers of curl -v: ${name}`, () => assert.deepEqual(parseHeaders(text), HEADERS))
+
+test('headers of curl -v: a line that is not understood keeps its number', () =>
+  assert.throws(() => parseHeaders('> A: b\nhello'), { message: 'line 2 is no header: hello' }))
+
 const ends = [
   { name: 'a pasted line end', text: 'A: b\n\n{}\n', body: '{}', notes: 1 },
   { name: 'a pasted CRLF', text: 'A: b\n\n{}\r\n', body: '{}', notes: 1 },

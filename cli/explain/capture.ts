@@ -24,13 +24,17 @@ export function parseCapture(bytes: Buffer): Capture {
   return { headers, ...asSent(headers, text.subarray(end.index + end[0].length)) }
 }
 
-/** `Name: value` a line; the request line, and what HTTP/2 has in its place, are passed over. A JSON object is taken too. */
+/**
+ * `Name: value` a line, also as `curl -v` marks them; the first line of a request or an answer, and what HTTP/2 has in its place, are
+ * passed over. A JSON object is taken too.
+ */
 export function parseHeaders(text: string): Record<string, string[]> {
   const json = parsedOrUndefined(text)
   if (json !== undefined) return headersOf(json)
   const headers: Record<string, string[]> = {}
-  for (const [index, line] of text.split(/\r?\n/).entries()) {
-    if (line.trim() === '' || /^[A-Z]+ \S+( HTTP\/[\d.]+)?$/.test(line.trim()) || line.startsWith(':')) continue
+  for (const [index, line] of unmarked(text.split(/\r?\n/)).entries()) {
+    if (line.trim() === '' || /^([A-Z]+ \S+( HTTP\/[\d.]+)?|HTTP\/[\d.]+ \d{3}.*)$/.test(line.trim()) || line.startsWith(':'))
+      continue
     const [, name, value] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*)$/.exec(line) ?? []
     if (name === undefined || value === undefined) {
       throw new CommandError(`line ${index + 1} is no header: ${printable(line.slice(0, SHOWN_CHARACTERS))}`)
@@ -38,6 +42,13 @@ export function parseHeaders(text: string): Record<string, string[]> {
     headers[name.toLowerCase()] = [...(headers[name.toLowerCase()] ?? []), value.trim()]
   }
   return headers
+}
+
+/** Of what `curl -v` marked, one side: what was sent (`>`), or what was got (`<`) where nothing was sent. Its remarks are left out. */
+function unmarked(lines: readonly string[]): readonly string[] {
+  const mark = ['>', '<'].find((one) => lines.some((line) => line.startsWith(`${one} `)))
+  if (mark === undefined) return lines
+  return lines.map((line) => (line.startsWith(mark) ? line.slice(1).trimStart() : line.replace(/^[*<>{}].*$/, '')))
 }
 
 /** Of a line that is not understood, characters. */

@@ -205,7 +205,8 @@ test('explain-signature: files, and secrets from standard input with old ones be
 const refused: { name: string; asked: Asked; says: RegExp }[] = [
   { name: 'no secret', asked: { input: captured() }, says: /LANDFALL_WEBHOOK_SECRET/ },
   { name: 'standard input for both', asked: { args: ['--secret-stdin'], input: SECRET }, says: /no room for the capture/ },
-  { name: 'half of a pair', asked: { args: ['--headers', 'x'], secret: SECRET }, says: /go together/ },
+  { name: 'headers alone', asked: { args: ['--headers', 'x', '--secret-stdin'], input: SECRET }, says: /: --body is missing/ },
+  { name: 'a body alone', asked: { args: ['--body', 'x'], secret: SECRET }, says: /: --headers is missing/ },
   { name: 'a file that is not there', asked: { args: ['nowhere.txt'], secret: SECRET }, says: /cannot read nowhere\.txt/ },
   {
     name: 'a masked signature',
