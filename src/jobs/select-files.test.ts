@@ -39,6 +39,15 @@ for (const { rule, now, isMoved } of rules) {
   })
 }
 
+test('skip by hash: a file that goes back to what another one holds replaces what was moved of it since', () => {
+  const moved = [
+    { ...BEFORE, sha256: B },
+    { ...BEFORE, sourceUrl: null, sha256: A },
+  ]
+  const [back, other] = [candidate({ sha256: A }), candidate({ sha256: A, path: '/out/other.csv' })]
+  assert.deepEqual(notMovedYet('hash', [back, other], moved), [back])
+})
+
 test('a job that has moved nothing moves everything', () => {
   for (const rule of ['none', 'name', 'size', 'time', 'hash'] as const)
     assert.equal(notMovedYet(rule, [candidate()], []).length, 1)

@@ -20,10 +20,15 @@ export function notMovedYet(
   const byUrl = new Map(moved.flatMap((each) => (each.sourceUrl === null ? [] : [[each.sourceUrl, each] as const])))
   const contents = new Set(moved.map(({ sha256 }) => sha256))
   return candidates.filter(({ file, sourceUrl }) => {
-    if (skipMoved === 'hash') return file.sha256 === undefined || !contents.has(file.sha256)
     const before = byUrl.get(sourceUrl)
+    if (skipMoved === 'hash') return file.sha256 === undefined || !isContentThere(file.sha256, before, contents)
     return before === undefined || !isSame(skipMoved, before, file)
   })
+}
+
+/** What a path had when it was moved last is at its destination; only a path that was never moved may have its content there under another name. */
+function isContentThere(sha256: string, before: MovedFile | undefined, contents: ReadonlySet<string | null>): boolean {
+  return before === undefined ? contents.has(sha256) : before.sha256 === sha256
 }
 
 function isSame(rule: 'name' | 'size' | 'time', before: MovedFile, file: ListedFile): boolean {
