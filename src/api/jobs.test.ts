@@ -73,11 +73,22 @@ describe('jobs on the MFTPlus face', () => {
       [job.name, job.source, job.destination, job.schedule, job.protocol, job.direction, job.enabled, job.lastRunAt],
       ['Daily Backup', '/out/*.csv', '/in/', '0 2 * * *', 'sftp', 'pull', true, null],
     )
+    assert.equal((await create({ direction: undefined })).direction, 'pull')
     assert.deepEqual(job.agent, { id: agentId, name: 'one', hostname: 'one' })
     assert.deepEqual([job.timeZone, job.skipMoved, job.parallelism, job.missedRuns], ['UTC', 'none', 4, 'once'])
     const listed = await world.call('GET', `/api/jobs?agentId=${agentId}&enabled=true`)
     assert(listed.json.data.jobs.some(({ id }: JobRow) => id === job.id))
     assert.deepEqual((await world.call('GET', `/api/jobs/${job.id}`)).json.data.job, job)
+  })
+
+  test('a name that cannot be stored or read is refused with its field', async () => {
+    const job = await create()
+    for (const name of ['a\0', 'a\nb', '\u202ea']) {
+      const made = await world.call('POST', '/api/jobs', { ...DOCUMENTED(), remoteId, name })
+      const changed = await world.call('PATCH', `/api/jobs/${job.id}`, { name })
+      for (const { status, json } of [made, changed])
+        assert.deepEqual([status, json.details.field, /control character \(U\+/.test(json.error)], [400, 'name', true])
+    }
   })
 
   test('the schedule of an agent without a certificate is its own: never due here, and nothing to be run', async () => {
@@ -377,6 +388,12 @@ describe('jobs on the MFTPlus face', () => {
     })
     assert.equal(reported.status, 200, reported.text)
     assert.equal((await end({ status: 'completed' }, foreignKey)).status, 404)
+    const runs = await world.call('GET', `/api/jobs/${job.id}/runs`)
+    const one = await world.call('GET', `/api/jobs/${job.id}/runs/${runId}`)
+    for (const run of [runs.json.data.runs[0], one.json.data.run]) {
+      const { status, transfersTotal, transfersCompleted, bytesTransferred } = run
+      assert.deepEqual([status, transfersTotal, transfersCompleted, bytesTransferred], ['running', 1, 1, 7])
+    }
     const ended = await end({ status: 'completed' })
     assert.deepEqual(
       [ended.json.data.run.status, ended.json.data.run.transfersCompleted, ended.json.data.run.bytesTransferred],

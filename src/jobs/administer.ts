@@ -28,7 +28,8 @@ export interface JobInput extends JobOptionsInput {
   readonly schedule: string
   /** Absent: that of the remote. */
   readonly protocol?: string
-  readonly direction: Direction
+  /** Absent: `pull`. */
+  readonly direction?: Direction
   readonly isEnabled?: boolean
 }
 
@@ -47,6 +48,7 @@ export interface JobAdmin {
 
   /** `conflict` while another run is under way that this one may not join. */
   runNow(id: string, caller: Caller): Promise<Run>
+  /** Those under way as far as they are now. */
   listRuns(id: string, page: PageRequest): Promise<Page<Run>>
   findRun(id: string, runId: string): Promise<Run>
   /** `conflict` where it has ended. */
@@ -73,9 +75,19 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
     return found(await store.findJob(id), 'job')
   }
 
-  async function findRun(id: string, runId: string): Promise<Run> {
+  async function storedRun(id: string, runId: string): Promise<Run> {
     const run = await store.findRun(runId)
     return found(run?.jobId === id ? run : undefined, 'run')
+  }
+
+  const findRun = async (id: string, runId: string) => tallied(await storedRun(id, runId))
+
+  /** A run is stored with its tally at its end; until then it is counted when somebody asks. */
+  async function tallied(run: Run): Promise<Run> {
+    if (run.status !== 'running') return run
+    const { total, completed, failed, cancelled, bytes } = await store.tallyOfRun(run.id)
+    const counts = { transfersTotal: total, transfersCompleted: completed, transfersFailed: failed + cancelled }
+    return { ...run, ...counts, bytesTransferred: bytes }
   }
 
   /** A foreign agent keeps the schedule by itself: without a stream to it, nobody can hand it work. */
@@ -112,7 +124,7 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
       sourcePath,
       destinationPath,
       schedule,
-      direction,
+      direction = 'pull',
       isEnabled = true,
       protocol,
       ...given
@@ -173,7 +185,7 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
   }
 
   async function cancel(run: Run, caller: Caller): Promise<void> {
-    if (!(await runs.cancel(run, caller))) throw hasEnded(await findRun(run.jobId, run.id))
+    if (!(await runs.cancel(run, caller))) throw hasEnded(await storedRun(run.jobId, run.id))
     wake()
   }
 
@@ -195,11 +207,15 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
     },
     async listRuns(id, page) {
       await find(id)
-      return store.listRuns(id, page)
+      const { rows, total } = await store.listRuns(id, page)
+      const runs: Run[] = []
+      // One after the other: seldom more than one of them is under way.
+      for (const run of rows) runs.push(await tallied(run))
+      return { rows: runs, total }
     },
     findRun,
     async cancelRun(id, runId, caller) {
-      await cancel(await findRun(id, runId), caller)
+      await cancel(await storedRun(id, runId), caller)
       return findRun(id, runId)
     },
 
@@ -207,7 +223,7 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
       return begun(await runs.begin(await own(id, agentId), { cause: 'agent', caller }))
     },
     async endForeign(id, runId, agentId, end) {
-      const run = await findRun(id, runId)
+      const run = await storedRun(id, runId)
       // Also after its job went to another agent.
       found(run.agentId === agentId ? run : undefined, 'run')
       if (run.cause !== 'agent')
@@ -215,7 +231,7 @@ export function createJobAdmin({ store, moving, runs, listings, clock, wake }: J
       if (end.status === 'completed' && end.errorMessage !== undefined)
         throw invalid('errorMessage', 'errorMessage says why a run failed or was cancelled; one that completed has none')
       if (!(await runs.endForeign(run, end))) {
-        const now = await findRun(id, runId)
+        const now = await storedRun(id, runId)
         if (now.status !== 'running') throw hasEnded(now)
         throw new AppError('conflict', `The run ${runId} has open transfers; end these first.`)
       }

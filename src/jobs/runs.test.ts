@@ -138,6 +138,18 @@ describe('runs of jobs, on a real store', () => {
     assert.deepEqual(await world.said(job), ['job.started', `job.skipped: the run before, ${first!.id}, is still under way`])
   })
 
+  test('of jobs that are due at once each begins after what it depends on, whichever is found first', async () => {
+    const [last, first] = [await world.aJob(), await world.aJob()]
+    const between = await world.aJob({ dependsOn: first.id })
+    await world.store.updateJob({ ...last, options: { ...last.options, dependsOn: between.id } }, last, anAudit('job.update'))
+    await world.time.moveTo(DUE)
+    await world.scheduler.look()
+    assert.deepEqual(await world.said(first), ['job.started'])
+    const [why, whyLast] = [between, last].map(async (job) => (await world.runsOf(job)).map(({ errorMessage }) => errorMessage))
+    assert.deepEqual(await why, [`the last run of the job that it depends on, 'Daily Backup', is running`])
+    assert.deepEqual(await whyLast, [`the job that it depends on, 'Daily Backup', has not run yet`])
+  })
+
   test('a run whose server died between any two steps goes on', async () => {
     const job = await world.aJob()
     await world.time.moveTo(DUE)

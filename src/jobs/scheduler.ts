@@ -69,11 +69,8 @@ export class Scheduler {
   async look(): Promise<void> {
     const { store, runs, clock, log } = this.#parts
     await this.#checkMoments()
-    for (const job of await store.dueJobs(clock.now(), JOBS_PER_LOOK)) {
-      await this.#due(job).catch((error) =>
-        log.warn({ err: error, job: job.id }, 'a run could not begin; the next look tries again'),
-      )
-    }
+    const begun = new Set<string>()
+    for (const job of await store.dueJobs(clock.now(), JOBS_PER_LOOK)) await this.#begin(job, begun)
     const open = await store.openRuns(this.#lastRun, RUNS_PER_LOOK)
     this.#lastRun = open.length < RUNS_PER_LOOK ? '' : open.at(-1)!.id
     for (const run of open) {
@@ -112,6 +109,24 @@ export class Scheduler {
       'the next run of a job was too far ahead; it is due sooner',
     )
     await store.moveJob(id, nextRunAt, next)
+  }
+
+  /**
+   * After what it depends on, where both are due: whether a dependant goes by the run of that moment or by the one before is not left to which of the two is found
+   * first. `begun`: those that this look has seen to.
+   */
+  async #begin(job: Job, begun: Set<string>): Promise<void> {
+    if (begun.has(job.id)) return
+    begun.add(job.id)
+    const { store, clock, log } = this.#parts
+    try {
+      const { dependsOn } = job.options
+      const other = dependsOn === null ? undefined : await store.findJob(dependsOn)
+      if (other !== undefined && other.nextRunAt !== null && other.nextRunAt <= clock.now()) await this.#begin(other, begun)
+      await this.#due(job)
+    } catch (error) {
+      log.warn({ err: error, job: job.id }, 'a run could not begin; the next look tries again')
+    }
   }
 
   async #due(job: Job): Promise<void> {

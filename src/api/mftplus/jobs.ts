@@ -122,13 +122,13 @@ export const RunShape = Type.Object(
     startedAt: time('When it began, or was skipped.'),
     completedAt: nullable(time('When it ended.')),
     errorMessage: nullable(text('Why it failed or was skipped; while it runs, why its files are looked for again, and when.')),
-    bytesTransferred: nullable(count('Bytes of all its transfers; null until it has ended.')),
+    bytesTransferred: nullable(count('Bytes of all its transfers so far.')),
     cause: Type.Enum(['schedule', 'missed', 'manual', 'agent'], { description: 'What began it.' }),
     scheduledFor: nullable(time('The moment of the schedule that it stands for.')),
     phase: nullable(Type.Enum(['listing', 'moving'], { description: 'Its agent looks for the files, or they are moved.' })),
     transfersTotal: count('Transfers that it made.'),
-    transfersCompleted: count('Of these, completed; counted at its end.'),
-    transfersFailed: count('Of these, failed or cancelled; counted at its end.'),
+    transfersCompleted: count('Of these, completed so far.'),
+    transfersFailed: count('Of these, failed or cancelled so far.'),
   },
   { $id: 'JobRun' },
 )
@@ -158,7 +158,7 @@ function runShape(run: Run): Static<typeof RunShape> {
   const { id, jobId, status, errorMessage, cause, phase, transfersTotal, transfersCompleted, transfersFailed } = run
   return {
     ...{ id, jobId, status, startedAt: iso(run.startedAt), completedAt: isoOrNull(run.completedAt), errorMessage },
-    bytesTransferred: run.completedAt === null ? null : run.bytesTransferred,
+    bytesTransferred: run.bytesTransferred,
     ...{ cause, scheduledFor: isoOrNull(run.scheduledFor), phase, transfersTotal, transfersCompleted, transfersFailed },
   }
 }
@@ -188,7 +188,7 @@ const CreateBody = body({
   agentId: idOf('agent that moves the files'),
   ...named,
   protocol: Type.Optional(text('Follows from the remote; where given it must agree.', { minLength: 1, maxLength: 32 })),
-  direction: Direction,
+  direction: Type.Optional(Direction),
   enabled: Type.Optional(Type.Boolean({ description: 'Default true.' })),
   remoteId: Type.Optional(
     nullable(text('The far side; none: files of the agent’s machine and spaces.', { minLength: 1, maxLength: 64 })),
