@@ -54,6 +54,27 @@ const cases: { name: string; transfer?: Facts; report: TransferReport; after: Fa
     says: ['transfer.completed'],
   },
   {
+    name: 'failed is told by progress and bytes alike: as far as the attempt came',
+    transfer: { size: 20, bytesTransferred: 4, progress: 20, saidTenth: 2 },
+    report: failed('TIMEOUT'),
+    after: { status: 'queued', bytesTransferred: 7, progress: 35, saidTenth: 2 },
+    says: [],
+  },
+  {
+    name: 'stopped is, too',
+    transfer: { size: 20, bytesTransferred: 4, progress: 20, saidTenth: 2, cancelAskedAt: 5 },
+    report: { state: 'cancelled', bytesTransferred: 7 },
+    after: { status: 'cancelled', bytesTransferred: 7, progress: 35 },
+    says: ['transfer.cancelled'],
+  },
+  {
+    name: 'failed with what has arrived: all of it is there',
+    transfer: { size: 20, bytesTransferred: 20, progress: 90, arrivedAt: 5 },
+    report: failed('TIMEOUT'),
+    after: { status: 'queued', bytesTransferred: 20, progress: 90 },
+    says: [],
+  },
+  {
     name: 'completed wins over stopping that came too late',
     transfer: { cancelAskedAt: 5 },
     report: { state: 'completed', ...ARRIVAL },

@@ -26,15 +26,22 @@ export function decide(transfer: Transfer, report: TransferReport, now: number):
     case 'completed':
       return completed(arrived(transfer, report, now), now)
     case 'failed': {
-      const after = { ...transfer, bytesTransferred: whole(report.bytesTransferred) }
+      const after = leftOff(transfer, report)
       return attemptFailed(after, codeIn(report.errorCode), told(report.error), now, mayLeavePart(transfer, report))
     }
     case 'cancelled': {
-      const after = { ...transfer, bytesTransferred: whole(report.bytesTransferred) }
+      const after = leftOff(transfer, report)
       // Nobody asked for it: the agent had to let go, and somebody may go on.
       return transfer.cancelAskedAt === null ? lost(after, now) : cancelled(after, now, mayLeavePart(transfer, report))
     }
   }
+}
+
+/** As far as the attempt came; what has arrived is all there, whatever became of its source. */
+function leftOff(transfer: Transfer, report: { readonly bytesTransferred: number }): Transfer {
+  if (transfer.arrivedAt !== null) return transfer
+  const bytesTransferred = whole(report.bytesTransferred)
+  return { ...transfer, bytesTransferred, progress: percentOf(bytesTransferred, transfer.size) }
 }
 
 /** An agent knows what it left, unless one of the attempts ended without a word. */
