@@ -25,6 +25,11 @@ const refused: [string, RemoteInput, string, RegExp][] = [
   ['a missing host', { ...SFTP, host: null }, 'host', /host is missing/],
   ['a url as host', { ...SFTP, host: 'sftp://ftp.example.com' }, 'host', /without scheme/],
   ['a host with a port', { ...SFTP, host: 'ftp.example.com:22' }, 'host', /host is a name or an address/],
+  ['a host with an empty label', { ...SFTP, host: 'ftp..example.com' }, 'host', /host is a name/],
+  ['a host of two dots at its end', { ...SFTP, host: 'ftp.example.com..' }, 'host', /host is a name/],
+  ['a host that begins with a dot', { ...SFTP, host: '.example.com' }, 'host', /host is a name/],
+  ['a host of a long label', { ...SFTP, host: `${'a'.repeat(64)}.com` }, 'host', /host is a name/],
+  ['a long host', { ...SFTP, host: `${'ab.'.repeat(84)}ab` }, 'host', /at most 253 characters/],
   ['a port out of bounds', { ...SFTP, port: 70_000 }, 'port', /between 1 and 65535, not 70000/],
   ['SFTP without credentials', { ...SFTP, password: null }, 'password', /password or privateKey/],
   ['SFTP without a pinned key', { ...SFTP, hostKeys: [] }, 'hostKeys', /trustFirstHostKey/],
@@ -35,6 +40,7 @@ const refused: [string, RemoteInput, string, RegExp][] = [
   ['a password with a line end', { ...SFTP, password: 'hu\nsh' }, 'password', /control character/],
   ['a long password', { ...SFTP, password: 'x'.repeat(4_097) }, 'password', /1 to 4096 characters, not 4097/],
   ['a name with a line end', { ...SFTP, name: 'a\nb' }, 'name', /control character/],
+  ['a name that turns what follows', { ...SFTP, name: 'a\u202eb' }, 'name', /name has a control character \(U\+202E\)/],
   ['an unknown kind of TLS', { ...FTPS, tls: 'none' }, 'tls', /implicit or explicit, not none/],
   ['a CA that is none', { ...FTPS, ca: 'hello' }, 'ca', /certificates in PEM/],
   [
@@ -68,6 +74,19 @@ for (const [name, input, field, message] of refused) {
       },
     )
   })
+}
+
+for (const host of [
+  'h',
+  'ftp.example.com.',
+  'my_host.local',
+  '_sftp.example.com',
+  '10.0.0.1',
+  '::1',
+  'xn--bcher-kva.example',
+  `${'a'.repeat(63)}.com`,
+]) {
+  test(`a host: ${host}`, () => assert.equal(checkRemote({ ...SFTP, host }).host, host))
 }
 
 function made(input: RemoteInput): Remote {

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { AppError } from '../base/error.ts'
+import { faultOfLabel } from '../base/label.ts'
 import type { Endpoint } from '../wire/agent/work.ts'
 import { DEFAULT_PORTS, IMPLICIT_FTPS_PORT } from './locate.ts'
 import type { Remote, RemoteOptions, RemoteProtocol, RemoteSecrets } from './transfer.ts'
@@ -106,7 +107,8 @@ function addressOf(protocol: RemoteProtocol, given: RemoteInput, options: Remote
   return { host: hostname.replace(/^\[(.*)\]$/, '$1'), port: port === '' ? usual : Number(port) }
 }
 
-const HOST = /^[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?$/i
+/** Labels (RFC 1123 §2.1, underscores too), and a dot at the end of one that is complete. */
+const HOST = /^(?=.{1,253}\.?$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?$/i
 
 function checkHost(host: string): string {
   if (isIP(host) !== 0 || HOST.test(host)) return host
@@ -212,10 +214,11 @@ function checkForm(field: string, text: string, form: RegExp, said: string): str
   throw wrong(field, `${field} has ${said}; it is ${text}`)
 }
 
-function checkText(field: string, text: string, charactersMax: number, refused = /\p{Cc}/u): string {
+function checkText(field: string, text: string, charactersMax: number, refused?: RegExp): string {
   if (text.length === 0 || text.length > charactersMax)
     throw wrong(field, `${field} has 1 to ${charactersMax} characters, not ${text.length}`)
-  if (refused.test(text)) throw wrong(field, `${field} has a control character`)
+  const fault = refused === undefined ? faultOfLabel(text) : refused.test(text) ? 'has a control character' : undefined
+  if (fault !== undefined) throw wrong(field, `${field} ${fault}`)
   return text
 }
 
