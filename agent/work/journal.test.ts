@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdir, readdir, stat, utimes, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { systemClock } from '../../src/base/clock.ts'
 import { silentLog } from '../../src/base/log.ts'
+import { failsWith } from '../clients/testing.ts'
 import {
   addCheckpoint,
   CHECKPOINTS_MAX,
@@ -33,6 +35,15 @@ test('an entry comes back as it was saved, and is gone once removed', async (t) 
   await journal.remove('trf_1')
   await journal.remove('trf_1')
   assert.equal(await journal.read('trf_1'), undefined)
+})
+
+const FULL = '/dev/full'
+test('no room for it is that of the agent’s own folder', { skip: !existsSync(FULL) && `there is no ${FULL}` }, async (t) => {
+  const folder = await freshGround(t)
+  await mkdir(join(folder, 'work'))
+  await symlink(FULL, join(folder, 'work/trf_1.json.new'))
+  const { message } = await failsWith('DISK_FULL', new Journal(folder).save(entry))
+  assert.equal(message, `Writing in the agent's own folder, “${folder}/work”, failed: ENOSPC.`)
 })
 
 test('what is no entry, or one of another transfer, is none', async (t) => {

@@ -3,6 +3,7 @@ import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promis
 import { join } from 'node:path'
 import type { Arrival, TransferWork } from '../../src/wire/agent/work.ts'
 import { type FileFacts, TICKET_CHARACTERS_MAX } from '../clients/client.ts'
+import { attempt } from '../clients/fault.ts'
 
 /**
  * What an agent remembers of a transfer for its next attempt, in a file of its own below `work` of its folder. Written as a whole under another name, synced and
@@ -66,15 +67,18 @@ export class Journal {
   async save(entry: JournalEntry): Promise<void> {
     const path = this.#path(entry.transferId)
     this.#missing = undefined
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 })
-    const file = await open(`${path}.new`, 'w', 0o600)
-    try {
-      await file.writeFile(JSON.stringify(entry))
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(`${path}.new`, path)
+    // Whoever reads that there is no room is not to look for it at the destination.
+    await attempt(`Writing in the agent's own folder, “${this.#folder}”,`, async () => {
+      await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+      const file = await open(`${path}.new`, 'w', 0o600)
+      try {
+        await file.writeFile(JSON.stringify(entry))
+        await file.sync()
+      } finally {
+        await file.close()
+      }
+      await rename(`${path}.new`, path)
+    })
   }
 
   async remove(transferId: string): Promise<void> {

@@ -15,7 +15,9 @@ export const TRANSFER_FAILURES = {
   ),
   PERMISSION_DENIED: failure('Reading the source or writing the destination is not permitted.'),
   NOT_A_FILE: failure('The source, or what is at the destination, is no file but a folder, a device or the like.'),
-  DISK_FULL: failure('The destination has no room left.', { isWorthRetrying: true }),
+  DISK_FULL: failure('The destination has no room left, or the agent’s own folder, as the message says then.', {
+    isWorthRetrying: true,
+  }),
   QUOTA_EXCEEDED: failure('The destination does not take more of this user.'),
   CHECKSUM_MISMATCH: failure('What arrived is not what was sent.', { isWorthRetrying: true }),
   SOURCE_CHANGED: failure('The source changed while it was read.', { isWorthRetrying: true }),
