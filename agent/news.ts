@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import type { TransferWork, Work, WorkReport } from '../src/wire/agent/work.ts'
 
 /** What an agent tells whoever runs it: a person at a terminal, a log. Never with credentials. */
@@ -30,7 +31,7 @@ function describePlace({ endpoint, path }: TransferWork['source']): string {
     case 's3':
       return `s3://${endpoint.bucket}${path}`
     default:
-      return `${endpoint.protocol}://${endpoint.host}:${endpoint.port}${path.split('?')[0]}`
+      return `${endpoint.protocol}://${isIP(endpoint.host) === 6 ? `[${endpoint.host}]` : endpoint.host}:${endpoint.port}${path.split('?')[0]}`
   }
 }
 

@@ -20,7 +20,7 @@ const refusals = [
 for (const [status, code, meaning] of refusals) {
   test(`${status} ${code}: ${meaning}`, async (t) => {
     const server = createServer((_request, response) => {
-      response.writeHead(status).end(JSON.stringify({ error: 'because', details: { code } }))
+      response.writeHead(status).end(JSON.stringify({ error: 'because.', details: { code } }))
     })
     await once(server.listen(0, '127.0.0.1'), 'listening')
     const dispatcher = new Agent()
