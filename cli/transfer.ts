@@ -66,6 +66,8 @@ const start: Command = {
     const client = await connect(call)
     const agentId = (await oneOf<Named>(client, 'agent', wantedAgent)).id
     const remoteId = wantedRemote === undefined ? undefined : (await oneOf<Named>(client, 'remote', wantedRemote)).id
+    if (body.sourceUrl.includes('*'))
+      call.terminal.note('--from names one file, and * is a part of its name; for many files make a job: landfall job add')
     const { transfer: made } = await client.call<One>('POST', '/api/transfers', { ...body, agentId, remoteId })
     if (call.flags.watch === true) return ended(call, await watched(client, made, call))
     call.terminal.out(
@@ -190,8 +192,10 @@ function ended(call: Call, row: TransferRow): number {
 }
 
 function directionOf(call: Call): 'pull' | 'push' {
-  if ((call.flags.pull === true) === (call.flags.push === true)) throw new CommandError('one of --pull and --push is needed')
-  return call.flags.pull === true ? 'pull' : 'push'
+  const { pull, push } = call.flags
+  if (pull === true && push === true) throw new CommandError('--pull and --push: give one of them')
+  if (pull !== true && push !== true) throw new CommandError('one of --pull and --push is needed')
+  return pull === true ? 'pull' : 'push'
 }
 
 function postActionOf(text: string | undefined): object | undefined {

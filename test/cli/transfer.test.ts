@@ -68,11 +68,15 @@ test('remotes are made, shown without their secrets, changed and removed; a tran
   const route = ['--remote', 'partner', '--from', '/out/a.csv', '--to', '/in/']
   const startArgs = ['transfer', 'start', '--agent', 'branch.example', ...route]
   assert.match(await refusedWith(startArgs), /one of --pull and --push is needed/)
+  assert.match(await refusedWith([...startArgs, '--pull', '--push']), /--pull and --push: give one of them/)
   assert.match(await refusedWith(['transfer', 'start', '--agent', 'nobody', ...route, '--pull']), /there is no agent nobody/)
   const { id, source, destination } = await json<{ id: string; source: string; destination: string }>([
     ...[...startArgs, '--pull', '--post-action', 'move:/done/a.csv', '--retry', '1s,2s'],
   ])
   assert.deepEqual([source, destination], ['sftp://ftp.example.com:2222/out/a.csv', '/in/a.csv'])
+  const many = ['transfer', 'start', '--agent', 'branch.example', '--push', '--from', '/out/*.csv', '--to', '/in/']
+  const starred = await landfall(many)
+  assert.match(starred.error, /for many files make a job/)
   const listed = await landfall(['transfer', 'list', '--status', 'queued', '--agent', 'branch.example'])
   assert.match(
     listed.out,
