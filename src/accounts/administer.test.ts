@@ -66,7 +66,9 @@ const accountRefusals: { input: AccountInput; field: string; says: RegExp }[] = 
   { input: { slug: 'acme', plan: 'gold' }, field: 'plan', says: /is "gold", not one of starter, team, business/ },
   { input: { slug: 'acme', plan: 'toString' }, field: 'plan', says: /"toString"/ },
   { input: { slug: 'acme', name: 'x'.repeat(101) }, field: 'name', says: /has 101 characters, not 1 to 100/ },
-  { input: { slug: 'acme', name: 'a\nb' }, field: 'name', says: /"a\\nb"/ },
+  { input: { slug: 'acme', name: 'a\nb' }, field: 'name', says: /has a control character \(U\+000A\)/ },
+  { input: { slug: 'acme', name: '\u202ea' }, field: 'name', says: /\(U\+202E\)/ },
+  { input: { slug: 'acme', name: 'a ' }, field: 'name', says: /"a ".*begins or ends with a space/ },
 ]
 for (const { input, field, says } of accountRefusals) {
   test(`createAccount refuses ${JSON.stringify(input).slice(0, 60)}`, async () => {

@@ -1,4 +1,5 @@
 import { AppError } from '../base/error.ts'
+import { faultOfLabel } from '../base/label.ts'
 import { PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN } from './password.ts'
 import { PERMISSIONS, type Permission, SCOPES, type Scope } from './permission.ts'
 import { PLANS, type PlanName } from './plan.ts'
@@ -43,9 +44,9 @@ export function checkUserName(name: string): string {
 
 export function checkLabel(name: string): string {
   checkLength('name', name, LABEL_CHARS_MAX)
-  if (/\p{Cc}/u.test(name) || name.trim() !== name || !name.isWellFormed()) {
-    refuse('name', `is ${quote(name)}, which begins or ends with a space or has a control character`)
-  }
+  const fault = faultOfLabel(name)
+  if (fault !== undefined) refuse('name', fault)
+  if (name.trim() !== name) refuse('name', `is ${quote(name)}, which begins or ends with a space`)
   return name
 }
 

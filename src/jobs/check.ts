@@ -1,5 +1,6 @@
 import { AppError } from '../base/error.ts'
 import { faultOfGlob } from '../base/glob.ts'
+import { faultOfLabel } from '../base/label.ts'
 import { DAY_MS, SECOND_MS } from '../base/units.ts'
 import type { PostActionInput } from '../transfers/route.ts'
 import { RETRY_DELAYS_MS } from '../transfers/transfer.ts'
@@ -88,6 +89,8 @@ export function checkJob(
   now: number,
 ): void {
   bounded('name', job.name.length, JOB_LIMITS.name)
+  const faultOfName = faultOfLabel(job.name)
+  if (faultOfName !== undefined) throw invalid('name', `name ${faultOfName}`)
   checkPath('sourcePath', job.sourcePath)
   checkPath('destinationPath', job.destinationPath)
   if (isGlob(job.destinationPath))

@@ -152,6 +152,8 @@ const refusals: { name: string; input: Partial<WebhookInput>; code: string; fiel
   },
   { name: 'an unknown group', input: { events: ['files.*'] }, code: 'invalid', field: 'events', says: /"file.\*"/ },
   { name: 'an empty name', input: { name: ' ' }, code: 'invalid', field: 'name', says: /1 to 100 characters, not 0/ },
+  { name: 'a name with NUL', input: { name: 'a\0' }, code: 'invalid', field: 'name', says: /control character \(U\+0000\)/ },
+  { name: 'a name that turns', input: { name: '\u202ea' }, code: 'invalid', field: 'name', says: /\(U\+202E\)/ },
   { name: 'a long name', input: { name: 'x'.repeat(101) }, code: 'invalid', field: 'name', says: /not 101/ },
   { name: 'a short secret', input: { secret: 'hunter2' }, code: 'invalid', field: 'secret', says: /8 to 256 characters, not 7/ },
   { name: 'a long secret', input: { secret: 'x'.repeat(257) }, code: 'invalid', field: 'secret', says: /not 257/ },

@@ -1,3 +1,4 @@
+import { faultOfLabel } from '../../base/label.ts'
 import { isSubscription, nearestSubscription } from '../../events/catalogue.ts'
 import { invalid, shortened } from '../invalid.ts'
 import type { WebhookOrder } from '../webhook.ts'
@@ -51,6 +52,8 @@ function checkEvents(events: readonly string[]): void {
 function checkName(name: string): void {
   if (name.trim() === '' || name.length > NAME_CHARACTERS_MAX)
     throw invalid('name', `name must have 1 to ${NAME_CHARACTERS_MAX} characters, not ${name.trim() === '' ? 0 : name.length}`)
+  const fault = faultOfLabel(name)
+  if (fault !== undefined) throw invalid('name', `name ${fault}`)
 }
 
 function checkDelays(delays: readonly number[]): void {
