@@ -50,7 +50,7 @@ export function addDoctorRoutes(api: Api, { doctor }: ApiNeeds): void {
           'Webhooks',
           'Probe the receiver: TLS, forged and old requests, a duplicate, latency. It gets about ten samples',
           { 200: envelope({ report: refTo(DoctorReportShape) }) },
-          [404],
+          [403, 404, 409],
         ),
         params: params({ id: idOf('webhook') }),
       },

@@ -329,6 +329,22 @@ test('accounts: made, listed, got by id and slug, changed', async () => {
   assert.equal(refused.json.details.code, 'plan_refused')
 })
 
+test('a webhook of an account whose plan has lost them sends nothing, also no probes; what is recorded is read on', async () => {
+  await call('POST', '/api/accounts', { slug: 'shrunk' })
+  const made = await call('POST', '/api/webhooks', { ...good, accountId: 'shrunk' })
+  const path = `/api/webhooks/${made.json.data.webhook.id}`
+  await call('PATCH', '/api/accounts/shrunk', { plan: 'starter' })
+  for (const [step, body] of [
+    ['doctor', undefined],
+    ['test', { event: 'file.uploaded' }],
+    ['replay', { since: '2026-01-01T00:00:00Z' }],
+  ] as const) {
+    const { status, json } = await call('POST', `${path}/${step}`, body)
+    assert.deepEqual([status, json.details.code], [403, 'plan_refused'], step)
+  }
+  for (const read of ['', '/feed', '/deliveries']) assert.equal((await call('GET', path + read)).status, 200)
+})
+
 test('users: made, listed, got, changed, removed', async () => {
   const path = '/api/accounts/default/users'
   const made = await call('POST', path, {

@@ -139,7 +139,7 @@ function doctorFor(
   const poster = createPoster({ guard: createEgressGuard({ allow: [], loopback: true }), clock })
   t.after(() => poster.close(0))
   return createDoctor({
-    webhooks: { get: async () => webhookOf({ id: 'wh_1', ...changes }) },
+    webhooks: { getIncluded: async () => webhookOf({ id: 'wh_1', ...changes }) },
     audit: { appendAudit: async () => {} },
     ...{ seal, post: poster.post, clock },
     inspectTls: inspectTls ?? (() => Promise.reject(new Error('not asked'))),

@@ -39,12 +39,12 @@ export interface DoctorReport {
  * headers, route and deadline, but no delivery is made of them: nothing is stored but a line of the audit trail.
  */
 export interface Doctor {
-  /** `not_found`; `limit_reached` while this webhook is being examined already. */
+  /** `not_found`; `plan_refused` where the plan of its account has no webhooks; `limit_reached` while this webhook is being examined already. */
   examine(webhookId: string, caller: Caller): Promise<DoctorReport>
 }
 
 export interface DoctorParts {
-  readonly webhooks: Pick<WebhookAdmin, 'get'>
+  readonly webhooks: Pick<WebhookAdmin, 'getIncluded'>
   readonly audit: Pick<AuditStore, 'appendAudit'>
   readonly seal: Pick<Seal, 'open'>
   readonly post: Post
@@ -65,7 +65,7 @@ export function createDoctor(parts: DoctorParts): Doctor {
 
   return {
     async examine(webhookId, caller) {
-      const webhook = await webhooks.get(webhookId, caller)
+      const webhook = await webhooks.getIncluded(webhookId, caller)
       if (examined.has(webhookId)) throw new AppError('limit_reached', `webhook ${webhookId} is being examined already`)
       examined.add(webhookId)
       try {
