@@ -139,9 +139,11 @@ describe('runs of jobs, on a real store', () => {
   })
 
   test('of jobs that are due at once each begins after what it depends on, whichever is found first', async () => {
-    const [last, first] = [await world.aJob(), await world.aJob()]
-    const between = await world.aJob({ dependsOn: first.id })
-    await world.store.updateJob({ ...last, options: { ...last.options, dependsOn: between.id } }, last, anAudit('job.update'))
+    const [last, between, first] = [await world.aJob(), await world.aJob(), await world.aJob()]
+    const dependsOn = ({ options, ...job }: typeof last, other: typeof last) =>
+      world.store.updateJob({ ...job, options: { ...options, dependsOn: other.id } }, job, anAudit('job.update'))
+    await dependsOn(between, first)
+    await dependsOn(last, between)
     await world.time.moveTo(DUE)
     await world.scheduler.look()
     assert.deepEqual(await world.said(first), ['job.started'])
