@@ -151,12 +151,15 @@ export function testClient(kind: PeerKind): void {
       assert.equal(entries.find(({ name }) => name === 'below')?.kind, 'folder')
     })
 
-    test('a file gets another name, folders made as needed, over what is there', async () => {
+    test('a file gets another name, folders made as needed, and never that of another file', async () => {
       await peer.put(at('moved-from'), Buffer.from('moved'))
       await peer.put(at('archive/there'), Buffer.from('old'))
-      await client.move(at('moved-from'), at('archive/there'))
-      assert.equal(String(await peer.get(at('archive/there'))), 'moved')
-      await client.move(at('archive/there'), at('made/now/there'))
+      for (const taken of ['archive/there', 'archive', 'moved-from'])
+        assert.equal(await client.move(at('moved-from'), at(taken)), false, taken)
+      assert.equal(String(await peer.get(at('archive/there'))), 'old')
+      assert.equal(String(await peer.get(at('moved-from'))), 'moved')
+      assert.equal(await client.move(at('moved-from'), at('made/now/there')), true)
+      assert.equal(await peer.get(at('moved-from')), undefined)
       assert.equal(String(await peer.get(at('made/now/there'))), 'moved')
       await client.remove(at('made/now/there'))
       assert.equal(await peer.get(at('made/now/there')), undefined)

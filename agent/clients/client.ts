@@ -26,8 +26,13 @@ export interface Client {
   removePart?(path: string, transferId: string): Promise<void>
   /** Deletes a file; nothing there is fine. */
   remove(path: string): Promise<void>
-  /** Gives a file another name in the same storage, over what is there, folders made as needed. */
-  move(from: string, to: string): Promise<void>
+  /**
+   * Gives a file another name in the same storage, folders made as needed. False: something has that name, and both stay. Certain where the storage has such a
+   * step; FTP and S3 look first.
+   */
+  move(from: string, to: string): Promise<boolean>
+  /** What was moved is a copy, which has a time of its own. */
+  readonly movesByCopy?: boolean
   /** Only where a file on its way shows nowhere until it has its name: sets the time of a file that is there, ms since 1970 UTC. */
   setModifiedAt?(path: string, modifiedAt: number): Promise<void>
   /** SHA-256 of a file, lower-case hex, told by the other side; undefined where it cannot tell. */

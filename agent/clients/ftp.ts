@@ -175,7 +175,9 @@ class FtpFiles implements RenameSteps {
     await renameOver({ stat: (path) => this.stat(path), rename: plain, remove: (path) => this.remove(path) }, from, to)
   }
 
-  async move(from: string, to: string): Promise<void> {
+  /** Most servers replace what has the name: it is looked at first. */
+  async move(from: string, to: string): Promise<boolean> {
+    if ((await this.stat(to)) !== undefined) return false
     const folder = posix.dirname(to)
     // The reply to a rename does not tell a missing folder from a missing file.
     if (!(await this.#isFolder(folder))) {
@@ -183,6 +185,7 @@ class FtpFiles implements RenameSteps {
       await this.makeFolders(folder)
     }
     await this.rename(from, to)
+    return true
   }
 
   async remove(path: string): Promise<void> {

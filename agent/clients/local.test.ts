@@ -127,13 +127,17 @@ test('a commit of another size is CHECKSUM_MISMATCH, and the old file stays', as
   assert.equal(await readFile(path, 'utf8'), 'old')
 })
 
-test('moving makes folders and replaces; removing twice is fine', async (t) => {
+test('moving makes folders and replaces nothing; removing twice is fine', async (t) => {
   const { root, client } = await rooted(t)
   await writeFile(join(root, 'a'), 'a')
   await mkdir(join(root, 'done'))
   await writeFile(join(root, 'done/a'), 'older')
-  await client.move(join(root, 'a'), join(root, 'done/a'))
-  await client.move(join(root, 'done/a'), join(root, 'x/y/a'))
+  await symlink('nowhere', join(root, 'done/b'))
+  for (const taken of ['done/a', 'done/b', 'done', 'a'])
+    assert.equal(await client.move(join(root, 'a'), join(root, taken)), false)
+  assert.equal(await readFile(join(root, 'done/a'), 'utf8'), 'older')
+  assert.equal(await client.move(join(root, 'a'), join(root, 'x/y/a')), true)
+  await assert.rejects(stat(join(root, 'a')))
   assert.equal(await readFile(join(root, 'x/y/a'), 'utf8'), 'a')
   await client.remove(join(root, 'x/y/a'))
   await client.remove(join(root, 'x/y/a'))

@@ -15,7 +15,7 @@ import {
   statfsSync,
   write,
 } from 'node:fs'
-import { lstat, mkdir, opendir, rename, unlink } from 'node:fs/promises'
+import { link, lstat, mkdir, opendir, rename, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { promisify } from 'node:util'
@@ -57,7 +57,7 @@ export async function openLocal(_endpoint: LocalEndpoint, context: Pick<ClientCo
     move: (from, to) =>
       attempt(`Moving “${from}” to “${to}”`, async () => {
         await makeFolders(roots, dirname(to))
-        await renameIn(roots, from, to)
+        return moveIn(roots, from, to)
       }),
     hash: (path) => attempt(`Reading “${path}”`, async () => hashOf(await readIn(roots, path, 0, context.signal))),
     close: async () => {},
@@ -266,6 +266,36 @@ async function renameIn(roots: Roots, from: string, to: string): Promise<void> {
   await rename(before, after)
   await syncFolder(dirname(after))
   if (dirname(before) !== dirname(after)) await syncFolder(dirname(before))
+}
+
+/** A second name and then the first one taken away: a rename would replace what is there. A process that dies in between leaves both, and is found to have. */
+async function moveIn(roots: Roots, from: string, to: string): Promise<boolean> {
+  const before = await roots.place(from)
+  const after = await roots.place(to)
+  try {
+    await link(before, after)
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException
+    const there = lstatSync(after, { bigint: true, throwIfNoEntry: false })
+    if (there === undefined && WITHOUT_LINKS.has(code)) {
+      await renameIn(roots, from, to)
+      return true
+    }
+    if (code !== 'EEXIST' && there === undefined) throw error
+    if (there === undefined || !areTwoNames(there, lstatSync(before, { bigint: true }))) return false
+  }
+  await syncFolder(dirname(after))
+  await unlink(before)
+  await syncFolder(dirname(before))
+  return true
+}
+
+/** What file systems without links say of one, and systems that let nobody link files of others. */
+const WITHOUT_LINKS: ReadonlySet<string> = new Set(['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EINVAL'])
+
+/** Where one file has one name, spelt in two ways, taking away one of them would be its end. */
+function areTwoNames(one: BigIntStats, other: BigIntStats): boolean {
+  return one.isFile() && one.ino === other.ino && one.dev === other.dev && one.nlink > 1n
 }
 
 async function removeIn(roots: Roots, path: string): Promise<void> {

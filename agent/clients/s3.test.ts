@@ -184,13 +184,24 @@ describe('over fauxqs', () => {
     await failsWith('SOURCE_CHANGED', client.read(at('changing'), 2))
   })
 
-  test('an object gets another key, over what is there', async () => {
+  test('an object gets another key, and never that of another one', async () => {
     await write(at('from ä+%'), Buffer.from('moved'))
-    await peer.put(at('to/there'), Buffer.from('old'))
-    await client.move(at('from ä+%'), at('to/there'))
-    assert.equal(String(await peer.get(at('to/there'))), 'moved')
+    await peer.put(at('to/there'), Buffer.from('other'))
+    assert.equal(await client.move(at('from ä+%'), at('to/there')), false)
+    assert.equal(await client.move(at('from ä+%'), at('from ä+%')), false)
+    assert.equal(String(await peer.get(at('to/there'))), 'other')
+    assert.equal(String(await peer.get(at('from ä+%'))), 'moved')
+    assert.equal(await client.move(at('from ä+%'), at('to/free')), true)
+    assert.equal(String(await peer.get(at('to/free'))), 'moved')
     assert.equal(await peer.get(at('from ä+%')), undefined)
-    assert.equal((await client.stat(at('to/there')))?.contentFrom, options.modifiedAt)
+    assert.equal((await client.stat(at('to/free')))?.contentFrom, options.modifiedAt)
+  })
+
+  test('a move that stopped between the copy and the removal is gone on with', async () => {
+    for (const name of ['halfway', 'halfway/copy']) await write(at(name), Buffer.from('halfway'))
+    assert.equal(await client.move(at('halfway'), at('halfway/copy')), true)
+    assert.equal(await peer.get(at('halfway')), undefined)
+    assert.equal(String(await peer.get(at('halfway/copy'))), 'halfway')
   })
 
   test('stopping ends what is under way', async () => {

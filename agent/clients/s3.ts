@@ -35,6 +35,7 @@ export async function openS3(endpoint: S3Endpoint, context: ClientContext): Prom
     write: (path, options) => files.write(path, options),
     remove: (path) => files.remove(path),
     move: (from, to) => files.move(from, to),
+    movesByCopy: true,
     hash: (path) => files.hash(path),
     async close() {
       if (signal.aborted) bucket.close()
@@ -141,18 +142,26 @@ class S3Files {
     )
   }
 
-  /** A copy, and then its source removed: what stops in between leaves both. */
-  async move(from: string, to: string): Promise<void> {
+  /** A copy, and then its source removed: what stops in between leaves both, and goes on where the copy can be told to be one. */
+  async move(from: string, to: string): Promise<boolean> {
     const doing = `Moving “${from}” to “${to}”`
     const found = await this.#head(from, doing)
     if (found === undefined) throw new TransferFailure('NOT_FOUND', `There is no object “${from}” in the bucket.`)
     if ((found.ContentLength ?? 0) > COPY_BYTES_MAX) {
       throw new TransferFailure('UNSUPPORTED', `${doing} failed: S3 moves no more than ${COPY_BYTES_MAX} bytes.`)
     }
-    const source = [this.#bucket.name, ...keyOf(from).split('/')].map(encodeURIComponent).join('/')
-    const copy = { ...this.#object(to), CopySource: source, CopySourceIfMatch: found.ETag }
-    await this.#bucket.ask(doing, this.#context, (client, options) => client.send(new CopyObjectCommand(copy), options))
+    const there = await this.#head(to, doing)
+    if (there !== undefined && (there.ContentLength !== found.ContentLength || there.ETag !== found.ETag || from === to))
+      return false
+    if (there === undefined) await this.#copy(from, to, found.ETag, doing)
     await this.remove(from)
+    return true
+  }
+
+  async #copy(from: string, to: string, tag: string | undefined, doing: string): Promise<void> {
+    const source = [this.#bucket.name, ...keyOf(from).split('/')].map(encodeURIComponent).join('/')
+    const copy = { ...this.#object(to), CopySource: source, CopySourceIfMatch: tag }
+    await this.#bucket.ask(doing, this.#context, (client, options) => client.send(new CopyObjectCommand(copy), options))
   }
 
   /** Where the server keeps one of the whole object; of an upload in parts it keeps one of the parts' hashes. */

@@ -106,14 +106,27 @@ class SftpFiles implements RenameSteps {
     throw replyFailure(reply, `deleting ${path}`)
   }
 
-  async move(from: string, to: string): Promise<void> {
+  /** RENAME of version 3 is to refuse a name that is taken. As there are servers that replace all the same, it is looked at first. */
+  async move(from: string, to: string): Promise<boolean> {
+    if (await this.#isTaken(to)) return false
     try {
-      await this.rename(from, to)
+      await this.#renamePlainly(from, to)
     } catch (error) {
-      if (!isNotFound(error) || (await this.stat(from)) === undefined) throw error
-      await this.makeFolders(posix.dirname(to))
+      if (isNotFound(error) && (await this.stat(from)) === undefined) throw error
+      if (isNotFound(error)) await this.makeFolders(posix.dirname(to))
+      // Somebody was faster; or the server makes another name first, which not every file may have.
+      if (await this.#isTaken(to)) return false
       await this.rename(from, to)
     }
+    return true
+  }
+
+  async #isTaken(path: string): Promise<boolean> {
+    return (await this.#session.ask({ kind: 'lstat', path: bytesOf(path) })).kind === 'attributes'
+  }
+
+  async #renamePlainly(from: string, to: string): Promise<void> {
+    await this.#session.tell({ kind: 'rename', from: bytesOf(from), to: bytesOf(to) }, `renaming ${from} to ${to}`)
   }
 
   /** SFTP version 3 has no way to ask for it, and the extensions for it are offered by few. */
@@ -169,14 +182,12 @@ class SftpFiles implements RenameSteps {
 
   /** In one step where the server offers it: RENAME of version 3 refuses to replace. */
   async rename(from: string, to: string): Promise<void> {
-    const about = `renaming ${from} to ${to}`
-    const [source, target] = [bytesOf(from), bytesOf(to)]
     if (this.#session.offers(EXTENSION.POSIX_RENAME)) {
-      await this.#session.tell({ kind: 'posix_rename', from: source, to: target }, about)
+      const request = { kind: 'posix_rename', from: bytesOf(from), to: bytesOf(to) } as const
+      await this.#session.tell(request, `renaming ${from} to ${to}`)
       return
     }
-    const plain = (one: string, other: string) =>
-      this.#session.tell({ kind: 'rename', from: bytesOf(one), to: bytesOf(other) }, about)
+    const plain = (one: string, other: string) => this.#renamePlainly(one, other)
     await renameOver({ stat: (path) => this.stat(path), rename: plain, remove: (path) => this.remove(path) }, from, to)
   }
 

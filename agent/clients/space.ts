@@ -52,7 +52,7 @@ export async function openSpace(
       await calls.json('POST', '/remove', { path })
     },
     async move(from, to) {
-      await calls.json('POST', '/move', { path: from }, { to })
+      return (await calls.json<{ isMoved: boolean }>('POST', '/move', { path: from }, { to })).isMoved
     },
     async setModifiedAt(path, modifiedAt) {
       await calls.json('POST', '/time', { path }, { modifiedAt })

@@ -69,9 +69,10 @@ class Move {
     const { arrival, arrived } = found
     // Whoever holds the lease next does the rest.
     if (isLeftToTheNext(this.#stop.reason)) return
-    await carryOutPostAction(this.#work, sides[0]!.client, arrived)
-    await this.#journal.remove(this.#work.transferId)
-    await this.#context.report({ state: 'completed', ...arrival })
+    await carryOutPostAction(this.#work, sides[0]!.client, { source: arrived, arrival })
+    // Not forgotten before that is recorded: else whoever repeats it would not know what was moved.
+    const { go } = await this.#context.report({ state: 'completed', ...arrival })
+    if (go) await this.#journal.remove(this.#work.transferId)
   }
 
   /** Undefined: the lease is lost. */

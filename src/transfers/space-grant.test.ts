@@ -34,13 +34,14 @@ test('what happens to the source is part of the work', () => {
     ACTIONS.filter((action) => deletes!.may(action, '/out/a.csv')),
     ['look', 'read', 'remove'],
   )
-  const [moves] = grantsOfTransfer(
-    aTransfer(0, { sourceUrl, policy: { ...policy, postAction: { kind: 'move', to: '/done/a.csv' } } }),
-  )
-  assert.deepEqual(
-    ACTIONS.filter((action) => moves!.may(action, '/done/a.csv')),
-    ['look', 'write'],
-  )
+  const moving = aTransfer(0, { sourceUrl, policy: { ...policy, postAction: { kind: 'move', to: '/done/a.csv' } } })
+  const [moves] = grantsOfTransfer(moving)
+  for (const path of ['/done/a.csv', `/done/a.${moving.id}.csv`])
+    assert.deepEqual(
+      ACTIONS.filter((action) => moves!.may(action, path)),
+      ['look', 'write'],
+      path,
+    )
 })
 
 test('where the source goes from, the part of this very transfer may be looked at', () => {

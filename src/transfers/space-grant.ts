@@ -1,4 +1,5 @@
 import { posix } from 'node:path'
+import { besideTaken } from '../wire/agent/archive.ts'
 import { isSpace, spaceIn } from './locate.ts'
 import type { Transfer } from './transfer.ts'
 
@@ -21,7 +22,7 @@ export function grantsOfTransfer({ id, sourceUrl, destinationPath, policy }: Tra
     if (postAction.kind === 'keep') return false
     // The part of this very transfer, seen there, tells that the destination is the source by another road.
     if (action === 'look' && isBeside(path, own) && path.endsWith(`.${id}.part`)) return true
-    return postAction.kind === 'move' && path === postAction.to && (action === 'look' || action === 'write')
+    return postAction.kind === 'move' && archivedAt(postAction.to, id).includes(path) && (action === 'look' || action === 'write')
   })
   return [...source, ...grantsOfLeftover({ destinationPath })]
 }
@@ -42,6 +43,11 @@ export function grantsOfListing(sourcePath: string): SpaceGrant[] {
 
 function isIn(path: string, folder: string): boolean {
   return path === (folder === '' ? '/' : folder) || path.startsWith(`${folder}/`)
+}
+
+/** The second is for where the first is taken. */
+function archivedAt(to: string, transferId: string): string[] {
+  return [to, besideTaken(to, transferId)]
 }
 
 function isBeside(path: string, other: string): boolean {

@@ -81,3 +81,16 @@ for (const [postAction, left] of posts) {
     assert.equal((await readdir(home)).includes('a'), (left as readonly string[]).includes('a'))
   })
 }
+
+test('within the space of one user: an archived file of the same name stays', async () => {
+  const agentsFile = join(server.folder, 'agent/files/arrived')
+  await mkdir(join(home, 'archive'))
+  await writeFile(join(home, 'archive/a.csv'), 'of yesterday')
+  await writeFile(join(home, 'a.csv'), 'of today')
+  await moved({ sourceUrl: `${SPACE}/a.csv`, destinationPath: agentsFile, postAction: { kind: 'move', to: '/archive/' } })
+  const archived = await readdir(join(home, 'archive'))
+  const [beside] = archived.filter((name) => name !== 'a.csv')
+  assert.match(beside!, /^a\.trf_[0-9a-z]+\.csv$/)
+  assert.equal(await readFile(join(home, 'archive', beside!), 'utf8'), 'of today')
+  assert.equal(await readFile(join(home, 'archive/a.csv'), 'utf8'), 'of yesterday')
+})

@@ -150,12 +150,16 @@ withWorld('only what its work names is let through', async (world) => {
   assert.equal(existsSync(join(world.home, 'a.txt')), true)
 })
 
-withWorld('a file gets another name, folders made as needed, over what is there', async (world) => {
+withWorld('a file gets another name, folders made as needed, and never that of another file', async (world) => {
   const session = sessionOn(world)
-  for (const content of ['old', 'new']) {
+  for (const [content, isMoved] of [
+    ['old', true],
+    ['new', false],
+  ] as const) {
     await put(world.space, '/a.txt', content)
-    await session.move('/a.txt', '/done/2026/b.txt')
-    assert.equal(readFileSync(join(world.home, 'done/2026/b.txt'), 'utf8'), content)
+    assert.equal(await session.move('/a.txt', '/done/2026/b.txt'), isMoved)
+    assert.equal(existsSync(join(world.home, 'a.txt')), !isMoved)
+    assert.equal(readFileSync(join(world.home, 'done/2026/b.txt'), 'utf8'), 'old')
   }
 })
 

@@ -106,10 +106,17 @@ export class SpaceSession {
     await this.#space.remove(this.#let('remove', path)).catch((error) => (isNothing(error) ? undefined : Promise.reject(error)))
   }
 
-  async move(from: string, to: string): Promise<void> {
+  /** False: something has that name, and both stay. */
+  async move(from: string, to: string): Promise<boolean> {
     const [source, target] = [this.#let('remove', from), this.#let('write', to)]
     await this.#makeFolders(target)
-    await this.#space.rename(source, target, { replace: true })
+    try {
+      await this.#space.rename(source, target, { replace: false })
+      return true
+    } catch (error) {
+      if (codeOf(error) === 'file_exists') return false
+      throw error
+    }
   }
 
   /** Of a file that is there. */

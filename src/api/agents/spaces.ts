@@ -181,10 +181,7 @@ function addSpaceRoutes(api: Api, inSpace: InSpace, close: (request: FastifyRequ
   )
 
   api.post('/move', { schema: { ...inPlace, body: Type.Object({ to: Path }) } }, async (request) =>
-    inSpace(request, async (session) => {
-      await session.move(request.query.path, request.body.to)
-      return {}
-    }),
+    inSpace(request, async (session) => ({ isMoved: await session.move(request.query.path, request.body.to) })),
   )
 
   api.post('/time', { schema: { ...inPlace, body: Type.Object({ modifiedAt: Type.Integer() }) } }, async (request) =>

@@ -96,8 +96,9 @@ function watchedClient(client: Client): Client {
       reach('source.seen_to')
     },
     async move(from, to) {
-      await client.move(from, to)
+      const isMoved = await client.move(from, to)
       reach('source.seen_to')
+      return isMoved
     },
   })
 }
