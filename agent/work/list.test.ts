@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { mkdir, symlink, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join, posix } from 'node:path'
+import { Readable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import { movingClock } from '../../src/base/testing.ts'
+import { MINUTE_MS } from '../../src/base/units.ts'
 import type { ListedFile, ListWork, WorkReport } from '../../src/wire/agent/work.ts'
 import { eventually } from '../../test/eventually.ts'
 import type { Client, Entry } from '../clients/client.ts'
@@ -86,6 +89,23 @@ test('sizes, times and, where asked for, hashes are told', async (t) => {
     sha256: sha256Of(Buffer.from('out/a.csv')),
   }
   assert.deepEqual(listed(bench.reports).files, [expected])
+})
+
+test('a file that grows as fast as it is read is hashed as it was listed', { timeout: MINUTE_MS }, async (t) => {
+  const folder = await tree(t, ['out/a.csv'])
+  const grows = async function* () {
+    for (yield Buffer.from('out/a.'); ; await setImmediate()) yield Buffer.from('csv and more')
+  }
+  const bench = workBench(folder, {
+    open: async (endpoint, context) => ({
+      ...(await openClient(endpoint, context)),
+      hash: async () => undefined,
+      read: async () => Readable.from(grows()),
+    }),
+  })
+  await listFiles(listWork(join(folder, 'out/*'), { wantsHash: true }), bench.context)
+  const hashes = listed(bench.reports).files.map(({ sha256 }) => sha256)
+  assert.deepEqual(hashes, [sha256Of(Buffer.from('out/a.csv'))])
 })
 
 test('a folder that is not there is NOT_FOUND, one outside the roots PERMISSION_DENIED, one in place of a file NOT_A_FILE', async (t) => {

@@ -68,16 +68,22 @@ async function look(
 async function withHashes(files: readonly Found[], client: Client, stop: Stop): Promise<ListedFile[]> {
   const listed: ListedFile[] = []
   for (const file of files) {
-    const sha256 = (await stop.or(client.hash(file.path))) ?? (await hashByReading(client, file.path, stop))
+    const sha256 = (await stop.or(client.hash(file.path))) ?? (await hashByReading(client, file, stop))
     listed.push({ ...file, sha256 })
   }
   return listed
 }
 
-/** Where the other side cannot tell, there is no way but to fetch it. */
-async function hashByReading(client: Client, path: string, stop: Stop): Promise<string> {
+/** Where the other side cannot tell, there is no way but to fetch it: as much as was listed, since one that grows as fast as it is read would be read for ever. */
+async function hashByReading(client: Client, { path, size }: Found, stop: Stop): Promise<string> {
   const hash = createHash('sha256')
+  let left = size
   const stream = addAbortSignal(stop.signal, await stop.or(client.read(path, 0)))
-  for await (const chunk of stream) hash.update(chunk)
+  for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+    hash.update(chunk.subarray(0, Math.max(0, left)))
+    left -= chunk.length
+    // One that ends with what was listed is read to its end, which keeps its connection.
+    if (left < 0) break
+  }
   return hash.digest('hex')
 }
