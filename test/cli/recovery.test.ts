@@ -127,12 +127,9 @@ test('what was missed is sent after a replay that was kept back, and a reconcili
 
   const kept = await json<{ id: string }>(['webhook', 'replay', id, ...range])
   await happens('four')
+  // Whether the one that was kept back has ended by then is a matter of chance; cli/replay.test.ts has both.
   const resumed = await landfall(['webhook', 'resume', id, '--replay'])
   assert.equal(resumed.status, 0, resumed.error)
-  assert.match(
-    resumed.error,
-    new RegExp(`waiting for the end of replay ${kept.id}; .*\`landfall webhook replay ${id} --since \\S+ --only missing\``),
-  )
   assert.match(resumed.out, /is active.*\nreplay \w+ sends the 1 events that it missed\n$/)
   const [made] = await json<{ id: string }[]>(['webhook', 'replays', id])
   assert.notEqual(made!.id, kept.id)
