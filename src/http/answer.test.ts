@@ -95,7 +95,7 @@ const raws: { name: string; act: (socket: Socket) => void; expected: string }[] 
   {
     name: 'a status of 100 and its end',
     act: (socket) => void socket.end('HTTP/1.1 100 Continue\r\n\r\n'),
-    expected: 'connection closed before the answer was complete',
+    expected: 'failed',
   },
   {
     name: 'an informational answer of 16 KiB',
