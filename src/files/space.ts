@@ -50,11 +50,11 @@ export interface FileHandle {
   sync(): Promise<void>
   /**
    * Ends the handle. Resolves once the event is durable and the file in its place; a rejection means: not uploaded. Given the SHA-256 of what was sent (lower-case
-   * hex), it is `checksum_mismatch` where something else has arrived, of which nothing is kept.
+   * hex), it is `checksum_mismatch` where something else has arrived, of which nothing is kept; nor is of what there is no room for.
    */
   close(sha256?: string): Promise<void>
-  /** The session died or gave up: a written file becomes a partial, nothing becomes an upload. */
-  abandon(reason: string): Promise<void>
+  /** The session died or gave up: a written file becomes a partial (with `keeps` false nothing is kept), nothing becomes an upload. */
+  abandon(reason: string, options?: { readonly keeps?: boolean }): Promise<void>
 }
 
 export interface DirectoryHandle {

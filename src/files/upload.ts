@@ -50,6 +50,9 @@ export interface UploadOptions {
   onEnd(handle: Upload): void
 }
 
+/** Failures of a closing after which nobody goes on with what arrived. */
+const NOT_KEPT: ReadonlySet<string | undefined> = new Set(['checksum_mismatch', 'quota_exceeded', 'plan_refused', 'storage_full'])
+
 type Prepared = Omit<PlannedChange, 'lock' | 'explain'>
 
 export class Upload implements FileHandle {
@@ -177,17 +180,20 @@ export class Upload implements FileHandle {
     } catch (cause) {
       undecided = codeOf(cause) === 'storage_undecided'
       // The temporary of an undecided change is still needed; else what arrived is kept, as after a cut.
-      if (!undecided) await this.#keep(cause instanceof Error ? cause.message : String(cause), cause)
+      // What is known to be wrong is nothing to go on with, and whoever has said what was sent does not wait for room.
+      const keeps = expected === undefined || !NOT_KEPT.has(codeOf(cause))
+      if (!undecided) await this.#keep(cause instanceof Error ? cause.message : String(cause), cause, keeps)
       throw cause
     } finally {
       await this.#release(undecided)
     }
   }
 
-  async abandon(reason: string): Promise<void> {
+  async abandon(reason: string, { keeps = true } = {}): Promise<void> {
     this.#end('abandoned')
     await this.#quiet()
-    if (this.#hasWritten) await this.#keep(reason, new AppError('upload_incomplete', `${reason}: the upload was not closed`))
+    const cause = new AppError('upload_incomplete', `${reason}: the upload was not closed`)
+    if (this.#hasWritten || !keeps) await this.#keep(reason, cause, keeps)
     else await this.#giveBack()
     await this.#release(false)
   }
@@ -250,20 +256,18 @@ export class Upload implements FileHandle {
     }
   }
 
-  /** Not uploaded: what is certain is kept to be resumed. Never throws: there is nobody left to tell. */
-  async #keep(reason: string, cause: unknown): Promise<void> {
+  /** Not uploaded: what is certain is kept to be resumed, or nothing is. Never throws: there is nobody left to tell. */
+  async #keep(reason: string, cause: unknown, keeps: boolean): Promise<void> {
     const { context, session, start } = this.#options
     const { store, backend, recorder, clock, log } = context
     const size = this.#written.prefix()
-    // What is known to be wrong is nothing to go on with.
-    const isWrong = codeOf(cause) === 'checksum_mismatch'
-    const resumable = start.from !== 'file' && size > 0 && this.#opened !== undefined && !isWrong
+    const resumable = keeps && start.from !== 'file' && size > 0 && this.#opened !== undefined
     try {
       if (resumable) {
         await Promise.all([this.#opened!.sync(), backend.syncTemporaries()])
         await this.#partial.save(size, false)
       } else await this.#discard()
-      if (!this.#hasWritten) return
+      if (!this.#hasWritten && start.from !== 'partial') return
       const data = eventData(session, this.path, { size }, { error: reason, resumable })
       const event = recorder.draft('file.upload_failed', session.user.accountId, data)
       await store.recordFact(event, auditEntry(session, clock, { action: 'upload', path: this.path, error: cause }))

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { eventually } from '../../../test/eventually.ts'
 import { systemClock } from '../../base/clock.ts'
-import { codeOf } from '../../base/error.ts'
+import { AppError, codeOf } from '../../base/error.ts'
+import type { FileStore } from '../../files/port.ts'
 import { openWorld, put, type World } from '../../files/testing.ts'
 import type { SpaceAction } from '../../transfers/space-grant.ts'
 import { SpaceSession } from './space-session.ts'
@@ -177,3 +180,31 @@ withWorld('a folder of thousands is listed step by step, and whoever stops readi
   }
   assert.equal(session.busy, 0)
 })
+
+for (const there of [undefined, 'old']) {
+  test(`a commit that fails leaves nothing once it is given up${there ? ', beside the file that it was to replace' : ''}`, async (t) => {
+    let refusal: AppError | undefined
+    const wrapStore = (store: FileStore): FileStore => ({
+      ...store,
+      recordChange: (change) => (refusal === undefined ? store.recordChange(change) : Promise.reject(refusal)),
+    })
+    const world = await openWorld({ wrapStore })
+    t.after(() => world.end())
+    if (there !== undefined) await put(world.space, '/a.txt', there)
+    // Two at the same time have found room for each.
+    for (const code of ['quota_exceeded', 'store_failed'] as const) {
+      const session = sessionOn(world)
+      refusal = undefined
+      await session.open('/a.txt', { resumes: false, size: null })
+      await session.append(0, chunks('hello'))
+      refusal = new AppError(code, 'of the test')
+      await assert.rejects(session.commit(5, sha256('hello'), null), refused(code))
+      await assert.rejects(session.append(5, chunks('more')), refused('conflict'))
+      await session.abandon('the agent gave it up', { keeps: false })
+      // What was kept beside a file goes without anybody waiting for it.
+      await eventually(() => assert.deepEqual([temporaries(world), world.rows.partials.size], [[], 0], code))
+      await session.close()
+    }
+    assert.equal(await readFile(join(world.home, 'a.txt'), 'utf8').catch(() => undefined), there)
+  })
+}

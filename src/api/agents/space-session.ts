@@ -135,7 +135,7 @@ export class SpaceSession {
     const bytes = resumes ? await this.#leftAt(target) : 0
     await this.#makeFolders(target)
     const handle = await this.#space.openWrite(target, { create: true, exclusive: false, truncate: bytes === 0, append: false })
-    this.#part = { handle, bytes, isAppending: false }
+    this.#part = { target, handle, bytes, isAppending: false }
     return bytes
   }
 
@@ -171,13 +171,15 @@ export class SpaceSession {
 
   /** All is there, and what was sent: the file is stored, with its event, when this answers. */
   async commit(size: number, sha256: string, modifiedAt: number | null): Promise<void> {
-    const { handle, bytes } = this.#writing()
+    const part = this.#writing()
+    const { handle, bytes } = part
     if (bytes !== size) throw new AppError('conflict', `size: ${bytes} bytes are there, not ${size}`)
     if (modifiedAt !== null) await handle.setAttributes({ times: timesOf(modifiedAt) })
     // Where an earlier attempt had brought every byte, nothing was written now: closing alone would leave it a part.
     await handle.setAttributes({ size })
-    this.#part = undefined
-    await handle.close(sha256)
+    part.ending = handle.close(sha256)
+    await part.ending
+    if (this.#part === part) this.#part = undefined
   }
 
   /** The file is given up for now, and what there is of it kept for another attempt; with `keeps` false nothing is kept. */
@@ -185,13 +187,24 @@ export class SpaceSession {
     const part = this.#part
     this.#part = undefined
     if (part === undefined) return
-    // Where nothing was written, nothing was begun that would have to be said to have failed.
-    if (!keeps && part.bytes > 0) await part.handle.setAttributes({ size: 0 }).catch(() => {})
-    await part.handle.abandon(reason)
+    if (part.ending === undefined) return part.handle.abandon(reason, { keeps })
+    const isStored = await part.ending.then(
+      () => true,
+      () => false,
+    )
+    if (!isStored && !keeps) await this.#removeLeft(part.target, reason)
   }
 
-  async close(): Promise<void> {
-    await this.abandon('the agent was gone')
+  /** What a failed commit has kept; where it would have replaced a file, opening that one removes it. */
+  async #removeLeft(target: Buffer, reason: string): Promise<void> {
+    const handle = await this.#space
+      .openWrite(target, { create: false, exclusive: false, truncate: false, append: false })
+      .catch((error) => (isNothing(error) ? undefined : Promise.reject(error)))
+    await handle?.abandon(reason, { keeps: false })
+  }
+
+  async close({ keeps = true } = {}): Promise<void> {
+    await this.abandon('the agent was gone', { keeps })
     await this.#space.close()
   }
 
@@ -232,6 +245,7 @@ export class SpaceSession {
   }
 
   #writing(): Part {
+    if (this.#part?.ending !== undefined) throw new AppError('conflict', 'the file is being stored, or was not')
     if (this.#part?.isAppending) throw new AppError('conflict', 'another request is still writing the file')
     if (this.#part !== undefined) return this.#part
     throw new AppError('conflict', 'no file is being written on this lease; open it first')
@@ -241,10 +255,13 @@ export class SpaceSession {
 const FOLDER_MODE = 0o755
 
 interface Part {
+  readonly target: Buffer
   readonly handle: FileHandle
   bytes: number
   /** Bytes come one request after the other. */
   isAppending: boolean
+  /** Since its commit: how that goes. A file that is being stored is not given up any more, but waited for. */
+  ending?: Promise<void>
 }
 
 function factsOf({ kind, size, modifiedAt }: Attributes): Facts {
