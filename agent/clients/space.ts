@@ -89,7 +89,7 @@ async function openPart(
       await calls.json('POST', '/part/abandon', {}, { keeps: true }, { isAfterEnd: true }).catch(() => undefined)
     },
     async discard() {
-      await calls.json('POST', '/part/abandon', {}, { keeps: false }, { isAfterEnd: true }).catch(() => undefined)
+      await calls.json('POST', '/part/abandon', {}, { keeps: false }, { isAfterEnd: true })
     },
   }
 }

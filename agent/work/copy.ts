@@ -88,10 +88,20 @@ export class Copy {
       // What earlier attempts left, and their journal, are as they were.
       await partial.suspend()
     } else {
-      await partial.discard()
+      await this.#discard(partial)
       await this.#journal.remove(this.#work.transferId)
     }
     return true
+  }
+
+  /** What cannot be discarded now is found by the journal later. */
+  async #discard(partial: PartialFile): Promise<void> {
+    try {
+      await partial.discard()
+    } catch (error) {
+      if (this.#hash !== undefined) await this.#checkpoint()
+      throw error
+    }
   }
 
   /** A small source as it was listed, where looking at it would tell no more. Whether it is still so shows after it was read. */

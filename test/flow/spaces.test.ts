@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { MIB } from '../../src/base/units.ts'
 import { eventually } from '../eventually.ts'
 import { startTestServer, type TestServer } from '../server.ts'
 
@@ -93,4 +94,23 @@ test('within the space of one user: an archived file of the same name stays', as
   assert.match(beside!, /^a\.trf_[0-9a-z]+\.csv$/)
   assert.equal(await readFile(join(home, 'archive', beside!), 'utf8'), 'of today')
   assert.equal(await readFile(join(home, 'archive/a.csv'), 'utf8'), 'of yesterday')
+})
+
+test('a user who is disabled while a file comes: it has failed, and nothing of it is left', async () => {
+  const bob = await server.makeUser('bob')
+  const path = join(server.folder, 'agent/files/slow')
+  const file = await open(path, 'w')
+  await file.truncate(600 * MIB)
+  await file.close()
+  const order = { sourceUrl: path, destinationPath: 'space://default/bob/slow', bytesPerSecond: 8 * MIB }
+  const body = { agentId, direction: 'push', ...order }
+  const { transfer } = await server.call<{ transfer: { id: string } }>('POST', '/api/transfers', body)
+  const uploads = () => readdir(join(server.folder, 'files/.landfall/uploads'))
+  await eventually(async () => assert.equal((await uploads()).length, 1))
+  await server.call('PATCH', `/api/accounts/default/users/${bob.id}`, { disabled: true })
+  await eventually(async () => {
+    const found = (await server.call<{ transfer: Row & { errorCode: string } }>('GET', `/api/transfers/${transfer.id}`)).transfer
+    assert.deepEqual([found.status, found.errorCode], ['failed', 'PERMISSION_DENIED'])
+  })
+  await eventually(async () => assert.deepEqual(await uploads(), []))
 })

@@ -202,7 +202,7 @@ for (const there of [undefined, 'old']) {
       await assert.rejects(session.append(5, chunks('more')), refused('conflict'))
       await session.abandon('the agent gave it up', { keeps: false })
       // What was kept beside a file goes without anybody waiting for it.
-      await eventually(() => assert.deepEqual([temporaries(world), world.rows.partials.size], [[], 0], code))
+      await eventually(async () => assert.deepEqual([temporaries(world), world.rows.partials.size], [[], 0], code))
       await session.close()
     }
     assert.equal(await readFile(join(world.home, 'a.txt'), 'utf8').catch(() => undefined), there)

@@ -106,11 +106,30 @@ export function createSpaces({ grantsOf, openSpace, clock, log }: SpacesNeeds): 
     return session.use(() => act(session))
   }
 
+  /** The end of a file, or of all work, waits for nothing: neither for a user who may have been disabled, nor for a lease that may be lost. */
+  async function end(request: FastifyRequest, act: (session: SpaceSession) => Promise<void>): Promise<boolean> {
+    const open = sessions.get(keyOf(request))
+    if (open?.agentId !== agentOf(request).id) return false
+    const session = await open.opened
+    await session.use(() => act(session))
+    return true
+  }
+
+  const routes: SpaceRoutes = {
+    inSpace,
+    async abandon(request, keeps) {
+      const isDone = await end(request, (session) => session.abandon('the agent gave it up', { keeps }))
+      // Whether anything is left is known to nobody here.
+      if (!isDone) throw new AppError('conflict', 'no space is open on this lease')
+    },
+    async close(request) {
+      await end(request, () => close(keyOf(request)))
+    },
+  }
+
   return {
     addRoutes(api) {
-      api.register(async (plain) => addSpaceRoutes(plain as Api, inSpace, (request) => close(keyOf(request))), {
-        prefix: '/agent/v1/work/:lease/space',
-      })
+      api.register(async (plain) => addSpaceRoutes(plain as Api, routes), { prefix: '/agent/v1/work/:lease/space' })
     },
     async stop() {
       cancelLook()
@@ -142,9 +161,13 @@ const sha256 = Type.String({ minLength: 64, maxLength: 64 })
 const inPlace = { params, querystring: Type.Object({ ...where, path: Path }) }
 const inWhole = { params, querystring: Type.Object(where) }
 
-type InSpace = <Answer>(request: FastifyRequest, act: (session: SpaceSession) => Promise<Answer>) => Promise<Answer>
+interface SpaceRoutes {
+  inSpace<Answer>(request: FastifyRequest, act: (session: SpaceSession) => Promise<Answer>): Promise<Answer>
+  abandon(request: FastifyRequest, keeps: boolean): Promise<void>
+  close(request: FastifyRequest): Promise<void>
+}
 
-function addSpaceRoutes(api: Api, inSpace: InSpace, close: (request: FastifyRequest) => Promise<void>): void {
+function addSpaceRoutes(api: Api, { inSpace, abandon, close }: SpaceRoutes): void {
   api.addContentTypeParser('application/octet-stream', (_request, payload, done) => done(null, payload))
 
   api.get('/facts', { schema: inPlace }, async (request) =>
@@ -219,12 +242,10 @@ function addSpaceRoutes(api: Api, inSpace: InSpace, close: (request: FastifyRequ
       }),
   )
 
-  api.post('/part/abandon', { schema: { ...inWhole, body: Type.Object({ keeps: Type.Boolean() }) } }, async (request) =>
-    inSpace(request, async (session) => {
-      await session.abandon('the agent gave it up', { keeps: request.body.keeps })
-      return {}
-    }),
-  )
+  api.post('/part/abandon', { schema: { ...inWhole, body: Type.Object({ keeps: Type.Boolean() }) } }, async (request) => {
+    await abandon(request, request.body.keeps)
+    return {}
+  })
 
   api.post('/close', { schema: inWhole }, async (request) => {
     await close(request)
