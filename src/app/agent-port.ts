@@ -23,7 +23,7 @@ export interface AgentDoorParts {
   readonly folder: Pick<DataFolder, 'keys'>
   readonly settings: Pick<Settings, 'agentAddress' | 'agentHeartbeatMs' | 'agentSilentMs' | 'agentRenewBeforeMs'>
   readonly agents: AgentDesk
-  readonly work: Pick<TransferDesk, 'dispatcher'>
+  readonly work: Pick<TransferDesk, 'dispatcher' | 'whenReleased'>
   readonly jobs: Pick<JobDesk, 'listings'>
   readonly files: Pick<Files, 'openSpace'>
   /** Of the documented calls, which agents may also make here. */
@@ -43,8 +43,10 @@ export async function openAgentDoor(parts: AgentDoorParts): Promise<AgentDoor> {
   const spaces = createSpaces({
     grantsOf: (agentId, lease) => grantsOf(parts, agentId, lease),
     openSpace: (who) => openSpace(parts, who),
+    isOpen: async (transferId) => ['queued', 'running'].includes((await store.findTransfer(transferId))?.status ?? ''),
     ...{ clock, log },
   })
+  work.whenReleased((agentId, kept) => spaces.release(agentId, kept))
   const port = createAgentPort({
     ...{ agents: store, presence: agents.needs.presence, enrolment: agents.needs.enrolment },
     authority: keepingCertificate(agents.authority, join(folder.keys, 'agent-port.pem'), clock),

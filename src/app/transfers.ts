@@ -32,6 +32,8 @@ export interface TransferDesk extends Running {
   readonly places: Places
   /** Jobs come in: their listings are handed out before transfers, and they hear of the end of each transfer of a run. Before `start`. */
   join(listings: WorkSource, onEnded: (runId: string) => void): void
+  /** Hears which agent does not do any more what it was handed, but `kept`, before that is handed out again. */
+  whenReleased(hear: (agentId: string, kept: readonly string[]) => Promise<void>): void
   start(): void
   /** This agent was revoked: what it had ends now. */
   endOfRevoked(): Promise<void>
@@ -39,13 +41,17 @@ export interface TransferDesk extends Running {
 
 export function createTransferDesk({ store, seal, recorder, clock, log, node }: TransferDeskParts): TransferDesk {
   let onEnded = (_runId: string) => {}
+  let released = async (_agentId: string, _kept: readonly string[]) => {}
   const places = createPlaces({ store, seal })
   const works = createTransferWorks({
     ...{ store, agents: store, places, recorder, clock, log, node },
     onEnded: (runId) => onEnded(runId),
   })
   const sources: WorkSource[] = [works, createLeftovers({ store, places, clock, log, node })]
-  const dispatcher = createDispatcher({ sources, store, clock, log })
+  const dispatcher = createDispatcher({
+    ...{ sources, store, clock, log },
+    released: (agentId, kept) => released(agentId, kept),
+  })
   const strays = createStrays({ store, agents: store, works, clock, log })
   const transfers = createTransferAdmin({
     ...{ store, agents: store, works, dispatcher, recorder, clock },
@@ -69,6 +75,9 @@ export function createTransferDesk({ store, seal, recorder, clock, log, node }: 
     join(listings, hear) {
       sources.unshift(listings)
       onEnded = hear
+    },
+    whenReleased(hear) {
+      released = hear
     },
     start() {
       dispatcher.start()

@@ -54,7 +54,15 @@ class Source implements WorkSource {
   }
 }
 
-function open(more: { sources?: Source[]; silent?: () => string[]; stopping?: () => string[]; clock?: Clock } = {}) {
+function open(
+  more: {
+    sources?: Source[]
+    released?: () => Promise<void>
+    silent?: () => string[]
+    stopping?: () => string[]
+    clock?: Clock
+  } = {},
+) {
   const moving = movingClock(1_000_000)
   const source = new Source()
   const logged: string[] = []
@@ -68,7 +76,13 @@ function open(more: { sources?: Source[]; silent?: () => string[]; stopping?: ()
     },
     stoppingAgents: async () => more.stopping?.() ?? [],
   }
-  const dispatcher = createDispatcher({ sources: more.sources ?? [source], store, clock: more.clock ?? moving.clock, log })
+  const dispatcher = createDispatcher({
+    sources: more.sources ?? [source],
+    released: more.released ?? (async () => {}),
+    store,
+    clock: more.clock ?? moving.clock,
+    log,
+  })
   const sent: string[] = []
   const send = (message: ServerMessage) =>
     void sent.push(message.type === 'work' ? message.work.lease : `${message.type} ${'lease' in message ? message.lease : ''}`)
@@ -81,6 +95,18 @@ test('what the hello does not name is put back before anything is handed out', a
   dispatcher.attach(AGENT, hello(['kept']), send)
   await settle()
   assert.deepEqual([source.asked, sent], [['put back all but kept', 'take 1'], ["gone'"]])
+})
+
+test('nothing is handed out before what was released by the agent is closed', async () => {
+  const closing = Promise.withResolvers<void>()
+  const { source, dispatcher, sent, send } = open({ released: () => closing.promise })
+  source.holding.set('gone', { lease: 'gone', isCancelled: false })
+  dispatcher.attach(AGENT, hello(), send)
+  await settle()
+  assert.deepEqual([source.asked, sent], [['put back all but '], []])
+  closing.resolve()
+  await settle()
+  assert.deepEqual(sent, ["gone'"])
 })
 
 test('no more than the free slots; the next one when a report frees one', async () => {

@@ -27,6 +27,8 @@ const CLOCK_STEP_MS = SECOND_MS
 export interface DispatcherNeeds {
   /** Asked for work in this order. */
   readonly sources: readonly WorkSource[]
+  /** What an agent does not hold any more was put back, and nothing of it is handed out before this resolves. */
+  readonly released: (agentId: string, kept: readonly string[]) => Promise<void>
   readonly store: Pick<TransferStore, 'silentHolders' | 'stoppingAgents'>
   readonly clock: Clock
   readonly log: Log
@@ -46,7 +48,7 @@ interface Line {
  * at the same time. Nothing is remembered here but the open streams: who holds what is in the database, so that a report may come to
  * another node than the stream, and a process that dies takes no work with it.
  */
-export function createDispatcher({ sources, store, clock, log }: DispatcherNeeds): Dispatcher {
+export function createDispatcher({ sources, released, store, clock, log }: DispatcherNeeds): Dispatcher {
   const lines = new Map<string, Line>()
   const turns = new Turns()
   /** Agents that are looked at again when their turn ends: any number of nudges is one. */
@@ -104,6 +106,7 @@ export function createDispatcher({ sources, store, clock, log }: DispatcherNeeds
 
   async function putBack(agentId: string, kept: readonly string[]): Promise<void> {
     for (const source of sources) await source.putBack(agentId, kept)
+    await released(agentId, kept)
   }
 
   async function putBackOfSilent(): Promise<void> {

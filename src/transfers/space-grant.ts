@@ -11,30 +11,32 @@ export interface SpaceGrant {
   /** Slug of the account, and name of the user. */
   readonly account: string
   readonly user: string
+  /** Whose file is written there; null: the work only looks. */
+  readonly transferId: string | null
   may(action: SpaceAction, path: string): boolean
 }
 
 /** Both sides of a transfer, where they are spaces. */
 export function grantsOfTransfer({ id, sourceUrl, destinationPath, policy }: Transfer): SpaceGrant[] {
   const { postAction } = policy
-  const source = grantIn(sourceUrl, (action, path, own) => {
+  const source = grantIn(sourceUrl, id, (action, path, own) => {
     if (path === own) return action === 'look' || action === 'read' || (action === 'remove' && postAction.kind !== 'keep')
     if (postAction.kind === 'keep') return false
     // The part of this very transfer, seen there, tells that the destination is the source by another road.
     if (action === 'look' && isBeside(path, own) && path.endsWith(`.${id}.part`)) return true
     return postAction.kind === 'move' && archivedAt(postAction.to, id).includes(path) && (action === 'look' || action === 'write')
   })
-  return [...source, ...grantsOfLeftover({ destinationPath })]
+  return [...source, ...grantsOfLeftover({ id, destinationPath })]
 }
 
 /** Where an ended transfer may have left something. */
-export function grantsOfLeftover({ destinationPath }: Pick<Transfer, 'destinationPath'>): SpaceGrant[] {
-  return grantIn(destinationPath, (action, path, own) => path === own && (action === 'look' || action === 'write'))
+export function grantsOfLeftover({ id, destinationPath }: Pick<Transfer, 'id' | 'destinationPath'>): SpaceGrant[] {
+  return grantIn(destinationPath, id, (action, path, own) => path === own && (action === 'look' || action === 'write'))
 }
 
 /** The folder that a listing begins in, and all below it. */
 export function grantsOfListing(sourcePath: string): SpaceGrant[] {
-  return grantIn(sourcePath, (action, path, glob) => {
+  return grantIn(sourcePath, null, (action, path, glob) => {
     const wildcard = glob.split('/').findIndex((segment) => /[*?]/.test(segment))
     const isBelow = wildcard < 0 ? path === glob : isIn(path, glob.split('/').slice(0, wildcard).join('/'))
     return isBelow && (action === 'look' || action === 'list' || action === 'read')
@@ -54,8 +56,12 @@ function isBeside(path: string, other: string): boolean {
   return posix.dirname(path) === posix.dirname(other) && posix.normalize(path) === path
 }
 
-function grantIn(location: string, may: (action: SpaceAction, path: string, own: string) => boolean): SpaceGrant[] {
+function grantIn(
+  location: string,
+  transferId: string | null,
+  may: (action: SpaceAction, path: string, own: string) => boolean,
+): SpaceGrant[] {
   if (!isSpace(location)) return []
   const { account, user, path: own } = spaceIn('path', location)
-  return [{ account, user, may: (action, path) => may(action, path, own) }]
+  return [{ account, user, transferId, may: (action, path) => may(action, path, own) }]
 }

@@ -23,7 +23,8 @@ export const kind: PeerKind = {
     const world = await openWorld()
     await mkdir(join(world.home, 'files'), { recursive: true })
     const spaces = createSpaces({
-      grantsOf: async () => [{ account: 'default', user: 'partner', may: () => true }],
+      grantsOf: async () => [{ account: 'default', user: 'partner', transferId: null, may: () => true }],
+      isOpen: async () => true,
       openSpace: async ({ address }) => ({
         space: world.files.openSpace({ user: world.user, address, door: 'api' }),
         refresh: async () => {},

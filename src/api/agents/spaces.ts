@@ -24,6 +24,8 @@ export const SPACE_LOOK_MS = 15 * SECOND_MS
 export interface SpacesNeeds {
   /** What the work of this lease may do in spaces; undefined: this agent does not hold it. */
   grantsOf(agentId: string, lease: string): Promise<readonly SpaceGrant[] | undefined>
+  /** Whether somebody may still go on with this transfer. */
+  isOpen(transferId: string): Promise<boolean>
   /** @throws AppError `permission_denied` for a user that is gone or disabled */
   openSpace(who: { readonly account: string; readonly user: string; readonly address: string }): Promise<OpenedSpace>
   readonly clock: Clock
@@ -38,17 +40,30 @@ export interface OpenedSpace {
   checkRoom(more: number): Promise<void>
 }
 
+interface OpenSession {
+  readonly agentId: string
+  readonly lease: string
+  /** Whose file may be written in it. */
+  readonly transferId: string | null
+  readonly opened: Promise<SpaceSession>
+}
+
 /** The spaces of users, for agents whose work is in them. */
 export interface Spaces extends Running {
   addRoutes(api: Api): void
+  /**
+   * The agent certainly does none of its work but `kept`: what it had open is closed. Resolves when whoever does the work next finds what it left, and nothing
+   * where nobody does. Never rejects.
+   */
+  release(agentId: string, kept: readonly string[]): Promise<void>
 }
 
 /**
  * A lease lets its agent into the spaces that its work names, and there to the paths that it names. What it writes is an upload of that user like
  * any other: recorded before it is answered, resumable when the agent or this server dies.
  */
-export function createSpaces({ grantsOf, openSpace, clock, log }: SpacesNeeds): Spaces {
-  const sessions = new Map<string, { readonly agentId: string; readonly lease: string; readonly opened: Promise<SpaceSession> }>()
+export function createSpaces({ grantsOf, isOpen, openSpace, clock, log }: SpacesNeeds): Spaces {
+  const sessions = new Map<string, OpenSession>()
   let cancelLook = clock.after(SPACE_LOOK_MS, look)
   let looking: Promise<void> = Promise.resolve()
 
@@ -64,15 +79,22 @@ export function createSpaces({ grantsOf, openSpace, clock, log }: SpacesNeeds): 
     for (const [key, { agentId, lease, opened }] of sessions) {
       const session = await opened.catch(() => undefined)
       const isIdle = session === undefined || (session.busy === 0 && clock.monotonic() - session.usedAt >= SPACE_IDLE_MS)
-      if (isIdle || (session.busy === 0 && (await grantsOf(agentId, lease)) === undefined)) await close(key)
+      if (isIdle || (session.busy === 0 && (await grantsOf(agentId, lease)) === undefined)) await closeLost(key)
     }
   }
 
-  async function close(key: string): Promise<void> {
+  /** What there is of a file is kept for as long as somebody may go on with it. */
+  async function closeLost(key: string): Promise<void> {
+    const transferId = sessions.get(key)?.transferId ?? null
+    const keeps = transferId === null || (await isOpen(transferId).catch(() => true))
+    await close(key, { keeps })
+  }
+
+  async function close(key: string, { keeps = true } = {}): Promise<void> {
     const open = sessions.get(key)
     sessions.delete(key)
     const session = await open?.opened.catch(() => undefined)
-    await session?.close().catch((error: unknown) => log.warn({ err: error }, 'a space could not be closed'))
+    await session?.close({ keeps }).catch((error: unknown) => log.warn({ err: error }, 'a space could not be closed'))
   }
 
   async function sessionOf(request: FastifyRequest): Promise<SpaceSession> {
@@ -95,7 +117,7 @@ export function createSpaces({ grantsOf, openSpace, clock, log }: SpacesNeeds): 
     const opened = openSpace({ account, user, address: addressOf(request) }).then(
       (space) => new SpaceSession(space, united(inIt), clock),
     )
-    sessions.set(key, { agentId, lease, opened })
+    sessions.set(key, { agentId, lease, transferId: inIt[0]!.transferId, opened })
     opened.catch(() => sessions.delete(key))
     return opened
   }
@@ -130,6 +152,10 @@ export function createSpaces({ grantsOf, openSpace, clock, log }: SpacesNeeds): 
   return {
     addRoutes(api) {
       api.register(async (plain) => addSpaceRoutes(plain as Api, routes), { prefix: '/agent/v1/work/:lease/space' })
+    },
+    async release(agentId, kept) {
+      const lost = [...sessions].filter(([, open]) => open.agentId === agentId && !kept.includes(open.lease))
+      for (const [key] of lost) await closeLost(key)
     },
     async stop() {
       cancelLook()

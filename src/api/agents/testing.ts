@@ -75,6 +75,7 @@ export async function openPort() {
   const work = scriptedWork()
   const dispatcher = createDispatcher({
     sources: [work.source],
+    released: async () => {},
     store: { silentHolders: async () => [], stoppingAgents: async () => [] },
     clock,
     log,
