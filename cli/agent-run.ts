@@ -21,8 +21,9 @@ export const agentRun: Command = {
   async run(call) {
     const folder = optional(call, 'folder') ?? AGENT_FOLDER
     // Loaded here, so that the other commands start at once.
-    const [{ runAgent }, { collectAsStreamsPass }] = await Promise.all([import('../agent/main.ts'), import('../agent/heap.ts')])
+    const { collectAsStreamsPass } = await import('../agent/heap.ts')
     collectAsStreamsPass()
+    const { runAgent } = await import('../agent/main.ts')
     const stop = new AbortController()
     const release = onStopSignal(stop)
     const show = showFor(call.terminal, call.json, process.stdout)
