@@ -130,7 +130,8 @@ export function createWebhookAdmin(parts: WebhookAdminParts): WebhookAdmin {
     const { webhook } = saved
     const as = { state: before.state, updatedAt: before.updatedAt, plan: allowance.plan }
     // While it is off these times mean nothing. Who dies in between has turned nothing on, and is asked again.
-    if (before.state !== 'active' && webhook.state === 'active') await inSteps(() => store.makeDue(id, clock.now(), WAITING_STEP))
+    const now = clock.now()
+    if (before.state !== 'active' && webhook.state === 'active') await inSteps(() => store.makeDue(id, now, WAITING_STEP))
     await store.updateWebhook(webhook, as, audit('webhook.update', webhook, caller))
     // Nothing new takes a place behind them any more. Saying `none` again lets go what a process that died here has left.
     if (patch.order === 'none') await inSteps(() => store.leaveOrder(id, PROGRESS_KEY, WAITING_STEP))
@@ -223,9 +224,9 @@ export function createWebhookAdmin(parts: WebhookAdminParts): WebhookAdmin {
   }
 }
 
-/** Until a step finds less than it could take. */
+/** Until there is nothing left: a step may change less than it could take, where others end some of it meanwhile. */
 async function inSteps(step: () => Promise<number>): Promise<void> {
-  while ((await step()) === WAITING_STEP);
+  while ((await step()) > 0);
 }
 
 /** A webhook about which nothing is said yet. */

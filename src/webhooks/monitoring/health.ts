@@ -25,7 +25,7 @@ export const FAILURES_MIN = 2
 /** What is due should have been taken by a lane by then, ms. */
 const BACKLOG_MS_MAX = 5 * MINUTE_MS
 /** A pause that goes on for longer than this is worth knowing, ms; shorter ones come and go. */
-const PAUSE_MS_MAX = MINUTE_MS
+const PAUSE_TOLD_MS = MINUTE_MS
 
 /** What is known of a webhook: the store's figures, and for how long this node leaves its receiver alone, ms, because it asked for that. */
 export type HealthFacts = Omit<Vitals, 'webhookId'> & { readonly pauseLeftMs: number }
@@ -67,7 +67,7 @@ function reasonsOf({ hour, recent, oldestDueAt, pauseLeftMs }: HealthFacts, now:
     reasons.push(`${shareText(hour)} in the last hour failed; up to ${DEGRADED_SHARE * 100} % count as healthy.`)
   if (recent.slow > 0)
     reasons.push(`${countText(recent.slow, 'answer')} in the last 5 minutes took longer than ${SLOW_ANSWER_MS / SECOND_MS} s.`)
-  if (pauseLeftMs > PAUSE_MS_MAX)
+  if (pauseLeftMs > PAUSE_TOLD_MS)
     reasons.push(
       `The receiver asked for fewer requests: none is sent for another ${Math.floor(pauseLeftMs / MINUTE_MS)} minutes.`,
     )

@@ -119,6 +119,15 @@ const cases: Case[] = [
     remedies: ['look_at_other'],
   },
   {
+    name: 'is progress of one transfer behind the file of another',
+    webhook: { order: 'webhook' },
+    delivery: waiting(NOW),
+    planned: { collapseKey: 'transfer:trf_1' },
+    standing: { blockedBy: 'dlv_7' },
+    ...{ reason: 'in_order', says: /waits for delivery dlv_7, .*\(order: webhook\)/, next: null },
+    remedies: ['look_at_other', 'change_webhook'],
+  },
+  {
     name: 'waits for a webhook that is inactive',
     webhook: { state: 'inactive' },
     delivery: waiting(null),

@@ -125,7 +125,7 @@ function whyWaiting(facts: ExplainFacts): Why {
   const dueAt = delivery.nextAttemptAt
   const attempt = delivery.attempts + 1
   if (webhook.state !== 'active') return whyOff(webhook)
-  if (standing.blockedBy !== null && planned.collapseKey !== null) {
+  if (standing.blockedBy !== null && webhook.order === 'none' && planned.collapseKey !== null) {
     return {
       reason: 'in_order',
       sentence: `It is the newest state of what delivery ${standing.blockedBy} speaks of, and waits for the end of that one, so that the receiver gets the newest last.`,
